@@ -1,0 +1,1 @@
+//! What a step does, as data and words; `perform` carries it out.

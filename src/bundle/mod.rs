@@ -1,0 +1,1 @@
+//! Content made ready to ship: bytes in, a bundle with one digest out.

@@ -1,0 +1,1 @@
+//! A throw-away fleet to try everything on.

@@ -1,0 +1,1 @@
+//! Carrying out a plan: dispatcher, workers, gates, cancelling.

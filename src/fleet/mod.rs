@@ -1,0 +1,1 @@
+//! The living picture: inventory, bundles, last survey, connections.

@@ -1,0 +1,1 @@
+//! Bytes in: the tree of one commit, never the work tree.

@@ -1,0 +1,1 @@
+//! Kong's own rules, pure.

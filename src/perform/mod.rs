@@ -1,0 +1,1 @@
+//! One async file per action: check, change, verify, undo.

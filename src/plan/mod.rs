@@ -1,0 +1,1 @@
+//! Ordered steps in waves, with needs, reasons, blockers and the basis.

@@ -1,0 +1,1 @@
+//! Reaching a node: connect, run a script, speak to its Admin API.

@@ -1,0 +1,1 @@
+//! One execution as numbered events and a fold over them.

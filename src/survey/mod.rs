@@ -1,0 +1,1 @@
+//! What was observed, per node, at one time.

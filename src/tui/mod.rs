@@ -1,0 +1,1 @@
+//! The terminal UI: draws the same facts that text and JSON show.

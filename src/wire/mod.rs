@@ -1,0 +1,1 @@
+//! What muster and its scripts on a node say to each other.

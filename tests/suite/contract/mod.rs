@@ -1,0 +1,1 @@
+//! What a gateway does, asked of the stand-in and of a real Kong.

@@ -1,0 +1,1 @@
+//! Inventory and fleet in, plan and run out.
