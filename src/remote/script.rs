@@ -1,0 +1,14 @@
+//! The scripts, each composed of the prelude and its body: exactly the bytes that are checked are the bytes that run.
+
+/// A script that runs on nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Script {
+    /// Looks; changes nothing.
+    Survey,
+    /// Takes, renews or releases the node's lease.
+    Lease,
+    /// Unpacks a bundle into its release directory.
+    Deliver,
+    /// Stages, reloads, reports for the proof, commits or lets the guard put back.
+    Activate,
+}
