@@ -1,1 +1,300 @@
-//! What was observed, per node, at one time.
+//! What was observed, per node, at one time: always partial, always a little old.
+//!
+//! Owns: the facts of a node as types, and reading them from the records of `scripts/survey.sh`. Must not know: what was
+//! wanted, or how a node is reached. What a node said is untrusted: it was bounded and decoded by `wire`, and every text
+//! here is free of control characters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::hint::{Hint, Sealed};
+use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName};
+use crate::wire::{Lease, Manifest, Receipt};
+
+/// What was observed of a fleet.
+#[derive(Default)]
+pub struct Survey {
+    /// When looking began.
+    pub at: Timestamp,
+    /// One entry for every node that was looked at.
+    pub nodes: BTreeMap<NodeName, NodeSurvey>,
+}
+
+/// What was observed of one node.
+pub enum NodeSurvey {
+    /// It answered in full.
+    Seen(std::sync::Arc<NodeFacts>),
+    /// It could not be reached: nothing is known of it now.
+    Unreachable(Trouble),
+    /// It was reached and would not let us look (login, sudo, a garbled answer).
+    Refused(Trouble),
+}
+
+/// Why a node was not seen.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Trouble {
+    /// The class of the trouble, a stable word such as `timed-out`.
+    pub code: String,
+    /// What was being done and what was found, one line.
+    pub text: String,
+    /// What to do next.
+    pub hints: Vec<Hint>,
+}
+
+/// The facts of one node.
+pub struct NodeFacts {
+    /// The machine.
+    pub host: HostFacts,
+    /// The configuration file of Kong.
+    pub conf: PlaceFacts,
+    /// Kong's prefix directory.
+    pub prefix: PlaceFacts,
+    /// The Lua root: the directory that plugin files are installed under.
+    pub lua_root: PlaceFacts,
+    /// muster's own directory on the node.
+    pub home: PlaceFacts,
+    /// kong.conf as it stands, if it could be read.
+    pub conf_bytes: Option<Sealed<Vec<u8>>>,
+    /// `PREFIX/.kong_env` as it stands: what the next HUP reads.
+    pub env_bytes: Option<Sealed<Vec<u8>>>,
+    /// What the kong.conf says of itself: a "managed by" line of a configuration manager, cleaned and shortened.
+    pub conf_managed: Option<String>,
+    /// The running Kong, if it runs.
+    pub master: Option<MasterFacts>,
+    /// The version of the installed `kong` command, where it was asked for (Kong not running or no Admin API).
+    pub installed_version: Option<String>,
+    /// Every root that was asked for, by its path below the Lua root.
+    pub roots: BTreeMap<BundlePath, RootFacts>,
+    /// The release directories under muster's home, by bundle.
+    pub releases: BTreeMap<BundleName, BTreeSet<Digest>>,
+    /// Where the switchable links point.
+    pub current: BTreeMap<BundleName, Digest>,
+    /// muster's manifest: `None` if there is none, `Some(Err)` if it cannot be read.
+    pub manifest: Option<Result<Manifest, String>>,
+    /// The lease, likewise.
+    pub lease: Option<Result<Lease, String>>,
+    /// The newest receipts, oldest first, and every open one.
+    pub receipts: Vec<Receipt>,
+    /// A guard that is still there.
+    pub guard: Option<GuardFacts>,
+    /// Rocks that LuaRocks says own modules below `kong.plugins`.
+    pub rocks: Vec<Rock>,
+    /// The error log.
+    pub log: LogFacts,
+    /// The Admin API and the status API.
+    pub admin: Result<AdminFacts, Trouble>,
+    /// The status of `/status/ready` on the status API: `None` if there is no status API.
+    pub ready: Option<u16>,
+}
+
+/// The machine that a node is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// `/etc/machine-id`, or empty.
+    pub machine: String,
+    /// The boot id.
+    pub boot: String,
+    /// The node's clock, seconds since 1970.
+    pub clock: i64,
+    /// Seconds since boot.
+    pub uptime: u64,
+    /// The user that the script ran as, and its uid.
+    pub user: (String, u32),
+    /// Which of the optional tools are there: `flock`, `setsid`, `perl`, `curl`, `systemd-run`, `mv-t`, `sha256sum`, `sync-file`.
+    pub tools: BTreeSet<String>,
+    /// The process filesystem can be read for other users' processes (no `hidepid`).
+    pub proc_visible: bool,
+}
+
+/// What a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// Nothing is there.
+    #[default]
+    Absent,
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link (for a [`PlaceFacts`], one that leads nowhere).
+    Link,
+    /// A device, socket, pipe.
+    Other,
+    /// We may not look.
+    Denied,
+}
+
+/// A path that muster works with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceFacts {
+    /// The path that was asked about.
+    pub path: NodePath,
+    /// What is at the end of all links.
+    pub kind: Kind,
+    /// The path with all links resolved.
+    pub real: Option<NodePath>,
+    /// Device and inode at the end of all links.
+    pub id: Option<(u64, u64)>,
+    /// Permission bits.
+    pub mode: u32,
+    /// uid and gid.
+    pub owner: (u32, u32),
+    /// Number of hard links.
+    pub links: u32,
+    /// A mount point of its own.
+    pub mount: bool,
+    /// Our script could write here.
+    pub writable: bool,
+    /// Free space in KiB on its filesystem.
+    pub free_kib: Option<u64>,
+}
+
+/// A process by the two numbers that tell it from all others of this boot: pid, and start time in clock ticks since boot.
+pub type Process = (u32, u64);
+
+/// The nginx master of a running Kong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MasterFacts {
+    /// Its pid and start time.
+    pub process: Process,
+    /// The uid and gid that it runs as.
+    pub owner: (u32, u32),
+    /// Its soft limit of open files.
+    pub nofile: u64,
+    /// No HUP is blocked or pending: it is not working on a reload (protocols.md, "Proof").
+    pub idle: bool,
+    /// Its working directory.
+    pub cwd: Option<NodePath>,
+    /// Its workers that serve.
+    pub workers: BTreeSet<Process>,
+    /// Its workers that are shutting down.
+    pub leaving: BTreeSet<Process>,
+}
+
+/// A file below a root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFacts {
+    /// What it is.
+    pub kind: Kind,
+    /// The digest of a regular file, if it could be read.
+    pub digest: Option<Digest>,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A root below the Lua root, looked at through all links.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RootFacts {
+    /// What the path itself is, not following a link.
+    pub kind: Kind,
+    /// Where it points to, if it is a link.
+    pub target: Option<String>,
+    /// The files below it, by path relative to the root, cleaned of control characters; `""` for a root that is a file.
+    /// Directories are not listed.
+    pub files: BTreeMap<String, FileFacts>,
+    /// The newest change of any of them, and of the links on the way, seconds since 1970.
+    pub newest: i64,
+    /// There was more than the script is willing to hash; what is not in `files` is unknown.
+    pub cut: bool,
+    /// It is a mount point, or lies on another filesystem than the Lua root.
+    pub mount: bool,
+}
+
+/// A guard on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardFacts {
+    /// `armed`, `confirmed` or `fired`.
+    pub state: String,
+    /// The run and step it guards, as `RUN.STEP`.
+    pub step: String,
+    /// Seconds until it fires, negative when it should have.
+    pub left: i64,
+    /// Its process lives.
+    pub alive: bool,
+}
+
+/// A rock of LuaRocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rock {
+    /// Its name.
+    pub name: String,
+    /// Its version and revision.
+    pub version: String,
+    /// The files that it deployed below `kong/plugins`, relative to the Lua root.
+    pub files: BTreeSet<String>,
+}
+
+/// Where the error log is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogFacts {
+    /// The path, if it is a regular file.
+    pub path: Option<NodePath>,
+    /// Its inode.
+    pub inode: u64,
+    /// Its length in bytes: where a reload's own lines will begin.
+    pub length: u64,
+}
+
+/// What the Admin API says, on one fresh connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AdminFacts {
+    /// Kong's version ("3.9.1").
+    pub version: String,
+    /// `community` or `enterprise`, from 3.6.
+    pub edition: Option<String>,
+    /// The loaded plugins with their versions (normalised by Kong; `None` before 3.0).
+    pub loaded: BTreeMap<PluginName, Option<String>>,
+    /// Loaded names that are not plugin names as muster knows them.
+    pub odd: Vec<String>,
+    /// `configuration.plugins`: the directive that the workers run with.
+    pub plugins: Vec<String>,
+    /// `configuration.lua_package_path` of the workers: holds the digests of staged releases.
+    pub lua_package_path: Option<String>,
+    /// `configuration.database`.
+    pub database: Option<String>,
+    /// `configuration.role`.
+    pub role: Option<String>,
+    /// `configuration.log_level`.
+    pub log_level: Option<String>,
+    /// `pids.workers`; `None` when it is missing, which is the mark of a reload that failed or is under way.
+    pub workers: Option<BTreeSet<u32>>,
+    /// `pids.master`.
+    pub master: Option<u32>,
+    /// Every row of `plugins` that the node shows, by plugin name as text (a row may name a plugin that is not loaded).
+    pub rows: BTreeMap<String, Vec<PluginRow>>,
+    /// The rows could not all be read, and why.
+    pub rows_trouble: Option<Trouble>,
+}
+
+/// A row of Kong's `plugins` entity: one use of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PluginRow {
+    /// Its id.
+    pub id: String,
+    /// Enabled. A disabled row still counts as use (facts.md B4).
+    pub enabled: bool,
+    /// What it applies to, in words: `global`, `service billing`, `route login`, `consumer x`.
+    pub scope: String,
+    /// The workspace, where there are several.
+    pub workspace: Option<String>,
+}
+
+impl Survey {
+    /// The facts of a node, if it was seen.
+    pub fn seen(&self, node: &NodeName) -> Option<&NodeFacts> {
+        match self.nodes.get(node)? {
+            NodeSurvey::Seen(facts) => Some(facts),
+            NodeSurvey::Unreachable(_) | NodeSurvey::Refused(_) => None,
+        }
+    }
+
+    /// How many nodes were seen, unreachable, refused.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        self.nodes.values().fold((0, 0, 0), |(seen, unreachable, refused), node| match node {
+            NodeSurvey::Seen(_) => (seen + 1, unreachable, refused),
+            NodeSurvey::Unreachable(_) => (seen, unreachable + 1, refused),
+            NodeSurvey::Refused(_) => (seen, unreachable, refused + 1),
+        })
+    }
+}
