@@ -1,1 +1,135 @@
-//! What a step does, as data and words; `perform` carries it out.
+//! What a step does, as data and words. `perform` carries it out; the plan, the screens and the journal show it.
+//!
+//! Owns: the closed list of actions and everything that one needs to be carried out without further choices. Must not
+//! know: how it is done, or why it was chosen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{BundleName, BundlePath, Digest, NodePath, Owner, PluginName};
+
+/// The kind of thing a step does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Action {
+    /// Bring a bundle into its release directory on a node: harmless, nothing loads it yet.
+    Deliver(Deliver),
+    /// Everything that changes on one node at once, with one reload, its proof and the way back.
+    Activate(Box<Activate>),
+}
+
+impl Action {
+    /// The verb, as in the column of a screen.
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Deliver(_) => "deliver",
+            Self::Activate(_) => "activate",
+        }
+    }
+}
+
+/// Deliver one bundle to one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deliver {
+    /// The bundle.
+    pub bundle: BundleName,
+    /// Its content.
+    pub digest: Digest,
+    /// The release directory is there already with other content than its name says: it is replaced, a copy is kept.
+    pub repair: bool,
+}
+
+/// One bundle's content changes on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// The bundle.
+    pub bundle: BundleName,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What our manifest has there now.
+    pub from: Option<Digest>,
+    /// What is to be there.
+    pub to: Digest,
+    /// The roots that have to be links into the release afterwards.
+    pub links: BTreeSet<BundlePath>,
+    /// Roots of the old content that the new one does not have: their links go.
+    pub unlinks: BTreeSet<BundlePath>,
+    /// Roots where something that is not ours stands in the way: it is moved to the attic, and said.
+    pub adopts: BTreeSet<BundlePath>,
+    /// The plugins that the bundle holds.
+    pub plugins: BTreeSet<PluginName>,
+}
+
+/// How the running Kong is made to load what is wanted (protocols.md A).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReloadWay {
+    /// `kong reload -c` of the node's own running settings plus our lines.
+    Candidate,
+    /// Our lines into `.kong_env`, then a HUP to the master.
+    Hup,
+    /// No reload is needed: what runs is already right, only what the next start reads is not.
+    Unneeded,
+    /// Kong is not running: delivered and edited, never started.
+    Stopped,
+}
+
+/// An edit of kong.conf by bytes, so that nothing else in it can change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfEdit {
+    /// The file, with all links resolved.
+    pub path: NodePath,
+    /// Its digest before; anything else means that somebody wrote it since.
+    pub before: Digest,
+    /// Where the edit begins.
+    pub offset: u64,
+    /// How many bytes go.
+    pub remove: u64,
+    /// What comes in their place.
+    pub insert: String,
+    /// The digest afterwards.
+    pub after: Digest,
+}
+
+/// What one node looked like to the planner: nothing that moves by itself (seams.md 1.2).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct NodeBasis {
+    /// kong.conf.
+    pub conf: Option<Digest>,
+    /// `.kong_env`, its lines sorted (its order is random).
+    pub env: Option<Digest>,
+    /// Every link of the bundles concerned, with its target; absent ones too.
+    pub links: BTreeMap<BundlePath, Option<String>>,
+    /// The generation of our manifest.
+    pub generation: u64,
+    /// Pid and start time of the master; `None` when Kong is not running.
+    pub master: Option<(u32, u64)>,
+}
+
+/// Everything that changes on one node in one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activate {
+    /// What the planner saw; the script compares before it touches anything.
+    pub basis: NodeBasis,
+    /// Bundles whose links change.
+    pub switches: Vec<Switch>,
+    /// The directive before and after, as one value of `plugins`.
+    pub directive: (String, String),
+    /// How it is loaded.
+    pub way: ReloadWay,
+    /// The releases that are staged at the head of `lua_package_path` while the reload is proven.
+    pub staged: Vec<(BundleName, Digest)>,
+    /// `lua_package_path` of `.kong_env` as it was, and will be again; `None` if the file has no such line.
+    pub search_path: Option<String>,
+    /// The edit of kong.conf, if it needs one.
+    pub conf: Option<ConfEdit>,
+    /// Plugins that have to be loaded, with the version as Kong will report it where it is known.
+    pub loaded: BTreeMap<PluginName, Option<String>>,
+    /// Plugins that must not be loaded.
+    pub gone: BTreeSet<PluginName>,
+    /// Our manifest afterwards, as lines.
+    pub manifest: Vec<String>,
+    /// The content that the workers run afterwards.
+    pub content: BTreeMap<BundleName, Digest>,
+}

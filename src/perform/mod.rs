@@ -1,1 +1,73 @@
-//! One async file per action: check, change, verify, undo.
+//! Carrying out one action on one node: check, change, verify, and the way back.
+//!
+//! Owns: what is done for an action, over a [`crate::remote::Remote`], one file per action. Must not know: the order of
+//! steps, other nodes, budgets, or who watches. Every action is safe to run twice: the second run reports Unchanged.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::hint::Sealed;
+use crate::name::{NodeName, NodePath};
+use crate::plan::Step;
+use crate::remote::{HttpAddress, NodeAddress};
+use crate::run::{CancelLevel, Cause, StepEnd, StepPhase};
+
+/// Everything about one node that an action or a look needs, resolved from the inventory.
+#[derive(Clone)]
+pub struct Site {
+    /// How it is entered.
+    pub address: NodeAddress,
+    /// kong.conf.
+    pub conf: NodePath,
+    /// Kong's prefix.
+    pub prefix: NodePath,
+    /// Where plugin files are installed.
+    pub lua_root: NodePath,
+    /// muster's own directory.
+    pub home: NodePath,
+    /// The `kong` command.
+    pub cli: NodePath,
+    /// The Admin API as the inventory has it; `None`: where `.kong_env` says.
+    pub admin: Option<HttpAddress>,
+    /// The status API, likewise.
+    pub status: Option<HttpAddress>,
+    /// The proxy, likewise.
+    pub proxy: Option<HttpAddress>,
+    /// The Admin API's token.
+    pub token: Option<Arc<Sealed<String>>>,
+}
+
+/// How the lease of a node was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseRefusal {
+    /// Another run holds it.
+    Held(Cause),
+    /// The node could not be asked.
+    Failed(Cause),
+}
+
+/// What a running step reports, and what it is told.
+pub trait Watch: Send + Sync {
+    /// A phase passed, with what is seen.
+    fn phase(&self, phase: StepPhase, text: String);
+    /// A line was printed.
+    fn printed(&self, line: String);
+    /// The proof holds; called once, before the commit.
+    fn proven(&self, text: String);
+    /// How hard the run is being cancelled now.
+    fn cancelled(&self) -> Option<CancelLevel>;
+}
+
+/// Carries out steps. `execute` speaks to nodes through this alone, so that its tests need none.
+#[async_trait]
+pub trait Perform: Send + Sync {
+    /// Takes the node's lease for this run; again and again is harmless.
+    async fn acquire(&self, node: &NodeName) -> Result<(), LeaseRefusal>;
+    /// Carries out a step to its end, whatever that is.
+    async fn perform(&self, step: &Step, watch: &dyn Watch) -> StepEnd;
+    /// Whether the node is healthy during the soak: `Err` with what was seen.
+    async fn healthy(&self, node: &NodeName) -> Result<(), Cause>;
+    /// Gives the node's lease back; a failure is only logged, as leases expire.
+    async fn release(&self, node: &NodeName);
+}

@@ -1,0 +1,82 @@
+//! What changes, in words that a reviewer can check.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::NodeName;
+
+/// The kind of a change, in the order in which a plan lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChangeKind {
+    /// `+` A plugin that is not there yet.
+    Install,
+    /// `~` Other content of a plugin that is there.
+    Upgrade,
+    /// `~` Files that were edited on the node are put back.
+    Repair,
+    /// `+` Files only; the directive stays (`staged`).
+    Stage,
+    /// `+` Into the directive; the files are there already.
+    Enable,
+    /// `-` Out of the directive.
+    Disable,
+    /// `~` The workers run something else than is on disk.
+    Reload,
+    /// `~` What the next start reads is brought in line with what runs.
+    Record,
+}
+
+impl ChangeKind {
+    /// The mark before it.
+    pub const fn mark(self) -> char {
+        match self {
+            Self::Install | Self::Stage | Self::Enable => '+',
+            Self::Upgrade | Self::Repair | Self::Reload | Self::Record => '~',
+            Self::Disable => '-',
+        }
+    }
+
+    /// The verb.
+    pub const fn verb(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Upgrade => "upgrade",
+            Self::Repair => "repair",
+            Self::Stage => "stage",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::Reload => "reload",
+            Self::Record => "record",
+        }
+    }
+}
+
+/// One change of one bundle or plugin, with all nodes that have exactly this change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What kind.
+    pub kind: ChangeKind,
+    /// The bundle or plugin, as the inventory names it.
+    pub name: String,
+    /// The version that is there, where it is known.
+    pub from: Option<String>,
+    /// The version that will be there.
+    pub to: Option<String>,
+    /// Details for the same line: "handler, schema, 2 more files", "+41 -12 lines in 3 files".
+    pub detail: String,
+    /// The difference in full: unified diffs of text, one line each, free of control characters.
+    pub diff: Vec<String>,
+    /// The nodes.
+    pub nodes: Vec<NodeName>,
+}
+
+/// Something to know: a sentence about some nodes of a cluster, on which nothing depends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What it is about, for grouping: `reload`, `kept in`, `waiting`, `safety`, `orphan`, `unknown`.
+    pub topic: String,
+    /// The sentence, without the nodes.
+    pub text: String,
+    /// The nodes.
+    pub nodes: Vec<NodeName>,
+}

@@ -1,0 +1,104 @@
+//! Steps and waves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::{Action, ReloadWay};
+use crate::name::{ClusterName, NodeName};
+
+/// The number of a step in its plan, from 0. Only [`super::PlanBuilder`] issues them, and a step can need only what was
+/// issued before, so that a cycle cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(pub(super) u32);
+
+impl StepId {
+    /// Its place in [`super::Plan::steps`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The number itself, as in receipts.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl std::fmt::Display for StepId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The number of a wave in its plan, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WaveId(pub u32);
+
+/// What a step works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// One node.
+    Node(NodeName),
+}
+
+impl Target {
+    /// The node that the step is carried out on or through.
+    pub const fn node(&self) -> &NodeName {
+        match self {
+            Self::Node(node) => node,
+        }
+    }
+}
+
+/// When a step may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Before all waves of its cluster: harmless to what runs.
+    Prepare,
+    /// In a wave.
+    Wave(WaveId),
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its number.
+    pub id: StepId,
+    /// The cluster it belongs to.
+    pub cluster: ClusterName,
+    /// What it works on.
+    pub target: Target,
+    /// When.
+    pub phase: Phase,
+    /// What it does.
+    pub action: Action,
+    /// Why, one line.
+    pub why: String,
+    /// What must have been done before.
+    pub needs: Vec<StepId>,
+}
+
+impl Step {
+    /// Whether it reloads Kong.
+    pub fn reloads(&self) -> bool {
+        match &self.action {
+            Action::Activate(activate) => matches!(activate.way, ReloadWay::Candidate | ReloadWay::Hup),
+            Action::Deliver(_) => false,
+        }
+    }
+}
+
+/// A wave of a cluster: nodes that are changed before any node of the next wave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// Its number in the plan.
+    pub id: WaveId,
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// Its number in the cluster, from 1.
+    pub number: u32,
+    /// Its nodes.
+    pub nodes: Vec<NodeName>,
+}
