@@ -275,13 +275,15 @@ fn after_place(line: &str) -> &str {
     first_place(line).map_or(line, |place| place.rest)
 }
 
+/// What the log writes before a message.
+const HEADS: &[&str] = &["init_by_lua error: ", "init_worker(): ", "rewrite(): ", "[emerg] ", "via timer: "];
+
 /// The line of the text in which a sign was found, from where its message begins.
 fn words(text: &str, at: usize) -> &str {
     let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let line = line_of(&text[start..]);
-    let from = [" error: ", "lua:"].iter().find_map(|sign| line.find(sign).map(|found| found + sign.len()));
-    let skipped = from.filter(|from| start + from <= at).map_or(line, |from| &line[from..]);
-    skipped.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(':').trim_start()
+    let head = HEADS.iter().filter_map(|head| line.find(head).map(|found| found + head.len())).max();
+    after_place(head.map_or(line, |head| &line[head..])).trim_start()
 }
 
 fn line_of(text: &str) -> &str {
