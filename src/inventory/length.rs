@@ -77,7 +77,9 @@ impl<'de> serde::Deserialize<'de> for Length {
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Length, E> {
-                Err(E::custom(format!("a length of time needs its unit; write {number}s for seconds, {number}m for minutes")))
+                Err(E::custom(format!(
+                    "a length of time needs its unit; write {number}s for seconds, {number}m for minutes"
+                )))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Length, E> {

@@ -136,7 +136,9 @@ impl Numbers {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let number = |text: &str| match text.parse() {
             Ok(number) if text.len() <= DIGITS && text.bytes().all(|c| c.is_ascii_digit()) => Ok(number),
-            _ => Err(format!("{text:?} is not a number of up to {DIGITS} digits; a range is written [1-40] or [1-9,11]")),
+            _ => {
+                Err(format!("{text:?} is not a number of up to {DIGITS} digits; a range is written [1-40] or [1-9,11]"))
+            }
         };
         let padded = |text: &str| text.len() > 1 && text.starts_with('0');
         let width = if padded(first) || padded(last) { first.len() } else { 1 };

@@ -214,7 +214,9 @@ mod tests {
 
     #[test]
     fn what_cannot_choose_is_refused_with_the_term() {
-        for (bad, term) in [("", ""), ("a,,b", ""), ("a,-[x]", "-[x]"), ("a b", "a b"), ("=x", "=x"), ("z=", "z="), ("a;b", "a;b")] {
+        for (bad, term) in
+            [("", ""), ("a,,b", ""), ("a,-[x]", "-[x]"), ("a b", "a b"), ("=x", "=x"), ("z=", "z="), ("a;b", "a;b")]
+        {
             let error = Selector::parse(bad).unwrap_err();
             assert_eq!(error.term, term, "{bad}");
             assert!(!error.hints().is_empty());

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::hint::{Hint, Sealed};
+use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName};
 use crate::wire::{Lease, Manifest, Receipt};
 
@@ -55,9 +56,9 @@ pub struct NodeFacts {
     /// muster's own directory on the node.
     pub home: PlaceFacts,
     /// kong.conf as it stands, if it could be read.
-    pub conf_bytes: Option<Sealed<Vec<u8>>>,
+    pub conf_file: Option<Sealed<Conf>>,
     /// `PREFIX/.kong_env` as it stands: what the next HUP reads.
-    pub env_bytes: Option<Sealed<Vec<u8>>>,
+    pub env_file: Option<Sealed<EnvFile>>,
     /// What the kong.conf says of itself: a "managed by" line of a configuration manager, cleaned and shortened.
     pub conf_managed: Option<String>,
     /// The running Kong, if it runs.
