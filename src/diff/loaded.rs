@@ -67,11 +67,11 @@ pub(super) fn wanted(
 
 /// The mark for plugins that are not wanted loaded.
 pub(super) fn unwanted(plugins: &[PluginName], facts: &NodeFacts) -> Mark {
-    match (&facts.master, &facts.admin) {
-        (None, _) => Mark::Absent,
-        (Some(_), Err(_)) => Mark::Unknown,
-        (Some(_), Ok(admin)) if plugins.iter().any(|plugin| admin.loaded.contains_key(plugin)) => Mark::Extra,
-        (Some(_), Ok(_)) => Mark::Absent,
+    match &facts.admin {
+        _ if facts.master.is_none() => Mark::Absent,
+        Err(_) => Mark::Unknown,
+        Ok(admin) if plugins.iter().any(|plugin| admin.loaded.contains_key(plugin)) => Mark::Extra,
+        Ok(_) => Mark::Absent,
     }
 }
 

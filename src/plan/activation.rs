@@ -148,7 +148,8 @@ fn manifest(draft: &Draft<'_>, conf: Option<&ConfEdit>) -> Manifest {
 
 fn basis(draft: &Draft<'_>) -> NodeBasis {
     let facts = draft.facts;
-    let roots = draft.switches.iter().flat_map(|switch| switch.links.iter().chain(&switch.unlinks));
+    // Links of roots that the old content alone had are not looked at by the survey; the script removes only links of ours.
+    let roots = draft.switches.iter().flat_map(|switch| &switch.links);
     let link = |root: &crate::name::BundlePath| facts.roots.get(root).and_then(|found| found.target.clone());
     NodeBasis {
         conf: facts.conf_file.as_ref().map(|conf| Digest::of(conf.open().bytes())),
