@@ -11,7 +11,9 @@ fn version(text: &str) -> Result<(), String> {
         "" => Err("it is empty".to_owned()),
         "present" | "staged" | "absent" => Err(format!("`{text}` is a state of a plugin")),
         _ if text.len() > 100 => Err("it is longer than 100 characters".to_owned()),
-        _ if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) => Err("it begins with no letter or digit".to_owned()),
+        _ if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) => {
+            Err("it begins with no letter or digit".to_owned())
+        }
         _ => match text.chars().find(|c| !allowed(*c)) {
             Some(c) => Err(format!("it may not contain {c:?}; allowed are letters, digits and . _ + -")),
             None => Ok(()),

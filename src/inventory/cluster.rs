@@ -7,7 +7,8 @@ use crate::name::{ClusterName, NodeName, text_id};
 
 fn env_name(text: &str) -> Result<(), String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(allowed) && text.len() <= 200 {
+    if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(allowed) && text.len() <= 200
+    {
         return Ok(());
     }
     Err("a name of an environment variable has letters, digits and _, and begins with no digit".to_owned())
@@ -19,8 +20,9 @@ text_id!(
 );
 
 /// How a cluster's nodes get their configuration; the order of steps depends on it (architecture.md 6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[derive(schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Topology {
     /// Every node reads one database.

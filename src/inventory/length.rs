@@ -1,6 +1,6 @@
 //! Lengths of time as people write them: `30s`, `2m`, `1h30m`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde::de;
@@ -52,7 +52,7 @@ impl fmt::Display for Length {
         let mut rest = self.0;
         for (letter, size) in UNITS {
             if rest >= size {
-                text.push_str(&format!("{}{letter}", rest / size));
+                let _ = write!(text, "{}{letter}", rest / size);
                 rest %= size;
             }
         }
@@ -77,7 +77,9 @@ impl<'de> serde::Deserialize<'de> for Length {
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Length, E> {
-                Err(E::custom(format!("a length of time needs its unit; write {number}s for seconds, {number}m for minutes")))
+                Err(E::custom(format!(
+                    "a length of time needs its unit; write {number}s for seconds, {number}m for minutes"
+                )))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Length, E> {

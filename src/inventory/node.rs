@@ -50,12 +50,31 @@ text_id!(
     Host, "host name", "^[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$", |text| NodeName::parse(text).map(|_| ()).map_err(|e| e.why)
 );
 
+impl Host {
+    /// The host that a bare node name is: both have the same rules.
+    pub fn of(node: &NodeName) -> Self {
+        Self(node.as_str().to_owned())
+    }
+}
+
 /// The labels of a node, for selectors and for people.
 pub type Labels = BTreeMap<LabelName, LabelValue>;
 
 /// How a node is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[derive(schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// The operator's own OpenSSH.
@@ -66,8 +85,20 @@ pub enum Transport {
 }
 
 /// How the rights to change a node are got. Nothing here ever asks for a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize)]
-#[derive(schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Become {
     /// The login has them.

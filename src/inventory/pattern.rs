@@ -93,7 +93,7 @@ impl Pattern {
 /// From the places in the name that were reached before this part, those that are reached behind it.
 fn step(part: &Part, name: &str, before: &[bool]) -> Vec<bool> {
     let mut after = vec![false; before.len()];
-    let starts = (0..before.len()).filter(|at| before[*at]);
+    let starts = (0..before.len()).filter(|at| before[*at] && name.is_char_boundary(*at));
     for at in starts {
         match part {
             Part::Any => {
@@ -136,7 +136,9 @@ impl Numbers {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let number = |text: &str| match text.parse() {
             Ok(number) if text.len() <= DIGITS && text.bytes().all(|c| c.is_ascii_digit()) => Ok(number),
-            _ => Err(format!("{text:?} is not a number of up to {DIGITS} digits; a range is written [1-40] or [1-9,11]")),
+            _ => {
+                Err(format!("{text:?} is not a number of up to {DIGITS} digits; a range is written [1-40] or [1-9,11]"))
+            }
         };
         let padded = |text: &str| text.len() > 1 && text.starts_with('0');
         let width = if padded(first) || padded(last) { first.len() } else { 1 };
@@ -212,6 +214,7 @@ mod tests {
         assert!(matches("eu-[01-12]*", "eu-01x"));
         assert!(!matches("eu-[01-12]", "eu-1"));
         assert!(!matches("eu", "eu-1"));
+        assert!(!matches("*a", "é") && matches("*", "é") && matches("?", "é"));
     }
 
     #[test]
