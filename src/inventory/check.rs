@@ -3,17 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::mistake::Mistake;
-use super::nearest::nearest;
+use super::nearest::{GUESSES, nearest};
 use super::parse::Reading;
 use super::yaml::Yaml;
 use super::{Cluster, Place, Selector, Via};
 use crate::name::{ClusterName, NodeName};
 
-/// Beyond so many mistakes nobody reads a guess any more, and guessing costs time.
-const GUESSES: usize = 200;
-
-/// So many times a wildcard or label is tried on a node, per cluster, only to warn; then no more is said.
-const TRIES: usize = 1_000_000;
+/// So many letters of selectors are tried on nodes, per cluster, only to warn; then no more is said.
+const TRIES: usize = 10_000_000;
 
 /// The known name that may be meant.
 fn meant(mistake: Mistake, name: &str, known: &mut dyn Iterator<Item = &str>, mistakes: usize) -> Mistake {

@@ -2,6 +2,8 @@
 
 /// Longer words are not slips of the pen.
 const LONGEST: usize = 64;
+/// Beyond so many mistakes nobody reads a guess any more, and guessing costs time.
+pub(super) const GUESSES: usize = 30;
 /// Only so many candidates are looked at, so that many unknown names in a large file stay quick.
 const MOST: usize = 2_000;
 

@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use super::decode::typed;
 use super::document::PluginKeys;
 use super::mistake::Mistake;
-use super::nearest::nearest;
+use super::nearest::{GUESSES, nearest};
 use super::parse::{Outline, Reading, unquoted};
 use super::yaml::{Entry, Kind, Quotes, Yaml, looks_like_a_number};
 use super::{Assignment, Management, Place, State, Subject, VersionLabel};
 use crate::name::BundleName;
-
-/// Beyond so many mistakes nobody reads a guess any more, and guessing costs time.
-const GUESSES: usize = 200;
 
 /// Reads `plugins:` of a cluster.
 pub(super) fn read(reading: &mut Reading, cluster: &Yaml) -> BTreeMap<Subject, Assignment> {

@@ -114,9 +114,9 @@ impl Selector {
         self.0.iter().filter(idle).map(|term| term.text.as_str()).collect()
     }
 
-    /// How many terms it has.
+    /// How many letters it has: what trying it costs.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.0.iter().map(|term| term.text.len()).sum()
     }
 
     /// The terms that are one exact name: references, which must lead somewhere.

@@ -169,6 +169,9 @@ impl<'a> Reader<'a, '_> {
             Some(Ok(next)) => Ok(next),
             Some(Err(error)) => {
                 let at = place(Span::empty(*error.marker()));
+                if error.info().contains("recursion limit") {
+                    return Err(too_deep(at));
+                }
                 let mistake = Mistake::new(at, format!("this is not YAML: {}", error.info()));
                 Err(Box::new(mistake.instead("look at the indentation, the quotes and the brackets around this place")))
             }
@@ -223,8 +226,7 @@ impl<'a> Reader<'a, '_> {
         if depth <= MAX_DEPTH {
             return Ok(());
         }
-        let mistake = Mistake::new(at, format!("maps and lists inside each other, more than {MAX_DEPTH} deep"));
-        Err(Box::new(mistake.instead("an inventory needs six levels; look for a bracket that is not closed")))
+        Err(too_deep(at))
     }
 
     fn alias(&mut self, id: usize, at: Place, depth: usize) -> Result<(Yaml, usize), Fatal> {
@@ -291,6 +293,11 @@ impl<'a> Reader<'a, '_> {
         first.insert(Rc::clone(&text), at);
         Some(Entry { key: text, quotes, at, value })
     }
+}
+
+fn too_deep(at: Place) -> Fatal {
+    let mistake = Mistake::new(at, format!("maps and lists inside each other, more than {MAX_DEPTH} deep"));
+    Box::new(mistake.instead("an inventory needs six levels; look for a bracket that is not closed"))
 }
 
 fn quotes(style: ScalarStyle) -> Quotes {
