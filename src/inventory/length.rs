@@ -1,6 +1,6 @@
 //! Lengths of time as people write them: `30s`, `2m`, `1h30m`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use serde::de;
@@ -52,7 +52,7 @@ impl fmt::Display for Length {
         let mut rest = self.0;
         for (letter, size) in UNITS {
             if rest >= size {
-                text.push_str(&format!("{}{letter}", rest / size));
+                let _ = write!(text, "{}{letter}", rest / size);
                 rest %= size;
             }
         }

@@ -6,29 +6,45 @@
 
 mod amount;
 mod bundle;
+mod check;
 mod cluster;
+mod cluster_entry;
+mod decode;
+mod document;
+mod excerpt;
 mod length;
 mod listen;
 mod mistake;
+#[cfg(test)]
+mod mod_tests;
+mod nearest;
 mod node;
+mod parse;
 mod pattern;
 mod place;
 mod plugin;
+mod plugin_entry;
 mod rollout;
+mod schema;
 mod selector;
+mod yaml;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use amount::{Amount, WaveSize};
 pub use bundle::{BundleEntry, BundleSource, GitRev, TreePath, VersionLabel};
 pub use cluster::{Admin, Cluster, EnvName, Topology, Via};
+pub use excerpt::Look;
 pub use length::Length;
 pub use listen::Listen;
 pub use mistake::{Mistake, Mistakes, Weight};
 pub use node::{Become, Host, KongPaths, LabelName, LabelValue, Labels, Node, NodeAdmin, SshUser, Transport};
+pub use parse::parse;
 pub use place::Place;
 pub use plugin::{Assignment, Management, State, Subject, Unapply};
 pub use rollout::Rollout;
+pub use schema::schema;
 pub use selector::{Selector, SelectorError};
 
 use crate::name::{BundleName, ClusterName, NodeName, Owner};
@@ -54,6 +70,8 @@ pub struct Inventory {
     pub clusters: BTreeMap<ClusterName, Cluster>,
     /// What is probably not meant, without being wrong.
     pub warnings: Vec<Mistake>,
+    file: Arc<str>,
+    text: Arc<str>,
 }
 
 impl Inventory {
@@ -71,5 +89,22 @@ impl Inventory {
     pub fn source(&self, assignment: &Assignment) -> Option<&BundleSource> {
         let bundle = self.bundles.get(assignment.subject.bundle()?)?;
         bundle.source(assignment.version.as_ref())
+    }
+
+    /// A place of this inventory for people: `inventory.yaml:12:7`.
+    pub fn locate(&self, place: Place) -> String {
+        format!("{}:{place}", mistake::shown(&self.file))
+    }
+
+    /// What turned out to be wrong with the inventory only later (a directory that is not in the commit), told in the
+    /// same form, with an excerpt. `place` is one that this inventory's parts carry.
+    pub fn mistaken(&self, place: Place, what: &str, instead: &str) -> Mistakes {
+        let mistake = Mistake::new(place, what).instead(instead);
+        Mistakes::new(&self.file, Arc::clone(&self.text), vec![mistake])
+    }
+
+    /// The warnings with their excerpts.
+    pub fn warned(&self) -> Mistakes {
+        Mistakes::new(&self.file, Arc::clone(&self.text), self.warnings.clone())
     }
 }

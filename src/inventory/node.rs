@@ -50,6 +50,13 @@ text_id!(
     Host, "host name", "^[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$", |text| NodeName::parse(text).map(|_| ()).map_err(|e| e.why)
 );
 
+impl Host {
+    /// The host that a bare node name is: both have the same rules.
+    pub fn of(node: &NodeName) -> Self {
+        Self(node.as_str().to_owned())
+    }
+}
+
 /// The labels of a node, for selectors and for people.
 pub type Labels = BTreeMap<LabelName, LabelValue>;
 

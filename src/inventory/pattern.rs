@@ -93,7 +93,7 @@ impl Pattern {
 /// From the places in the name that were reached before this part, those that are reached behind it.
 fn step(part: &Part, name: &str, before: &[bool]) -> Vec<bool> {
     let mut after = vec![false; before.len()];
-    let starts = (0..before.len()).filter(|at| before[*at]);
+    let starts = (0..before.len()).filter(|at| before[*at] && name.is_char_boundary(*at));
     for at in starts {
         match part {
             Part::Any => {
@@ -214,6 +214,7 @@ mod tests {
         assert!(matches("eu-[01-12]*", "eu-01x"));
         assert!(!matches("eu-[01-12]", "eu-1"));
         assert!(!matches("eu", "eu-1"));
+        assert!(!matches("*a", "é") && matches("*", "é") && matches("?", "é"));
     }
 
     #[test]

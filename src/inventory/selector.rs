@@ -29,7 +29,8 @@ struct Term {
 }
 
 /// A choice of nodes, clusters or plugins.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub struct Selector(Vec<Term>);
 
 /// Why a text is not a selector.
@@ -49,7 +50,10 @@ impl SelectorError {
 
     /// What to write instead.
     pub fn hints(&self) -> Vec<Hint> {
-        vec![Hint::do_("write names, ranges, wildcards or labels, joined by commas: eu-1,eu-[3-9],us-*,zone=a")]
+        let whole = if self.term.is_empty() { "write" } else { "instead write" };
+        vec![Hint::do_(format!(
+            "{whole} names, ranges, wildcards or labels, joined by commas: eu-1,eu-[3-9],us-*,zone=a"
+        ))]
     }
 }
 
@@ -93,21 +97,26 @@ impl Selector {
     }
 
     /// The terms that choose none of these names, each as it was typed: a slip of the pen that must be said.
-    pub fn idle_names<'a>(&self, names: impl Iterator<Item = &'a str> + Clone) -> Vec<&str> {
+    pub fn idle_names(&self, names: &[&str]) -> Vec<&str> {
         let idle = |term: &&Term| match &term.kind {
-            Kind::Name(pattern) => !names.clone().any(|name| pattern.matches(name)),
+            Kind::Name(pattern) => !names.iter().any(|name| pattern.matches(name)),
             Kind::Label(..) | Kind::Cluster(_) => true,
         };
         self.0.iter().filter(idle).map(|term| term.text.as_str()).collect()
     }
 
     /// The terms that choose no node of these clusters, each as it was typed.
-    pub fn idle_nodes<'a>(&self, clusters: impl Iterator<Item = &'a Cluster> + Clone) -> Vec<&str> {
+    pub fn idle_nodes(&self, clusters: &[&Cluster]) -> Vec<&str> {
         let idle = |term: &&Term| {
-            let mut nodes = clusters.clone().flat_map(|cluster| cluster.nodes.values());
+            let mut nodes = clusters.iter().flat_map(|cluster| cluster.nodes.values());
             !nodes.any(|node| term.matches(&node.name, &node.labels, &node.cluster))
         };
         self.0.iter().filter(idle).map(|term| term.text.as_str()).collect()
+    }
+
+    /// How many letters it has: what trying it costs.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|term| term.text.len()).sum()
     }
 
     /// The terms that are one exact name: references, which must lead somewhere.
@@ -163,6 +172,32 @@ impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let terms: Vec<&str> = self.0.iter().map(|term| term.text.as_str()).collect();
         f.write_str(&terms.join(","))
+    }
+}
+
+impl TryFrom<String> for Selector {
+    type Error = SelectorError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl serde::Serialize for Selector {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl schemars::JsonSchema for Selector {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Selector".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Names, ranges, wildcards or labels, joined by commas: eu-1,eu-[3-9],us-*,zone=a.",
+            "type": "string", "minLength": 1
+        })
     }
 }
 
@@ -227,7 +262,7 @@ mod tests {
     #[test]
     fn terms_that_choose_nothing_are_named() {
         let selector = Selector::parse("eu-1,us-*,zone=a").unwrap();
-        assert_eq!(selector.idle_names(["eu-1", "eu-2"].into_iter()), ["us-*", "zone=a"]);
+        assert_eq!(selector.idle_names(&["eu-1", "eu-2"]), ["us-*", "zone=a"]);
         assert_eq!(selector.exact_names().collect::<Vec<_>>(), ["eu-1"]);
     }
 
