@@ -39,7 +39,9 @@ pub(crate) struct NodeSpec {
     /// Lines of the operator's `ssh_config` for this host, before ours.
     pub(crate) client: Vec<String>,
     pub(crate) known: Known,
-    /// Whether the operator's key opens it.
+    /// Variables of every session, as `NAME=VALUE`.
+    pub(crate) env: Vec<String>,
+    /// Whether the operator's key is refused.
     pub(crate) locked: bool,
 }
 
@@ -57,6 +59,12 @@ impl NodeSpec {
     /// Adds a line of the operator's configuration.
     pub(crate) fn client(mut self, line: &str) -> Self {
         self.client.push(line.to_owned());
+        self
+    }
+
+    /// Adds a variable to every session.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push(format!("{name}={value}"));
         self
     }
 
@@ -231,10 +239,11 @@ async fn make(spec: &NodeSpec, fleet: &Path, sshd: &Path) -> SshNode {
         config,
         "\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\nPidFile none\nLogLevel VERBOSE\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n\
-         SetEnv SHLVL=9 MUSTER_FLEET={}\n",
+         SetEnv SHLVL=9 MUSTER_FLEET={} {}\n",
         key.display(),
         dir.join("authorized_keys").display(),
         fleet.display(),
+        spec.env.join(" "),
     );
     fs::write(dir.join("sshd_config"), config).unwrap();
     let wire = Wire::new(bind().await, sshd.to_owned(), dir.join("sshd_config"), dir.join("log"));

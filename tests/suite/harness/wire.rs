@@ -116,6 +116,11 @@ impl Wire {
         self.shared.budget.send_replace(Some(bytes));
     }
 
+    /// Takes [`Wire::cut_after`] back.
+    pub(crate) fn uncut(&self) {
+        self.shared.budget.send_replace(None);
+    }
+
     /// All connections are closed now, in order.
     pub(crate) fn cut(&self) {
         for pump in self.shared.pumps.lock().unwrap().drain(..) {
