@@ -33,7 +33,8 @@ fn every_byte_survives_a_field() {
 
 #[test]
 fn an_answer_is_read_whatever_its_pieces() {
-    let bytes = b"Welcome to host\nno newline muster 1 n0\nfact user kong%20x 5\nblob conf 4\na\nb\nfact x %\nend n0 10\n";
+    let bytes =
+        b"Welcome to host\nno newline muster 1 n0\nfact user kong%20x 5\nblob conf 4\na\nb\nfact x %\nend n0 10\n";
     let whole = decode(bytes).unwrap();
     assert_eq!(whole.len(), 4);
     assert_eq!(whole[1], Item::Blob { name: "conf".to_owned(), bytes: b"a\nb\n".to_vec() });
@@ -104,7 +105,8 @@ fn a_lease_needs_all_its_lines() {
 #[test]
 fn an_open_receipt_may_end_in_the_middle_of_a_line() {
     let run = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-    let text = format!("muster-receipt 1\nrun {run}\nstep 4\nintent link acme-auth\ndid link acme-auth\nworker 12 900\nresu");
+    let text =
+        format!("muster-receipt 1\nrun {run}\nstep 4\nintent link acme-auth\ndid link acme-auth\nworker 12 900\nresu");
     let receipt = Receipt::parse(&text).unwrap();
     assert_eq!(receipt.result, None);
     assert_eq!((receipt.step, receipt.intents.len()), (4, 2));
