@@ -61,7 +61,10 @@ fn root(node: &Node, settings: &Settings) -> Response {
     let mut pids = json!({ "master": handover.master });
     let workers = node.shared.pids();
     if workers.is_empty() {
-        node.log.write(super::log::Level::Error, "*1 [lua] kong.lua:102: fn(): could not get worker process id for worker #0: not found");
+        node.log.write(
+            super::log::Level::Error,
+            "*1 [lua] kong.lua:102: fn(): could not get worker process id for worker #0: not found",
+        );
     } else {
         pids["workers"] = workers.into();
     }
@@ -94,7 +97,8 @@ fn current_rows(node: &Node, settings: &Settings) -> Option<Vec<Value>> {
 }
 
 fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".into(), |name| name.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".into(), |name| name.trim().to_owned())
 }
 
 fn schema(node: &Node, name: &str) -> Response {

@@ -79,7 +79,9 @@ fn say(text: &str) {
 
 #[expect(clippy::disallowed_methods, reason = "the stand-in is a program of its own, and KONG_* of its caller counts")]
 fn environment() -> Vec<(String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Relative paths count from the caller's directory, and are kept absolute as the master has another one.
@@ -89,14 +91,25 @@ fn absolute(path: &str) -> PathBuf {
 
 impl Kong {
     fn parse(file: PathBuf, settings: Settings, args: Vec<OsString>) -> Result<Self, String> {
-        let mut kong = Self { file, settings, environment: environment(), conf: None, prefix: None, timeout: Duration::from_secs(10), all: false, words: vec![] };
+        let mut kong = Self {
+            file,
+            settings,
+            environment: environment(),
+            conf: None,
+            prefix: None,
+            timeout: Duration::from_secs(10),
+            all: false,
+            words: vec![],
+        };
         let mut args = args.into_iter().map(|arg| arg.to_string_lossy().into_owned());
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("option {arg} needs a value"));
             match arg.as_str() {
                 "-c" | "--conf" => kong.conf = Some(absolute(&value()?)),
                 "-p" | "--prefix" => kong.prefix = Some(absolute(&value()?)),
-                "-t" | "--timeout" => kong.timeout = Duration::from_secs(value()?.parse().map_err(|_| "bad timeout".to_owned())?),
+                "-t" | "--timeout" => {
+                    kong.timeout = Duration::from_secs(value()?.parse().map_err(|_| "bad timeout".to_owned())?)
+                }
                 "-w" | "--wait" | "--nginx-conf" => drop(value()?),
                 "-a" | "--all" => kong.all = true,
                 "--v" | "--vv" | "-f" | "--force" | "-y" | "--yes" | "-q" => {}
@@ -131,8 +144,15 @@ impl Kong {
 
     fn version(&self) -> Outcome {
         if self.all {
-            let nginx = if self.settings.is_34() { ("10021", "1021004", "2.1.0-beta3") } else { ("10026", "1025003", "2.1.1700206165") };
-            say(&format!("Kong: {}\nngx_lua: {}\nnginx: {}\nLua: LuaJIT {}", self.settings.version, nginx.0, nginx.1, nginx.2));
+            let nginx = if self.settings.is_34() {
+                ("10021", "1021004", "2.1.0-beta3")
+            } else {
+                ("10026", "1025003", "2.1.1700206165")
+            };
+            say(&format!(
+                "Kong: {}\nngx_lua: {}\nnginx: {}\nLua: LuaJIT {}",
+                self.settings.version, nginx.0, nginx.1, nginx.2
+            ));
         } else {
             say(&self.settings.version);
         }
@@ -218,7 +238,11 @@ impl Kong {
     /// Starts a master and waits for its word. In the foreground it stays until the master ends.
     fn launch(&self, prefix: &Prefix, foreground: bool) -> Outcome {
         let (mut ours, theirs) = UnixStream::pair()?;
-        let title = format!("nginx: master process {} -p {} -c nginx.conf", self.settings.nginx.display(), prefix.dir().display());
+        let title = format!(
+            "nginx: master process {} -p {} -c nginx.conf",
+            self.settings.nginx.display(),
+            prefix.dir().display()
+        );
         let mut child = Command::new("/proc/self/exe")
             .arg0(title)
             .arg(super::ARGUMENT)
@@ -242,7 +266,11 @@ impl Kong {
 
     fn signal(&self, prefix: &Prefix, signal: Signal) -> Outcome {
         let sent = prefix.pid().is_some_and(|pid| kill(pid, signal).is_ok());
-        if sent { Ok(()) } else { Err(Ended::Failed(format!("nginx not running in prefix: {}", prefix.dir().display()))) }
+        if sent {
+            Ok(())
+        } else {
+            Err(Ended::Failed(format!("nginx not running in prefix: {}", prefix.dir().display())))
+        }
     }
 
     fn stop(&self) -> Outcome {
@@ -328,7 +356,10 @@ impl Kong {
         match what {
             "list" if pending.is_empty() => Ok(()),
             "list" => {
-                say(&format!("\nNew migrations available:\n{}\n\nRun 'kong migrations up' to proceed", pending.join("\n")));
+                say(&format!(
+                    "\nNew migrations available:\n{}\n\nRun 'kong migrations up' to proceed",
+                    pending.join("\n")
+                ));
                 Err(Ended::Code(5))
             }
             "up" | "bootstrap" => self.migrate(&database, &pending),
@@ -348,7 +379,9 @@ impl Kong {
         }
         match pending.len() {
             0 => say("Database is already up-to-date"),
-            count => say(&format!("{count} migration{} processed\n{count} executed", if count == 1 { "" } else { "s" })),
+            count => {
+                say(&format!("{count} migration{} processed\n{count} executed", if count == 1 { "" } else { "s" }))
+            }
         }
         Ok(())
     }

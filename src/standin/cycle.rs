@@ -59,14 +59,17 @@ pub(super) fn load(prefix: &Prefix, settings: &Settings, file: &Path, shared: &S
     let nginx = prefix.read_nginx().map_err(NotLoaded::Nginx)?;
     let at = |line: u32| format!("/usr/local/share/lua/5.1/kong/init.lua:{line}: ");
     // A load that fails before the wipe leaves the announced pids as they were (measured.md 3).
-    let text = prefix.read_env().map_err(|problem| init_error(&format!("{}{problem}{}", at(642), load::trace("assert", 642))))?;
+    let text = prefix
+        .read_env()
+        .map_err(|problem| init_error(&format!("{}{problem}{}", at(642), load::trace("assert", 642))))?;
     let sources = Sources { file: &text, environment: &[], prefix: Some(prefix.dir()) };
     let config = Effective::merge(settings, &sources).map_err(|problem| init_error(&problem))?;
     shared.wipe().map_err(|error| NotLoaded::Nginx(error.to_string()))?;
     settings.linger(0.3);
     suffer(settings, file);
     let database = connect(settings, &config).map_err(|problem| init_error(&format!("{}{problem}", at(657))))?;
-    let mut generation = load::load(settings, &config, &nginx.lua_package_path).map_err(|problem| init_error(&problem))?;
+    let mut generation =
+        load::load(settings, &config, &nginx.lua_package_path).map_err(|problem| init_error(&problem))?;
     match &database {
         Some(database) => check_database(database, &generation)?,
         None => take_declarative(prefix, &config, &mut generation)?,
@@ -104,12 +107,18 @@ fn check_database(database: &Database, generation: &Generation) -> Result<(), No
     let all = database.read().map_err(|error| init_error(&error.to_string()))?;
     if pending_migrations(&all, generation).next().is_some() {
         let line = "/usr/local/share/lua/5.1/kong/cmd/utils/migrations.lua:20: ";
-        return Err(init_error(&format!("{line}New migrations available; run 'kong migrations up' to proceed{}", load::trace("error", 668))));
+        return Err(init_error(&format!(
+            "{line}New migrations available; run 'kong migrations up' to proceed{}",
+            load::trace("error", 668)
+        )));
     }
     let rows = all.get("plugins").and_then(|rows| rows.as_array()).cloned().unwrap_or_default();
     match rows::names(&rows).into_iter().find(|name| !generation.has(name)) {
         Some(name) => {
-            let text = format!("/usr/local/share/lua/5.1/kong/init.lua:743: error building initial plugins: {name} plugin is in use but not enabled{}", load::trace("error", 743));
+            let text = format!(
+                "/usr/local/share/lua/5.1/kong/init.lua:743: error building initial plugins: {name} plugin is in use but not enabled{}",
+                load::trace("error", 743)
+            );
             Err(init_error(&text))
         }
         None => Ok(()),
@@ -121,8 +130,13 @@ pub(super) fn pending_migrations<'a>(
     all: &serde_json::Map<String, serde_json::Value>,
     generation: &'a Generation,
 ) -> impl Iterator<Item = &'a str> {
-    let ran: Vec<String> = all.get("migrations").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default();
-    let names = generation.plugins.iter().filter(|plugin| plugin.custom && plugin.migrations).map(|plugin| plugin.name.as_str());
+    let ran: Vec<String> =
+        all.get("migrations").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default();
+    let names = generation
+        .plugins
+        .iter()
+        .filter(|plugin| plugin.custom && plugin.migrations)
+        .map(|plugin| plugin.name.as_str());
     names.filter(move |name| !ran.iter().any(|done| done == name))
 }
 
@@ -138,16 +152,21 @@ fn take_declarative(prefix: &Prefix, config: &Effective, generation: &mut Genera
     let path = prefix.path("dbless.lmdb/rows.json");
     let file = config.get("declarative_config");
     let kept = if file.is_empty() {
-        let kept: Kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let kept: Kept =
+            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let lost = rows::names(&kept.rows).into_iter().find(|name| !generation.has(name));
         generation.broken = lost.map(|name| format!("failed to initialize declarative config: error building initial plugins iterator: {name} plugin is in use but not enabled"));
         kept
     } else {
-        let rows = rows::declarative(Path::new(file), |name| generation.has(name))
-            .map_err(|problem| init_error(&format!("/usr/local/share/lua/5.1/kong/init.lua:731: {problem}{}", load::trace("error", 731))))?;
+        let rows = rows::declarative(Path::new(file), |name| generation.has(name)).map_err(|problem| {
+            init_error(&format!("/usr/local/share/lua/5.1/kong/init.lua:731: {problem}{}", load::trace("error", 731)))
+        })?;
         let hash = std::fs::read(file).ok().map(|bytes| digest(&bytes));
         let kept = Kept { hash, rows };
-        let write = || std::fs::create_dir_all(prefix.path("dbless.lmdb")).and_then(|()| std::fs::write(&path, serde_json::to_vec(&kept)?));
+        let write = || {
+            std::fs::create_dir_all(prefix.path("dbless.lmdb"))
+                .and_then(|()| std::fs::write(&path, serde_json::to_vec(&kept)?))
+        };
         write().map_err(|error| init_error(&error.to_string()))?;
         kept
     };

@@ -116,7 +116,13 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
 
 /// Prefixes of the keys that Kong takes without knowing them: nginx directives, plugin servers, vaults.
 const OPEN: [&str; 8] = [
-    "nginx_main_", "nginx_http_", "nginx_proxy_", "nginx_admin_", "nginx_status_", "nginx_events_", "pluginserver_",
+    "nginx_main_",
+    "nginx_http_",
+    "nginx_proxy_",
+    "nginx_admin_",
+    "nginx_status_",
+    "nginx_events_",
+    "pluginserver_",
     "vault_",
 ];
 
@@ -136,16 +142,54 @@ pub(super) fn default_of(key: &str, is_34: bool) -> &'static str {
 }
 
 const BUNDLED: &[&str] = &[
-    "jwt", "acl", "correlation-id", "cors", "oauth2", "tcp-log", "udp-log", "file-log", "http-log", "key-auth",
-    "hmac-auth", "basic-auth", "ip-restriction", "request-transformer", "response-transformer",
-    "request-size-limiting", "rate-limiting", "response-ratelimiting", "syslog", "loggly", "datadog", "ldap-auth",
-    "statsd", "bot-detection", "aws-lambda", "request-termination", "prometheus", "proxy-cache", "session", "acme",
-    "grpc-gateway", "grpc-web", "pre-function", "post-function", "azure-functions", "zipkin", "opentelemetry",
+    "jwt",
+    "acl",
+    "correlation-id",
+    "cors",
+    "oauth2",
+    "tcp-log",
+    "udp-log",
+    "file-log",
+    "http-log",
+    "key-auth",
+    "hmac-auth",
+    "basic-auth",
+    "ip-restriction",
+    "request-transformer",
+    "response-transformer",
+    "request-size-limiting",
+    "rate-limiting",
+    "response-ratelimiting",
+    "syslog",
+    "loggly",
+    "datadog",
+    "ldap-auth",
+    "statsd",
+    "bot-detection",
+    "aws-lambda",
+    "request-termination",
+    "prometheus",
+    "proxy-cache",
+    "session",
+    "acme",
+    "grpc-gateway",
+    "grpc-web",
+    "pre-function",
+    "post-function",
+    "azure-functions",
+    "zipkin",
+    "opentelemetry",
 ];
 
 const BUNDLED_SINCE_34: &[&str] = &[
-    "ai-proxy", "ai-prompt-decorator", "ai-prompt-template", "ai-prompt-guard", "ai-request-transformer",
-    "ai-response-transformer", "standard-webhooks", "redirect",
+    "ai-proxy",
+    "ai-prompt-decorator",
+    "ai-prompt-template",
+    "ai-prompt-guard",
+    "ai-request-transformer",
+    "ai-response-transformer",
+    "standard-webhooks",
+    "redirect",
 ];
 
 /// The plugins behind the word `bundled`: 45 in 3.9.1, 37 in 3.4.2 (measured.md 0 and 13).

@@ -41,7 +41,8 @@ impl Effective {
         if let Some(prefix) = sources.prefix {
             values.insert("prefix".into(), prefix.display().to_string());
         }
-        let merged = Self { values: values.into_iter().map(|(key, value)| (normal(&key, &value), key)).map(swap).collect() };
+        let merged =
+            Self { values: values.into_iter().map(|(key, value)| (normal(&key, &value), key)).map(swap).collect() };
         merged.check()?;
         Ok(merged)
     }
@@ -117,7 +118,9 @@ impl Effective {
             let address = words.next().unwrap_or_default();
             let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
             if port.is_none() {
-                return Err(format!("{key} must be of form: [off] | <ip>:<port> [ssl] [http2] [proxy_protocol] [deferred] [bind] [reuseport] [backlog=%d+] [... next entry ...]"));
+                return Err(format!(
+                    "{key} must be of form: [off] | <ip>:<port> [ssl] [http2] [proxy_protocol] [deferred] [bind] [reuseport] [backlog=%d+] [... next entry ...]"
+                ));
             }
             if !words.any(|word| word == "ssl") {
                 plain.push(address.to_owned());
@@ -142,8 +145,11 @@ impl Effective {
     fn derived(&self) -> BTreeMap<String, String> {
         let prefix = self.get("prefix");
         let paths = [
-            ("kong_env", ".kong_env"), ("nginx_conf", "nginx.conf"), ("nginx_kong_conf", "nginx-kong.conf"),
-            ("nginx_pid", "pids/nginx.pid"), ("nginx_err_logs", "logs/error.log"),
+            ("kong_env", ".kong_env"),
+            ("nginx_conf", "nginx.conf"),
+            ("nginx_kong_conf", "nginx-kong.conf"),
+            ("nginx_pid", "pids/nginx.pid"),
+            ("nginx_err_logs", "logs/error.log"),
         ];
         paths.into_iter().map(|(key, path)| (key.to_owned(), format!("{prefix}/{path}"))).collect()
     }
@@ -188,7 +194,11 @@ fn typed(key: &str, value: &str) -> Value {
     match defaults::kind_of(key) {
         Some(Kind::Array) => conf::elements(value).into(),
         Some(Kind::Switch) => (value == "on" || value == "true").into(),
-        Some(Kind::Number) => value.parse::<i64>().map(Value::from).or_else(|_| value.parse::<f64>().map(Value::from)).unwrap_or(Value::Null),
+        Some(Kind::Number) => value
+            .parse::<i64>()
+            .map(Value::from)
+            .or_else(|_| value.parse::<f64>().map(Value::from))
+            .unwrap_or(Value::Null),
         _ => value.into(),
     }
 }
@@ -234,7 +244,10 @@ mod tests {
     fn a_bad_value_is_said_in_kongs_words() {
         let sources = Sources { file: "log_level = loud", ..Sources::default() };
         let found = Effective::merge(&Settings::default(), &sources).unwrap_err();
-        assert_eq!(found, "log_level has an invalid value: 'loud' (debug, info, notice, warn, error, crit, alert, emerg)");
+        assert_eq!(
+            found,
+            "log_level has an invalid value: 'loud' (debug, info, notice, warn, error, crit, alert, emerg)"
+        );
     }
 
     #[test]
@@ -242,6 +255,8 @@ mod tests {
         let merged = merge("admin_listen = 127.0.0.1:8001 reuseport, 127.0.0.1:8444 ssl", &[]);
         assert_eq!(merged.listens("admin_listen").unwrap(), ["127.0.0.1:8001"]);
         let sources = Sources { file: "proxy_listen = 127.0.0.1:notaport", ..Sources::default() };
-        assert!(Effective::merge(&Settings::default(), &sources).unwrap_err().starts_with("proxy_listen must be of form"));
+        assert!(
+            Effective::merge(&Settings::default(), &sources).unwrap_err().starts_with("proxy_listen must be of form")
+        );
     }
 }

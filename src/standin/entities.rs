@@ -63,7 +63,8 @@ fn scope(admin: &Admin<'_>, owner: &str, id: &str) -> Option<(&'static str, Valu
 
 /// A page: `size` 1 to 1000 (100), `offset`; any other parameter is ignored, `name` too (measured.md 5).
 fn list(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str, Value)>) -> Response {
-    let size = request.query("size").map_or(Some(100), |text| text.parse().ok().filter(|size| (1..=1000).contains(size)));
+    let size =
+        request.query("size").map_or(Some(100), |text| text.parse().ok().filter(|size| (1..=1000).contains(size)));
     let Some(size) = size else {
         return failure(400, 9, "invalid size", "size must be an integer between 1 and 1000");
     };
@@ -134,7 +135,9 @@ fn create(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str,
     }
     let added = database.change(|all| {
         let Some(list) = all.entry(name).or_insert_with(|| json!([])).as_array_mut() else { return None };
-        let twin = |other: &Value| name == "plugins" && ["name", "service", "route", "consumer"].iter().all(|key| other[*key] == row[*key]);
+        let twin = |other: &Value| {
+            name == "plugins" && ["name", "service", "route", "consumer"].iter().all(|key| other[*key] == row[*key])
+        };
         if list.iter().any(twin) {
             return None;
         }
@@ -143,7 +146,12 @@ fn create(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str,
     });
     match added {
         Ok(Some(row)) => Response::json(201, &row),
-        Ok(None) => failure(409, 5, "unique constraint violation", &format!("UNIQUE violation detected on '{{name=\"{text}\"}}'")),
+        Ok(None) => failure(
+            409,
+            5,
+            "unique constraint violation",
+            &format!("UNIQUE violation detected on '{{name=\"{text}\"}}'"),
+        ),
         Err(_) => Response::message(500, "An unexpected error occurred"),
     }
 }
@@ -151,13 +159,18 @@ fn create(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str,
 fn not_enabled(name: &str) -> Response {
     let problem = format!("plugin '{name}' not enabled; add it to the 'plugins' configuration property");
     let message = format!("schema violation (name: {problem})");
-    Response::json(400, &json!({ "code": 2, "name": "schema violation", "fields": { "name": problem }, "message": message }))
+    Response::json(
+        400,
+        &json!({ "code": 2, "name": "schema violation", "fields": { "name": problem }, "message": message }),
+    )
 }
 
 fn merge(row: &mut Value, given: Map<String, Value>) {
     for (key, value) in given {
         match value {
-            Value::Object(inner) if key == "config" => inner.into_iter().for_each(|(name, value)| row["config"][name] = value),
+            Value::Object(inner) if key == "config" => {
+                inner.into_iter().for_each(|(name, value)| row["config"][name] = value)
+            }
             other => row[key] = other,
         }
     }

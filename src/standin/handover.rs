@@ -30,9 +30,18 @@ pub(super) struct Received {
 }
 
 /// Sends everything in one message. Does not block.
-pub(super) fn send(to: &UnixStream, handover: &Handover, shared: &File, log: &File, listeners: &[&TcpListener]) -> io::Result<()> {
+pub(super) fn send(
+    to: &UnixStream,
+    handover: &Handover,
+    shared: &File,
+    log: &File,
+    listeners: &[&TcpListener],
+) -> io::Result<()> {
     if listeners.len() > MOST_LISTENERS {
-        return Err(io::Error::other(format!("{} listeners, at most {MOST_LISTENERS} can be handed over", listeners.len())));
+        return Err(io::Error::other(format!(
+            "{} listeners, at most {MOST_LISTENERS} can be handed over",
+            listeners.len()
+        )));
     }
     let mut memory = File::from(rustix::fs::memfd_create("generation", rustix::fs::MemfdFlags::CLOEXEC)?);
     memory.write_all(&serde_json::to_vec(handover)?)?;
@@ -60,7 +69,8 @@ pub(super) fn receive(from: &UnixStream) -> io::Result<Received> {
         }
     }
     let mut descriptors = descriptors.into_iter();
-    let mut next = || descriptors.next().map(File::from).ok_or_else(|| io::Error::other("the master sent too few descriptors"));
+    let mut next =
+        || descriptors.next().map(File::from).ok_or_else(|| io::Error::other("the master sent too few descriptors"));
     let (memory, shared, log) = (next()?, next()?, next()?);
     let handover = serde_json::from_slice(&whole(&memory)?)?;
     let listeners = descriptors.map(TcpListener::from).collect();
@@ -94,7 +104,16 @@ mod tests {
             level: "notice".into(),
             workers: 2,
         };
-        Handover { generation, file: "f".into(), node_id: "n".into(), master: 1, slot: 0, respawned: false, busy: 0, listeners: vec![("kong".into(), "a".into())] }
+        Handover {
+            generation,
+            file: "f".into(),
+            node_id: "n".into(),
+            master: 1,
+            slot: 0,
+            respawned: false,
+            busy: 0,
+            listeners: vec![("kong".into(), "a".into())],
+        }
     }
 
     #[test]

@@ -73,7 +73,8 @@ pub(super) async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Option
         return Err(io::Error::new(io::ErrorKind::InvalidData, "no request line"));
     };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut request = Request { method: method.to_owned(), path: decoded(path), query: pairs(query), ..Request::default() };
+    let mut request =
+        Request { method: method.to_owned(), path: decoded(path), query: pairs(query), ..Request::default() };
     request.headers = headers(stream).await?;
     let length = request.header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0usize);
     if length > LARGEST_BODY {
@@ -100,7 +101,10 @@ async fn headers(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<(String, S
 /// `a=b&c=d`, percent-decoded: a query or a form.
 pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
     let parts = text.split('&').filter(|part| !part.is_empty());
-    parts.map(|part| part.split_once('=').unwrap_or((part, ""))).map(|(key, value)| (decoded(key), decoded(value))).collect()
+    parts
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
+        .map(|(key, value)| (decoded(key), decoded(value)))
+        .collect()
 }
 
 fn decoded(text: &str) -> String {
@@ -158,12 +162,18 @@ mod tests {
         let mut server = BufReader::new(server);
         client.write_all(b"POST /plugins?size=2 HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nname=x").await.unwrap();
         let request = read(&mut server).await.unwrap().unwrap();
-        assert_eq!((request.method.as_str(), request.path.as_str(), request.query("size")), ("POST", "/plugins", Some("2")));
+        assert_eq!(
+            (request.method.as_str(), request.path.as_str(), request.query("size")),
+            ("POST", "/plugins", Some("2"))
+        );
         assert_eq!(request.body, b"name=x");
         write(&mut server, &Response::message(404, "Not found"), true).await.unwrap();
         drop(server);
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n") && answer.ends_with("{\"message\":\"Not found\"}"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 404 Not Found\r\n") && answer.ends_with("{\"message\":\"Not found\"}"),
+            "{answer}"
+        );
     }
 }

@@ -50,7 +50,9 @@ pub(super) fn load(settings: &Settings, config: &Effective, path: &str) -> Resul
 
 /// The stack trace that follows an error out of Kong's init.
 pub(super) fn trace(function: &str, line: u32) -> String {
-    format!("\nstack traceback:\n\t[C]: in function '{function}'\n\t{KONG}/init.lua:{line}: in function 'init'\n\tinit_by_lua(nginx-kong.conf:44):3: in main chunk")
+    format!(
+        "\nstack traceback:\n\t[C]: in function '{function}'\n\t{KONG}/init.lua:{line}: in function 'init'\n\tinit_by_lua(nginx-kong.conf:44):3: in main chunk"
+    )
 }
 
 /// `lua_package_path` with its first empty element replaced by the default path (facts.md B2).
@@ -83,7 +85,13 @@ impl Loader<'_> {
         let ours = self.sandbox.finds(&module).map_err(broken)?;
         if !ours && self.bundled.contains(&name) {
             let version = self.settings.version.clone();
-            self.plugins.push(Plugin { name: name.to_owned(), version, priority: 1000, custom: false, migrations: false });
+            self.plugins.push(Plugin {
+                name: name.to_owned(),
+                version,
+                priority: 1000,
+                custom: false,
+                migrations: false,
+            });
             return Ok(());
         }
         let handler = match self.sandbox.require(&module).map_err(broken)? {
@@ -159,13 +167,19 @@ fn checked(name: &str, handler: &Table) -> Result<(String, i64), String> {
         _ => None,
     };
     let Some(priority) = whole else {
-        return Err(format!("Plugin \"{name}\" cannot be loaded because its PRIORITY field is not a valid integer number, got: \"{}\".\n", shown(&priority)));
+        return Err(format!(
+            "Plugin \"{name}\" cannot be loaded because its PRIORITY field is not a valid integer number, got: \"{}\".\n",
+            shown(&priority)
+        ));
     };
     let version = get("VERSION");
     let cleaned = if let Value::String(text) = &version { clean_version(&text.to_string_lossy()) } else { None };
     match cleaned {
         Some(version) => Ok((version, priority)),
-        None => Err(format!("Plugin \"{name}\" cannot be loaded because its VERSION field does not follow the \"x.y.z\" format, got: \"{}\".\n", shown(&version))),
+        None => Err(format!(
+            "Plugin \"{name}\" cannot be loaded because its VERSION field does not follow the \"x.y.z\" format, got: \"{}\".\n",
+            shown(&version)
+        )),
     }
 }
 
@@ -184,7 +198,11 @@ fn module_error(module: &str, text: &str) -> String {
 
 fn not_a_table(handler: &Value) -> String {
     let article = if matches!(handler, Value::Integer(_)) { "an" } else { "a" };
-    format!("{KONG}/db/dao/plugins.lua:288: attempt to index local 'handler' ({article} {} value){}", handler.type_name(), trace("error", 708))
+    format!(
+        "{KONG}/db/dao/plugins.lua:288: attempt to index local 'handler' ({article} {} value){}",
+        handler.type_name(),
+        trace("error", 708)
+    )
 }
 
 fn broken(error: mlua::Error) -> String {

@@ -34,17 +34,26 @@ fn a_good_plugin_loads_beside_the_bundled_ones() {
 fn each_way_to_fail_is_said_as_kong_says_it() {
     let handler = |text| vec![("handler.lua", text), ("schema.lua", SCHEMA)];
     let table: [(Vec<(&str, &str)>, &str); 11] = [
-        (vec![], "error loading plugin schemas: on plugin 'x': x plugin is enabled but not installed;\nno plugin found"),
+        (
+            vec![],
+            "error loading plugin schemas: on plugin 'x': x plugin is enabled but not installed;\nno plugin found",
+        ),
         (vec![("schema.lua", SCHEMA)], "x plugin is enabled but not installed;"),
         (vec![("handler.lua", HANDLER)], "on plugin 'x': no configuration schema found for plugin: x"),
-        (handler("return {\nfunction"), "error loading module 'kong.plugins.x.handler':\nerror loading module 'kong.plugins.x.handler' from file '"),
+        (
+            handler("return {\nfunction"),
+            "error loading module 'kong.plugins.x.handler':\nerror loading module 'kong.plugins.x.handler' from file '",
+        ),
         (vec![("handler.lua", HANDLER), ("schema.lua", "return }")], "error loading module 'kong.plugins.x.schema':\n"),
         (handler("return { PRIORITY = 1 }"), "VERSION field does not follow the \"x.y.z\" format, got: \"nil\"."),
         (handler("return { VERSION = '1.0.0' }"), "PRIORITY field is not a valid integer number, got: \"nil\"."),
         (handler("error('boom at load')"), "kong/plugins/x/handler.lua:1: boom at load"),
         (handler("require 'no.such'\nreturn {}"), "module 'no.such' not found:"),
         (handler(""), "attempt to index local 'handler' (a boolean value)"),
-        (vec![("handler.lua", HANDLER), ("schema.lua", "return { fields = { { config = { type = 'strng' } } } }")], "schema violation (fields: {\n"),
+        (
+            vec![("handler.lua", HANDLER), ("schema.lua", "return { fields = { { config = { type = 'strng' } } } }")],
+            "schema violation (fields: {\n",
+        ),
     ];
     for (files, expected) in table {
         let found = failure(&files);
@@ -66,7 +75,17 @@ fn a_module_of_another_plugin_that_is_not_there_is_missing() {
 
 #[test]
 fn versions_are_cleaned_or_refused_as_facts_b4_has_it() {
-    let table = [("1.0.0", Some("1.0.0")), ("1.0.0-1", Some("1.0.0")), ("v1.2.3", Some("1.2.3")), ("0.1", Some("0.1")), ("1", Some("1")), ("1.2.3-rc.1", Some("1.2.3")), ("1.2.3.4", None), ("one", None), ("", None)];
+    let table = [
+        ("1.0.0", Some("1.0.0")),
+        ("1.0.0-1", Some("1.0.0")),
+        ("v1.2.3", Some("1.2.3")),
+        ("0.1", Some("0.1")),
+        ("1", Some("1")),
+        ("1.2.3-rc.1", Some("1.2.3")),
+        ("1.2.3.4", None),
+        ("one", None),
+        ("", None),
+    ];
     for (text, expected) in table {
         assert_eq!(clean_version(text).as_deref(), expected, "{text}");
     }

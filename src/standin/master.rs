@@ -27,6 +27,10 @@ use super::{Settings, clock, handover, leash, title};
 /// How long after new workers were started the old ones are told to go, as in nginx.
 const OVERLAP: Duration = Duration::from_millis(100);
 
+/// New workers start to answer this much after the old ones were told to go, so that answers never go back from new to
+/// old, which was never seen on a real node.
+const HEADWAY: Duration = Duration::from_millis(10);
+
 struct Flags {
     reload: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
@@ -82,7 +86,11 @@ fn prepare(file: PathBuf, prefix: &Prefix, settings: Settings) -> Result<(Master
     blocked().thread_block().map_err(|error| format!("nginx: [emerg] sigprocmask failed: {error}"))?;
     let flags = Flags::register().map_err(|error| format!("nginx: [emerg] sigaction failed: {error}"))?;
     let _ = rustix::process::setsid();
-    let _ = title::set(&format!("nginx: master process {} -p {} -c nginx.conf", settings.nginx.display(), prefix.dir().display()));
+    let _ = title::set(&format!(
+        "nginx: master process {} -p {} -c nginx.conf",
+        settings.nginx.display(),
+        prefix.dir().display()
+    ));
     leash::attach(settings.leash.as_deref()).map_err(|error| format!("the stand-in's owner is gone: {error}"))?;
     let master = Master::start(file, prefix.clone(), settings)?;
     Ok((master, flags))
@@ -91,7 +99,18 @@ fn prepare(file: PathBuf, prefix: &Prefix, settings: Settings) -> Result<(Master
 /// The signals that nginx's master waits for.
 fn blocked() -> SigSet {
     let mut set = SigSet::empty();
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGCHLD, Signal::SIGALRM, Signal::SIGIO, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH] {
+    for signal in [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+        Signal::SIGCHLD,
+        Signal::SIGALRM,
+        Signal::SIGIO,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+        Signal::SIGWINCH,
+    ] {
         set.add(signal);
     }
     set
@@ -108,7 +127,11 @@ impl Flags {
         };
         // These only have to interrupt the waiting and not to end the process.
         flag(&[Signal::SIGCHLD, Signal::SIGALRM, Signal::SIGIO, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH])?;
-        Ok(Self { reload: flag(&[Signal::SIGHUP])?, terminate: flag(&[Signal::SIGTERM, Signal::SIGINT])?, quit: flag(&[Signal::SIGQUIT])? })
+        Ok(Self {
+            reload: flag(&[Signal::SIGHUP])?,
+            terminate: flag(&[Signal::SIGTERM, Signal::SIGINT])?,
+            quit: flag(&[Signal::SIGQUIT])?,
+        })
     }
 }
 
@@ -189,7 +212,7 @@ impl Master {
         }
         self.log.write(Level::Notice, "start worker processes");
         let old = self.workers.len();
-        self.start_workers(OVERLAP);
+        self.start_workers(OVERLAP + HEADWAY);
         std::thread::sleep(OVERLAP);
         self.tell_old(Signal::SIGQUIT, old);
     }
@@ -249,7 +272,9 @@ impl Master {
     fn reap(&mut self, quitting: bool) {
         while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             let (pid, end, replace) = match status {
-                WaitStatus::Exited(pid, code) => (pid, format!("exited with code {code}"), code != super::worker::FATAL),
+                WaitStatus::Exited(pid, code) => {
+                    (pid, format!("exited with code {code}"), code != super::worker::FATAL)
+                }
                 WaitStatus::Signaled(pid, signal, _) => (pid, format!("exited on signal {}", signal as i32), true),
                 _ => break,
             };
@@ -290,7 +315,11 @@ fn bind(cycle: &Cycle, old: &[Bound]) -> Result<Vec<Bound>, String> {
     for (server, address) in &cycle.listeners {
         let kept = old.iter().find(|bound| bound.address == *address).map(|bound| bound.listener.try_clone());
         let listener = kept.unwrap_or_else(|| TcpListener::bind(address)).map_err(|error| {
-            format!("bind() to {address} failed ({}: {})", error.raw_os_error().unwrap_or(0), super::prefix::plain(&error))
+            format!(
+                "bind() to {address} failed ({}: {})",
+                error.raw_os_error().unwrap_or(0),
+                super::prefix::plain(&error)
+            )
         })?;
         fresh.push(Bound { server: server.clone(), address: address.clone(), listener });
     }

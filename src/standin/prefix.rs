@@ -42,7 +42,8 @@ impl Prefix {
     /// The text of .kong_env, with Kong's sentence when it cannot be read.
     pub(super) fn read_env(&self) -> Result<String, String> {
         let path = self.path(".kong_env");
-        fs::read_to_string(&path).map_err(|error| format!("could not load config file: {}: {}", path.display(), plain(&error)))
+        fs::read_to_string(&path)
+            .map_err(|error| format!("could not load config file: {}: {}", path.display(), plain(&error)))
     }
 
     /// Creates directories and log files; true when the prefix itself was created.
@@ -54,7 +55,9 @@ impl Prefix {
         for name in ["client_body_temp", "fastcgi_temp", "proxy_temp", "scgi_temp", "uwsgi_temp"] {
             fs::DirBuilder::new_create(&self.path(name))?;
         }
-        for name in ["logs/access.log", "logs/admin_access.log", "logs/error.log", "logs/status_error.log", "pids/nginx.pid"] {
+        for name in
+            ["logs/access.log", "logs/admin_access.log", "logs/error.log", "logs/status_error.log", "pids/nginx.pid"]
+        {
             let _ = fs::File::options().create(true).append(true).open(self.path(name))?;
         }
         Ok(fresh)
@@ -119,7 +122,8 @@ impl Prefix {
     pub(super) fn read_nginx(&self) -> Result<NginxFiles, String> {
         let read = |name: &str| {
             let path = self.path(name);
-            fs::read_to_string(&path).map_err(|error| format!("open() \"{}\" failed ({})", path.display(), plain(&error)))
+            fs::read_to_string(&path)
+                .map_err(|error| format!("open() \"{}\" failed ({})", path.display(), plain(&error)))
         };
         Ok(NginxFiles::parse(&read("nginx.conf")?, &read("nginx-kong.conf")?))
     }
@@ -221,10 +225,15 @@ mod tests {
 
     #[test]
     fn nginx_reads_back_what_prepare_wrote() {
-        let (_dir, prefix, _) = prepared("lua_package_path = /x/?.lua;;\nproxy_listen = 127.0.0.1:80\nadmin_listen = off\nstatus_listen = 127.0.0.1:81\nnginx_worker_processes = 3");
+        let (_dir, prefix, _) = prepared(
+            "lua_package_path = /x/?.lua;;\nproxy_listen = 127.0.0.1:80\nadmin_listen = off\nstatus_listen = 127.0.0.1:81\nnginx_worker_processes = 3",
+        );
         let read = prefix.read_nginx().unwrap();
         assert_eq!(read.lua_package_path, "/x/?.lua;;;;;");
-        assert_eq!(read.listeners, [("kong".into(), "127.0.0.1:80".into()), ("kong_status".into(), "127.0.0.1:81".into())]);
+        assert_eq!(
+            read.listeners,
+            [("kong".into(), "127.0.0.1:80".into()), ("kong_status".into(), "127.0.0.1:81".into())]
+        );
         assert_eq!((read.workers, read.level.as_str()), (3, "notice"));
         assert_eq!(read.error_log, prefix.path("logs/error.log"));
     }

@@ -45,7 +45,9 @@ impl Plugins {
             bundled: &bundled,
             version: &settings.version,
             modules: &generation.modules,
-            log: Box::new(move |level, message| log_of_plugins.write(Level::named(level), &format!("*1 [kong] {message}"))),
+            log: Box::new(move |level, message| {
+                log_of_plugins.write(Level::named(level), &format!("*1 [kong] {message}"))
+            }),
         };
         let sandbox = Sandbox::new(setting).map_err(|error| error.to_string())?;
         let mut handlers = Vec::new();
@@ -69,7 +71,9 @@ impl Plugins {
         let found = run.and_then(|run| run.call::<Option<String>>((handler, phase, config, ctx)));
         match found {
             Ok(None) => {}
-            Ok(Some(problem)) => log.write(Level::Error, &format!("*1 lua entry thread aborted: {name} {phase}: {problem}")),
+            Ok(Some(problem)) => {
+                log.write(Level::Error, &format!("*1 lua entry thread aborted: {name} {phase}: {problem}"))
+            }
             Err(error) => log.write(Level::Error, &format!("{name} {phase}: {error}")),
         }
     }
@@ -89,10 +93,13 @@ impl Plugins {
             let schema = self.sandbox.require(&format!("kong.plugins.{name}.schema")).ok()?.ok()?;
             self.sandbox.function("config_defaults").ok()?.call::<Value>(schema).ok()
         };
-        found().map_or_else(|| json!({}), |value| match sandbox::to_json(&value) {
-            Json::Null => json!({}),
-            other => other,
-        })
+        found().map_or_else(
+            || json!({}),
+            |value| match sandbox::to_json(&value) {
+                Json::Null => json!({}),
+                other => other,
+            },
+        )
     }
 
     /// Custom plugins that an enabled row uses, as a list of `{ handler, config }` in order of priority.
@@ -176,12 +183,15 @@ async fn run(node: &Node, request: &Request) -> Result<Response, String> {
     let text = |error: mlua::Error| error.to_string();
     let ctx = context(lua, request).map_err(text)?;
     let (list, names) = plugins.in_use(node).map_err(text)?;
-    let thread: mlua::Thread = plugins.sandbox.function("start").and_then(|start| start.call((&list, &ctx))).map_err(text)?;
+    let thread: mlua::Thread =
+        plugins.sandbox.function("start").and_then(|start| start.call((&list, &ctx))).map_err(text)?;
     let resume = plugins.sandbox.function("resume").map_err(text)?;
     loop {
         let (state, value): (String, Value) = resume.call((&thread, &ctx)).map_err(text)?;
         match state.as_str() {
-            "sleep" => tokio::time::sleep(Duration::from_secs_f64(value.as_f64().unwrap_or(0.0).clamp(0.0, 3600.0))).await,
+            "sleep" => {
+                tokio::time::sleep(Duration::from_secs_f64(value.as_f64().unwrap_or(0.0).clamp(0.0, 3600.0))).await
+            }
             "error" => return Err(value.to_string().map_err(text)?),
             _ => break,
         }

@@ -60,14 +60,17 @@ pub(super) fn declarative(path: &Path, enabled: impl Fn(&str) -> bool) -> Result
     let head = format!("error parsing declarative config file {}:\n", path.display());
     let text = fs::read_to_string(path)
         .map_err(|error| format!("{head}{}: {}", path.display(), super::prefix::plain(&error)))?;
-    let file: Value = serde_yaml::from_str(&text).map_err(|error| format!("{head}failed parsing declarative configuration: {error}"))?;
+    let file: Value = serde_yaml::from_str(&text)
+        .map_err(|error| format!("{head}failed parsing declarative configuration: {error}"))?;
     let mut rows = Vec::new();
     collect(&file, None, &mut rows);
     for (at, row) in rows.iter().enumerate() {
         let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
         if !enabled(name) {
             let entry = at + 1;
-            return Err(format!("{head}in 'plugins':\n  - in entry {entry} of 'plugins':\n    in 'name': plugin '{name}' not enabled; add it to the 'plugins' configuration property"));
+            return Err(format!(
+                "{head}in 'plugins':\n  - in entry {entry} of 'plugins':\n    in 'name': plugin '{name}' not enabled; add it to the 'plugins' configuration property"
+            ));
         }
     }
     Ok(rows)
@@ -81,7 +84,8 @@ fn collect(entity: &Value, scope: Option<(&str, &Value)>, rows: &mut Vec<Value>)
             row[key.as_str()] = value.clone();
         }
         if let Some((kind, owner)) = scope {
-            row[kind] = json!({ "id": owner.get("name").or_else(|| owner.get("username")).cloned().unwrap_or_default() });
+            row[kind] =
+                json!({ "id": owner.get("name").or_else(|| owner.get("username")).cloned().unwrap_or_default() });
         }
         rows.push(row);
     }
@@ -138,8 +142,14 @@ mod tests {
         fs::write(&file, text).unwrap();
         let rows = declarative(&file, |_| true).unwrap();
         assert_eq!(names(&rows), ["a", "b"]);
-        assert_eq!((&rows[1]["route"]["id"], &rows[1]["enabled"], &rows[1]["config"]["x"]), (&json!("r"), &json!(false), &json!(1)));
+        assert_eq!(
+            (&rows[1]["route"]["id"], &rows[1]["enabled"], &rows[1]["config"]["x"]),
+            (&json!("r"), &json!(false), &json!(1))
+        );
         let problem = declarative(&file, |name| name == "a").unwrap_err();
-        assert!(problem.ends_with("in 'name': plugin 'b' not enabled; add it to the 'plugins' configuration property"), "{problem}");
+        assert!(
+            problem.ends_with("in 'name': plugin 'b' not enabled; add it to the 'plugins' configuration property"),
+            "{problem}"
+        );
     }
 }

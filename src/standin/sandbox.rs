@@ -42,10 +42,13 @@ impl Sandbox {
         host.set("bundled", bundled)?;
         host.set("memory", memory(&lua, setting.modules)?)?;
         let log = setting.log;
-        host.set("log", lua.create_function(move |_, (level, message): (String, String)| {
-            log(&level, &message);
-            Ok(())
-        })?)?;
+        host.set(
+            "log",
+            lua.create_function(move |_, (level, message): (String, String)| {
+                log(&level, &message);
+                Ok(())
+            })?,
+        )?;
         let api = lua.load(include_str!("sandbox.lua")).set_name("=sandbox").call(host)?;
         Ok(Self { lua, api })
     }

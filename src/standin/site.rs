@@ -129,7 +129,12 @@ impl Node {
         if status.success() {
             return Ok(());
         }
-        Err(io::Error::other(format!("kong {} on {}: {}", args[0], self.dir.display(), String::from_utf8_lossy(&stderr).trim())))
+        Err(io::Error::other(format!(
+            "kong {} on {}: {}",
+            args[0],
+            self.dir.display(),
+            String::from_utf8_lossy(&stderr).trim()
+        )))
     }
 
     /// The master's pid, from pids/nginx.pid.
@@ -164,7 +169,8 @@ impl Node {
 pub fn draw(last: u8) -> io::Result<Ipv4Addr> {
     for _ in 0..100 {
         let drawn = super::clock::uuid().into_bytes();
-        let octet = |at: usize| 1 + u8::from_str_radix(&String::from_utf8_lossy(&drawn[at..at + 2]), 16).unwrap_or(0) % 253;
+        let octet =
+            |at: usize| 1 + u8::from_str_radix(&String::from_utf8_lossy(&drawn[at..at + 2]), 16).unwrap_or(0) % 253;
         let address = Ipv4Addr::new(127, octet(0), octet(2), last);
         if [PROXY, ADMIN, STATUS].iter().all(|port| TcpListener::bind((IpAddr::V4(address), *port)).is_ok()) {
             return Ok(address);

@@ -84,6 +84,8 @@ fn change_user(name: Option<&str>) -> io::Result<()> {
 
 async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>) -> io::Result<()> {
     let (mut quit, mut terminate) = (signal(SignalKind::quit())?, signal(SignalKind::terminate())?);
+    // The master's mask was inherited, so that nothing was lost before the handlers stood.
+    nix::sys::signal::SigSet::empty().thread_set_mask()?;
     let (stop, stopped) = watch::channel(false);
     // Held by every connection: when the last one is dropped, nothing is in flight any more.
     let (busy, mut idle) = mpsc::channel::<()>(1);
@@ -110,7 +112,13 @@ async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>) -> io::Result<()> {
     Ok(())
 }
 
-async fn accept(node: Arc<Node>, listener: tokio::net::TcpListener, server: String, mut stopped: watch::Receiver<bool>, busy: mpsc::Sender<()>) {
+async fn accept(
+    node: Arc<Node>,
+    listener: tokio::net::TcpListener,
+    server: String,
+    mut stopped: watch::Receiver<bool>,
+    busy: mpsc::Sender<()>,
+) {
     loop {
         let stream = tokio::select! {
             _ = stopped.changed() => return,
@@ -126,7 +134,13 @@ async fn accept(node: Arc<Node>, listener: tokio::net::TcpListener, server: Stri
     }
 }
 
-async fn connection(node: Arc<Node>, stream: TcpStream, server: String, mut stopped: watch::Receiver<bool>, _busy: mpsc::Sender<()>) {
+async fn connection(
+    node: Arc<Node>,
+    stream: TcpStream,
+    server: String,
+    mut stopped: watch::Receiver<bool>,
+    _busy: mpsc::Sender<()>,
+) {
     let _ = stream.set_nodelay(true);
     let mut stream = BufReader::new(stream);
     let mut first = true;
