@@ -98,7 +98,7 @@ pub enum SkipReason {
         /// Which.
         step: StepId,
     },
-    /// The cluster stopped: its failure budget was spent.
+    /// The cluster, or one before it, was stopped.
     ClusterStopped,
     /// The run was cancelled.
     Cancelled,
@@ -108,6 +108,8 @@ pub enum SkipReason {
     Locked,
     /// The node could not be asked for its lease.
     NoLease,
+    /// Its start could not be written to the journal.
+    NotRecorded,
 }
 
 /// How a step ended.
@@ -412,6 +414,7 @@ impl SkipReason {
             Self::NodeMoved => "the node is no longer as the plan saw it".to_owned(),
             Self::Locked => "another run holds the cluster".to_owned(),
             Self::NoLease => "the node's lease could not be taken".to_owned(),
+            Self::NotRecorded => "its start could not be written to the journal".to_owned(),
         }
     }
 }

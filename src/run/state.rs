@@ -91,7 +91,9 @@ impl RunState {
             }
             EventKind::WaveStarted { cluster, wave, nodes, .. } => {
                 self.waves.insert(cluster.clone(), *wave);
-                nodes.iter().for_each(|node| self.on(node, |n| n.wave = *wave));
+                for node in nodes {
+                    self.on(node, |n| n.wave = *wave);
+                }
             }
             EventKind::WaveProven { cluster, wave, .. } => {
                 self.waves_proven.insert(cluster.clone(), *wave);
@@ -104,7 +106,9 @@ impl RunState {
             EventKind::PauseRequested { paused } => self.pausing = *paused,
             EventKind::WaitingFor { waiting } => self.announced = waiting.clone().map(|w| (at, w)),
             EventKind::LookedAgain { counts, left, settled } => {
-                settled.iter().for_each(|node| self.on(node, NodeRun::settled));
+                for node in settled {
+                    self.on(node, NodeRun::settled);
+                }
                 self.looked = Some((counts.clone(), left.clone()));
             }
             EventKind::RunEnded { verdict, .. } => {
