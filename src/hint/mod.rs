@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// A next step: something to type, or a place to look. Never followed by a full stop, so that it can be double-clicked.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", content = "text", rename_all = "kebab-case")]
 pub enum Hint {
     /// A command to type, as it stands.

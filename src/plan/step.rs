@@ -7,7 +7,7 @@ use crate::name::{ClusterName, NodeName};
 
 /// The number of a step in its plan, from 0. Only [`super::PlanBuilder`] issues them, and a step can need only what was
 /// issued before, so that a cycle cannot be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct StepId(pub(super) u32);
 

@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Verdict;
+use super::{Counts, Verdict};
 use crate::hint::Hint;
 use crate::name::{BundleName, ClusterName, NodeName, Revision, RunId};
 use crate::plan::StepId;
 
 /// One fact of a run. Facts are numbered and never lost; `step-progressed` and `step-printed` are chatter, which may be
 /// dropped and never changes a verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
-    /// Its number, from 1, without gaps among facts.
+    /// Its number, from 1, without gaps among facts. Chatter has the number of the fact before it.
     pub seq: u64,
     /// When it was recorded.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// What happened.
     #[serde(flatten)]
@@ -24,7 +26,7 @@ pub struct Event {
 }
 
 /// What a run is, in its first event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunHead {
     /// Its id.
     pub run: RunId,
@@ -40,12 +42,14 @@ pub struct RunHead {
     pub clusters: Vec<(ClusterName, Vec<NodeName>)>,
     /// How many steps there are.
     pub steps: usize,
+    /// How many steps each node has; a node has reached its goal when all of them are done.
+    pub steps_of: BTreeMap<NodeName, u32>,
     /// How many waves each cluster has.
     pub waves: BTreeMap<ClusterName, u32>,
 }
 
 /// A phase of an activate step, as it passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StepPhase {
     /// A bundle travels.
@@ -63,7 +67,7 @@ pub enum StepPhase {
 }
 
 /// How a step that was carried out came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Something was changed.
@@ -73,7 +77,7 @@ pub enum Outcome {
 }
 
 /// Why a step did not end well, for people and for scripts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// A stable word: `reload-failed`, `not-proven`, `moved`, `locked`, `timed-out`, `no-space`…
     pub code: String,
@@ -86,24 +90,30 @@ pub struct Cause {
 }
 
 /// Why a step was not begun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
 pub enum SkipReason {
-    /// A step that it needs did not end well.
+    /// A step that it needs, or an earlier one of its node, did not end well.
     Needs {
         /// Which.
         step: StepId,
     },
-    /// The cluster stopped: its failure budget was spent.
+    /// The cluster, or one before it, was stopped.
     ClusterStopped,
     /// The run was cancelled.
     Cancelled,
     /// The node is not as the plan saw it.
     NodeMoved,
+    /// Another run holds a node of the cluster.
+    Locked,
+    /// The node could not be asked for its lease.
+    NoLease,
+    /// Its start could not be written to the journal.
+    NotRecorded,
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "end", rename_all = "kebab-case")]
 pub enum StepEnd {
     /// It holds.
@@ -134,7 +144,7 @@ pub enum StepEnd {
 }
 
 /// How hard a run is being cancelled; it only ever rises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CancelLevel {
     /// No next wave.
@@ -148,7 +158,7 @@ pub enum CancelLevel {
 }
 
 /// What everything waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waiting {
     /// The node, if it is one.
     pub node: Option<NodeName>,
@@ -159,7 +169,7 @@ pub struct Waiting {
 }
 
 /// The result of looking again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SurveyCounts {
     /// Nodes in line.
     pub in_line: usize,
@@ -172,7 +182,7 @@ pub struct SurveyCounts {
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
     /// The run began.
@@ -186,11 +196,23 @@ pub enum EventKind {
         /// The node.
         node: NodeName,
     },
-    /// Another run holds the node.
+    /// Another run holds the node: nothing is begun on its cluster or on any later one.
     LeaseRefused {
         /// The node.
         node: NodeName,
         /// Who holds it, and for how long.
+        cause: Cause,
+    },
+    /// The node could not be asked for its lease: it is left alone, and the rest goes on.
+    LeaseFailed {
+        /// The node.
+        node: NodeName,
+        /// What was found.
+        cause: Cause,
+    },
+    /// A safety rule forbids the run: nothing was begun.
+    RunRefused {
+        /// Which rule, and what to do.
         cause: Cause,
     },
     /// A step was begun. For a changing step this line is on disk before its worker goes on.
@@ -249,8 +271,8 @@ pub enum EventKind {
     ClusterDelivered {
         /// The cluster.
         cluster: ClusterName,
-        /// What, with the size in bytes.
-        bundles: BTreeMap<BundleName, u64>,
+        /// What, with the size in bytes where it is known.
+        bundles: BTreeMap<BundleName, Option<u64>>,
         /// To how many nodes.
         nodes: usize,
     },
@@ -274,21 +296,34 @@ pub enum EventKind {
         /// The soak, in seconds.
         soak: u64,
     },
-    /// A cluster was stopped.
+    /// A node that was proven did not stay healthy during the soak; it counts as failed.
+    NodeUnhealthy {
+        /// The node.
+        node: NodeName,
+        /// What was seen.
+        cause: Cause,
+    },
+    /// A cluster was stopped, and no later one is begun.
     ClusterStopped {
         /// The cluster.
         cluster: ClusterName,
         /// Why, in words.
         why: String,
-        /// Nodes changed, rolled back or failed, not tried.
-        counts: [usize; 3],
+        /// Its nodes by what became of them.
+        #[serde(flatten)]
+        counts: Counts,
     },
     /// Cancelling was asked for.
     CancelRequested {
         /// How hard.
         level: CancelLevel,
     },
-    /// What everything waits for; `None` when nothing does.
+    /// A pause after the current wave was asked for, or taken back.
+    PauseRequested {
+        /// Whether to pause.
+        paused: bool,
+    },
+    /// What everything waits for; `null` when nothing does.
     WaitingFor {
         /// For what.
         waiting: Option<Waiting>,
@@ -300,6 +335,8 @@ pub enum EventKind {
         counts: SurveyCounts,
         /// What still differs, one line for each.
         left: Vec<String>,
+        /// Nodes that were unknown in the run and were now seen in line.
+        settled: Vec<NodeName>,
     },
     /// The run ended.
     RunEnded {
@@ -314,5 +351,92 @@ impl EventKind {
     /// Whether it may be dropped.
     pub const fn is_chatter(&self) -> bool {
         matches!(self, Self::StepProgressed { .. } | Self::StepPrinted { .. })
+    }
+
+    /// The word in the field `event`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::RunStarted { .. } => "run-started",
+            Self::LeaseTaken { .. } => "lease-taken",
+            Self::LeaseRefused { .. } => "lease-refused",
+            Self::LeaseFailed { .. } => "lease-failed",
+            Self::RunRefused { .. } => "run-refused",
+            Self::StepStarted { .. } => "step-started",
+            Self::StepProgressed { .. } => "step-progressed",
+            Self::StepPrinted { .. } => "step-printed",
+            Self::StepProven { .. } => "step-proven",
+            Self::StepEnded { .. } => "step-ended",
+            Self::ClusterDelivered { .. } => "cluster-delivered",
+            Self::WaveStarted { .. } => "wave-started",
+            Self::WaveProven { .. } => "wave-proven",
+            Self::NodeUnhealthy { .. } => "node-unhealthy",
+            Self::ClusterStopped { .. } => "cluster-stopped",
+            Self::CancelRequested { .. } => "cancel-requested",
+            Self::PauseRequested { .. } => "pause-requested",
+            Self::WaitingFor { .. } => "waiting-for",
+            Self::LookedAgain { .. } => "looked-again",
+            Self::RunEnded { .. } => "run-ended",
+        }
+    }
+
+    /// The words of all kinds that this version knows; a journal may hold others (docs/events.md).
+    pub const WORDS: [&'static str; 20] = [
+        "run-started",
+        "lease-taken",
+        "lease-refused",
+        "lease-failed",
+        "run-refused",
+        "step-started",
+        "step-progressed",
+        "step-printed",
+        "step-proven",
+        "step-ended",
+        "cluster-delivered",
+        "wave-started",
+        "wave-proven",
+        "node-unhealthy",
+        "cluster-stopped",
+        "cancel-requested",
+        "pause-requested",
+        "waiting-for",
+        "looked-again",
+        "run-ended",
+    ];
+}
+
+impl SkipReason {
+    /// The reason in words, after "not begun: ".
+    pub fn words(&self) -> String {
+        match self {
+            Self::Needs { step } => format!("step {step} did not end well"),
+            Self::ClusterStopped => "the cluster was stopped".to_owned(),
+            Self::Cancelled => "the run was cancelled".to_owned(),
+            Self::NodeMoved => "the node is no longer as the plan saw it".to_owned(),
+            Self::Locked => "another run holds the cluster".to_owned(),
+            Self::NoLease => "the node's lease could not be taken".to_owned(),
+            Self::NotRecorded => "its start could not be written to the journal".to_owned(),
+        }
+    }
+}
+
+impl CancelLevel {
+    /// The next rung, or the last one again.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Self::AfterWave => Self::AfterSteps,
+            Self::AfterSteps => Self::LeaveSteps,
+            Self::LeaveSteps | Self::Close => Self::Close,
+        }
+    }
+
+    /// What it means, in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::AfterWave => "no next wave",
+            Self::AfterSteps => "no new steps; running ones end",
+            Self::LeaveSteps => "running steps are left to the guards on their nodes",
+            Self::Close => "connections are closed",
+        }
     }
 }

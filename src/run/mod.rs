@@ -3,12 +3,21 @@
 //! Owns: [`Event`], [`RunState`] (what a view knows, all of it learnt from events), [`Verdict`]. Must not know: how a
 //! step is carried out, or who watches.
 
+mod counts;
 mod event;
+mod node;
+mod reader;
 mod state;
 mod verdict;
 
+#[cfg(test)]
+mod fold_tests;
+
+pub use counts::Counts;
 pub use event::{
     CancelLevel, Cause, Event, EventKind, Outcome, RunHead, SkipReason, StepEnd, StepPhase, SurveyCounts, Waiting,
 };
-pub use state::{Cell, NodeRun, RunState};
+pub use node::{Cell, Fate, NodeRun, PRINTED};
+pub use reader::{Recorder, Reporter};
+pub use state::RunState;
 pub use verdict::{FailureKind, Verdict};

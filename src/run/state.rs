@@ -1,50 +1,12 @@
 //! The fold: the only way that a view learns anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{CancelLevel, Cause, Event, EventKind, RunHead, SurveyCounts, Verdict, Waiting};
+use super::{CancelLevel, Cause, Counts, Event, EventKind, Fate, NodeRun, RunHead, SurveyCounts, Verdict, Waiting};
 use crate::name::{ClusterName, NodeName};
-
-/// What is known of one phase on one node.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Cell {
-    /// Not begun.
-    #[default]
-    Waiting,
-    /// Under way since then.
-    Running(Timestamp),
-    /// Done, `=`.
-    Done,
-    /// Failed, `x`.
-    Failed,
-    /// Put back, `<`.
-    PutBack,
-    /// Not known, `?`.
-    Unknown,
-    /// Not begun, and will not be, `.`.
-    Skipped,
-}
-
-/// What is known of one node in a run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NodeRun {
-    /// deliver, guard, reload, prove, commit.
-    pub cells: [Cell; 5],
-    /// The last thing seen, one line.
-    pub now: String,
-    /// Why it did not end well.
-    pub cause: Option<Cause>,
-    /// It ended, well or not.
-    pub ended: bool,
-    /// It holds.
-    pub proven: bool,
-    /// Its wave, from 1; 0 before.
-    pub wave: u32,
-    /// The last lines printed, bounded.
-    pub printed: Vec<String>,
-}
+use crate::plan::StepId;
 
 /// What a view knows of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,37 +21,176 @@ pub struct RunState {
     pub seq: u64,
     /// The nodes with steps.
     pub nodes: BTreeMap<NodeName, NodeRun>,
+    /// Clusters whose deliveries are over.
+    pub delivered: BTreeSet<ClusterName>,
     /// The current wave of each cluster.
     pub waves: BTreeMap<ClusterName, u32>,
+    /// The last wave of each cluster that stayed healthy for its soak.
+    pub waves_proven: BTreeMap<ClusterName, u32>,
     /// Clusters that were stopped, and why.
     pub stopped: BTreeMap<ClusterName, String>,
     /// How hard it is being cancelled.
     pub cancel: Option<CancelLevel>,
-    /// What everything waits for.
-    pub waiting: Option<Waiting>,
+    /// A pause after the current wave was asked for.
+    pub pausing: bool,
+    /// What everything waits for, as was announced, and since when; see [`RunState::waiting`].
+    pub announced: Option<(Timestamp, Waiting)>,
     /// What looking again found.
     pub looked: Option<(SurveyCounts, Vec<String>)>,
     /// A node's lease was refused.
     pub locked: bool,
+    /// The safety rule that forbade the run.
+    pub refused: Option<Cause>,
     /// How it ended.
     pub verdict: Option<Verdict>,
 }
 
 impl RunState {
-    /// Takes one event in. A fact that was seen already changes nothing.
+    /// Takes one event in. A fact that was seen already changes nothing; nor does chatter from before a fact that was.
     pub fn apply(&mut self, event: &Event) {
-        if !event.kind.is_chatter() {
+        if event.kind.is_chatter() {
+            if event.seq < self.seq {
+                return;
+            }
+        } else {
             if event.seq <= self.seq {
                 return;
             }
             self.seq = event.seq;
         }
         self.now = Some(event.at);
-        if let EventKind::RunStarted { head } = &event.kind {
-            self.started = Some(event.at);
-            self.nodes =
-                head.clusters.iter().flat_map(|(_, nodes)| nodes).map(|n| (n.clone(), NodeRun::default())).collect();
-            self.head = Some(head.clone());
+        self.take(event.at, &event.kind);
+    }
+
+    /// The state after these events.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut state = Self::default();
+        for event in events {
+            state.apply(event);
         }
+        state
+    }
+
+    fn take(&mut self, at: Timestamp, kind: &EventKind) {
+        match kind {
+            EventKind::RunStarted { head } => self.run_started(at, head),
+            EventKind::StepStarted { .. }
+            | EventKind::StepProgressed { .. }
+            | EventKind::StepPrinted { .. }
+            | EventKind::StepProven { .. }
+            | EventKind::StepEnded { .. } => self.take_step(at, kind),
+            EventKind::LeaseTaken { node } => self.on(node, |n| "lease taken".clone_into(&mut n.now)),
+            EventKind::LeaseRefused { node, cause } => {
+                self.locked = true;
+                self.on(node, |n| n.now = format!("held: {}", cause.text));
+            }
+            EventKind::LeaseFailed { node, cause } => self.on(node, |n| n.bad(Fate::Unknown, "unknown", cause)),
+            EventKind::RunRefused { cause } => self.refused = Some(cause.clone()),
+            EventKind::ClusterDelivered { cluster, .. } => {
+                self.delivered.insert(cluster.clone());
+            }
+            EventKind::WaveStarted { cluster, wave, nodes, .. } => {
+                self.waves.insert(cluster.clone(), *wave);
+                for node in nodes {
+                    self.on(node, |n| n.wave = *wave);
+                }
+            }
+            EventKind::WaveProven { cluster, wave, .. } => {
+                self.waves_proven.insert(cluster.clone(), *wave);
+            }
+            EventKind::NodeUnhealthy { node, cause } => self.on(node, |n| n.bad(Fate::Failed, "not healthy", cause)),
+            EventKind::ClusterStopped { cluster, why, .. } => {
+                self.stopped.insert(cluster.clone(), why.clone());
+            }
+            EventKind::CancelRequested { level } => self.cancel = self.cancel.max(Some(*level)),
+            EventKind::PauseRequested { paused } => self.pausing = *paused,
+            EventKind::WaitingFor { waiting } => self.announced = waiting.clone().map(|w| (at, w)),
+            EventKind::LookedAgain { counts, left, settled } => {
+                for node in settled {
+                    self.on(node, NodeRun::settled);
+                }
+                self.looked = Some((counts.clone(), left.clone()));
+            }
+            EventKind::RunEnded { verdict, .. } => {
+                self.nodes.values_mut().for_each(NodeRun::run_ended);
+                self.announced = None;
+                self.verdict = Some(*verdict);
+            }
+        }
+    }
+
+    fn take_step(&mut self, at: Timestamp, kind: &EventKind) {
+        match kind {
+            EventKind::StepStarted { step, node, action, about } => {
+                self.on(node, |n| n.step_started(at, *step, action, about));
+            }
+            EventKind::StepProgressed { step, node, phase, text } => {
+                self.on(node, |n| n.progressed(at, *step, *phase, text));
+            }
+            EventKind::StepPrinted { step, node, line } => self.on(node, |n| n.printed(*step, line)),
+            EventKind::StepProven { node, text, .. } => self.on(node, |n| n.step_proven(at, text)),
+            EventKind::StepEnded { node, action, end, .. } => self.on(node, |n| n.step_ended(action, end)),
+            _ => {}
+        }
+    }
+
+    fn run_started(&mut self, at: Timestamp, head: &RunHead) {
+        self.started = Some(at);
+        let nodes = head.clusters.iter().flat_map(|(_, nodes)| nodes);
+        self.nodes = nodes
+            .map(|node| (node.clone(), NodeRun::with_steps(head.steps_of.get(node).copied().unwrap_or_default())))
+            .collect();
+        self.head = Some(head.clone());
+    }
+
+    /// A node that the head does not name is no node of this run: a journal that says otherwise is not believed.
+    fn on(&mut self, node: &NodeName, change: impl FnOnce(&mut NodeRun)) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            change(node);
+        }
+    }
+
+    /// All nodes by what became of them.
+    pub fn counts(&self) -> Counts {
+        Counts::of(self.nodes.values())
+    }
+
+    /// The nodes of one cluster by what became of them.
+    pub fn counts_of(&self, cluster: &ClusterName) -> Counts {
+        Counts::of(self.nodes_of(cluster).map(|(_, node)| node))
+    }
+
+    /// The nodes of a cluster, in the order of the plan.
+    pub fn nodes_of(&self, cluster: &ClusterName) -> impl Iterator<Item = (&NodeName, &NodeRun)> {
+        let clusters = self.head.iter().flat_map(|head| &head.clusters);
+        let nodes = clusters.filter(move |(name, _)| name == cluster).flat_map(|(_, nodes)| nodes);
+        nodes.filter_map(|name| self.nodes.get_key_value(name))
+    }
+
+    /// How many nodes of a cluster count against its failure budget: rolled back, failed and unknown ones. A node that
+    /// only could not be asked for its lease was not touched and does not count.
+    pub fn failures(&self, cluster: &ClusterName) -> usize {
+        self.nodes_of(cluster).filter(|(_, node)| node.touched && node.fate.is_bad()).count()
+    }
+
+    /// The steps that run now, in the order of the nodes' names.
+    pub fn running(&self) -> impl Iterator<Item = (&NodeName, StepId)> {
+        self.nodes.iter().filter_map(|(name, node)| node.step.map(|step| (name, step)))
+    }
+
+    /// What everything waits for, and since when: what was announced, else the node whose phase has run longest.
+    pub fn waiting(&self) -> Option<(Timestamp, Waiting)> {
+        if let Some(announced) = &self.announced {
+            return Some(announced.clone());
+        }
+        let running = self.nodes.iter().filter(|(_, node)| node.step.is_some());
+        let (since, name, node) =
+            running.filter_map(|(name, node)| Some((node.since()?, name, node))).min_by_key(|w| w.0)?;
+        Some((since, Waiting { node: Some(name.clone()), what: node.now.clone(), limit: None }))
+    }
+
+    /// The verdict: as recorded once the run has ended, before that what it would be if nothing more happened.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict.unwrap_or_else(|| Verdict::of(self))
     }
 }

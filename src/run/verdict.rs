@@ -1,9 +1,12 @@
 //! How a run ended, and the one place where that becomes an exit code.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Fate, RunState, SurveyCounts};
+
 /// Why a run could not begin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// The command line is wrong.
@@ -15,7 +18,7 @@ pub enum FailureKind {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Nothing was to be done, and everything was seen.
@@ -39,6 +42,45 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict of a run as far as it is known: the precedence is 130, 5, 6, 3, 4, 0.
+    ///
+    /// A node that was rolled back or failed, or was not tried, is never made good by looking again. One that is unknown
+    /// is, if it was then seen in line. Without a look afterwards the best that can be said is [`Verdict::Incomplete`].
+    pub fn of(state: &RunState) -> Self {
+        if state.cancel.is_some() {
+            return Self::Interrupted;
+        }
+        if state.locked {
+            return Self::Locked;
+        }
+        if state.refused.is_some() {
+            return Self::Refused;
+        }
+        let counts = state.counts();
+        let looked = state.looked.as_ref().map(|(counts, _)| counts);
+        let left = looked.is_some_and(|l| l.drift + l.blocked > 0);
+        if left || counts.rolled_back + counts.failed + counts.not_tried > 0 || !state.stopped.is_empty() {
+            return Self::NotReached;
+        }
+        let all_seen = looked.is_some_and(|l| l.unknown == 0);
+        if !all_seen || counts.unknown + counts.under_way > 0 {
+            return Self::Incomplete;
+        }
+        let changed = state.nodes.values().any(|node| node.changed && node.fate == Fate::Proven);
+        if changed { Self::Converged } else { Self::InLine }
+    }
+
+    /// What a look alone says. [`Verdict::Pending`] becomes exit code 2 only where the command line asks for it.
+    pub const fn of_look(counts: &SurveyCounts) -> Self {
+        if counts.unknown > 0 {
+            Self::Incomplete
+        } else if counts.drift + counts.blocked > 0 {
+            Self::Pending
+        } else {
+            Self::InLine
+        }
+    }
+
     /// The exit code (docs/events.md). 1 only while nothing was changed.
     pub const fn exit(self) -> u8 {
         match self {

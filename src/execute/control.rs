@@ -1,0 +1,101 @@
+//! What a person or a signal asks of a run.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::run::CancelLevel;
+
+/// What was asked for until now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Orders {
+    pub(super) cancel: Option<CancelLevel>,
+    pub(super) pause: bool,
+}
+
+/// A handle on a run, for signals and the TUI. All clones speak to the same run; asking never waits.
+#[derive(Debug, Clone)]
+pub struct Control {
+    orders: Arc<watch::Sender<Orders>>,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Control {
+    /// A handle that asks for nothing yet.
+    pub fn new() -> Self {
+        Self { orders: Arc::new(watch::Sender::new(Orders::default())) }
+    }
+
+    /// Asks for cancelling at this level. A lower level than one asked for before changes nothing.
+    pub fn cancel(&self, level: CancelLevel) {
+        self.orders.send_if_modified(|orders| {
+            let rises = orders.cancel < Some(level);
+            orders.cancel = orders.cancel.max(Some(level));
+            rises
+        });
+    }
+
+    /// Asks for the next rung of the ladder: what each further Ctrl-C does.
+    pub fn escalate(&self) {
+        self.orders.send_modify(|orders| {
+            orders.cancel = Some(orders.cancel.map_or(CancelLevel::AfterWave, CancelLevel::next));
+        });
+    }
+
+    /// Asks for a pause after the current wave.
+    pub fn pause(&self) {
+        self.orders.send_modify(|orders| orders.pause = true);
+    }
+
+    /// Takes the pause back, or ends it.
+    pub fn resume(&self) {
+        self.orders.send_modify(|orders| orders.pause = false);
+    }
+
+    /// The level asked for until now.
+    pub fn cancelled(&self) -> Option<CancelLevel> {
+        self.orders.borrow().cancel
+    }
+
+    pub(super) fn subscribe(&self) -> watch::Receiver<Orders> {
+        // Orders given before the run began are news to it.
+        let mut orders = self.orders.subscribe();
+        orders.mark_changed();
+        orders
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancelling_only_rises() {
+        let control = Control::new();
+        assert_eq!(control.cancelled(), None);
+        control.clone().cancel(CancelLevel::LeaveSteps);
+        control.cancel(CancelLevel::AfterWave);
+        assert_eq!(control.cancelled(), Some(CancelLevel::LeaveSteps));
+        control.escalate();
+        control.escalate();
+        assert_eq!(control.cancelled(), Some(CancelLevel::Close));
+    }
+
+    #[test]
+    fn the_ladder_has_four_rungs() {
+        let control = Control::new();
+        let rungs: Vec<_> = (0..4)
+            .map(|_| {
+                control.escalate();
+                control.cancelled()
+            })
+            .collect();
+        use CancelLevel::{AfterSteps, AfterWave, Close, LeaveSteps};
+        assert_eq!(rungs, [Some(AfterWave), Some(AfterSteps), Some(LeaveSteps), Some(Close)]);
+    }
+}

@@ -1,0 +1,312 @@
+//! The one task that owns the state of a run, numbers its events and hands them out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::control::Orders;
+use super::errand::{Answer, Errand, Lookout, cause, lost};
+use super::{Clock, Control, Job, Looked, Readers};
+use crate::action::Action;
+use crate::name::NodeName;
+use crate::perform::{LeaseRefusal, Perform};
+use crate::plan::{Step, StepId};
+use crate::run::{CancelLevel, Cause, Event, EventKind, RunState, SkipReason, StepEnd};
+
+/// How many chatter events may wait; what comes above that is dropped.
+const CHATTER: usize = 256;
+
+/// What the dispatcher was woken by.
+#[derive(Debug)]
+pub(super) enum Turn {
+    Lease(NodeName, Result<(), LeaseRefusal>),
+    Released,
+    StepEnded(StepId),
+    Health(NodeName, Result<(), Cause>),
+    /// `None`: the look came to no answer.
+    Looked(Option<Looked>),
+    /// An event was recorded, or an order came.
+    Heard,
+    /// The time that was asked for has come.
+    Time,
+}
+
+pub(super) struct Dispatcher {
+    pub(super) job: Job,
+    pub(super) perform: Arc<dyn Perform>,
+    pub(super) state: RunState,
+    clock: Clock,
+    readers: Readers,
+    /// Held so that `orders` never closes.
+    _control: Control,
+    orders: watch::Receiver<Orders>,
+    facts: (mpsc::UnboundedSender<(StepId, EventKind)>, mpsc::UnboundedReceiver<(StepId, EventKind)>),
+    chatter: (mpsc::Sender<EventKind>, mpsc::Receiver<EventKind>),
+    errands: JoinSet<Answer>,
+    away: HashMap<Id, (Errand, AbortHandle)>,
+    /// Steps whose proof was seen: they commit, and are not left at [`CancelLevel::LeaveSteps`].
+    committing: BTreeSet<StepId>,
+    /// Steps that ended; true: well.
+    pub(super) ends: BTreeMap<StepId, bool>,
+    /// Facts were recorded that are not durable yet.
+    dirty: bool,
+    /// Why the journal can no longer be written.
+    pub(super) unrecorded: Option<String>,
+}
+
+impl Dispatcher {
+    pub(super) fn new(job: Job, perform: Arc<dyn Perform>, control: Control, clock: Clock, readers: Readers) -> Self {
+        Self {
+            job,
+            perform,
+            state: RunState::default(),
+            clock,
+            readers,
+            orders: control.subscribe(),
+            _control: control,
+            facts: mpsc::unbounded_channel(),
+            chatter: mpsc::channel(CHATTER),
+            errands: JoinSet::new(),
+            away: HashMap::new(),
+            committing: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            dirty: false,
+            unrecorded: None,
+        }
+    }
+
+    /// Numbers an event and hands it to everyone: the journal first.
+    pub(super) fn record(&mut self, kind: EventKind) {
+        let fact = !kind.is_chatter();
+        let event = Event { seq: self.state.seq + u64::from(fact), at: (self.clock)(), kind };
+        self.dirty |= fact;
+        let recorded = self.readers.recorder.record(&event);
+        self.keep(recorded);
+        self.state.apply(&event);
+        for reporter in &mut self.readers.reporters {
+            reporter.event(&event, &self.state);
+        }
+    }
+
+    fn keep(&mut self, recorded: std::io::Result<()>) {
+        if let Err(error) = recorded {
+            self.unrecorded.get_or_insert_with(|| error.to_string());
+        }
+    }
+
+    /// Makes durable what was recorded. It blocks for the length of an fsync, on purpose: nothing may overtake it.
+    pub(super) fn sync(&mut self) {
+        if self.dirty {
+            let synced = self.readers.recorder.sync();
+            self.keep(synced);
+            self.dirty = false;
+        }
+    }
+
+    /// Begins steps. Their starts are durable before any of them may do anything: the tasks do not exist before. False:
+    /// the starts could not be kept, and none was begun.
+    pub(super) fn begin(&mut self, ids: &[StepId]) -> bool {
+        let plan = Arc::clone(&self.job.plan);
+        let steps: Vec<&Step> = ids.iter().filter_map(|id| plan.step(*id)).collect();
+        for step in &steps {
+            let (node, action) = (step.target.node().clone(), step.action.verb().to_owned());
+            self.record(EventKind::StepStarted { step: step.id, node, action, about: about(&step.action) });
+        }
+        self.sync();
+        for step in steps {
+            if self.unrecorded.is_some() {
+                self.end_step(step.id, StepEnd::Skipped { why: SkipReason::NotRecorded });
+            } else {
+                self.send_step(step);
+            }
+        }
+        self.unrecorded.is_none()
+    }
+
+    fn send_step(&mut self, step: &Step) {
+        let lookout = Lookout {
+            step: step.id,
+            node: step.target.node().clone(),
+            facts: self.facts.0.clone(),
+            chatter: self.chatter.0.clone(),
+            orders: self.orders.clone(),
+            proven: AtomicBool::new(false),
+        };
+        let (perform, step) = (Arc::clone(&self.perform), step.clone());
+        self.send(Errand::Step(step.id), async move { Answer::Step(perform.perform(&step, &lookout).await) });
+    }
+
+    /// Sends an errand out.
+    pub(super) fn send(&mut self, errand: Errand, task: impl Future<Output = Answer> + Send + 'static) {
+        let handle = self.errands.spawn(task);
+        self.away.insert(handle.id(), (errand, handle));
+    }
+
+    /// Waits for the next thing to happen and takes it in. What is ready already is taken first, so that one sync serves
+    /// a whole batch. All futures here are cancel-safe, and what has been received is handled before the next wait.
+    ///
+    /// With nothing sent out and no time given it waits for an order.
+    pub(super) async fn next(&mut self, until: Option<Instant>) -> Turn {
+        if let Some(turn) = self.ready() {
+            return turn;
+        }
+        self.sync();
+        let time = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(fact) = self.facts.1.recv() => self.hear_fact(fact),
+            Ok(()) = self.orders.changed() => self.obey(),
+            Some(joined) = self.errands.join_next_with_id() => return self.returned(joined),
+            Some(kind) = self.chatter.1.recv() => self.record(kind),
+            () = time => return Turn::Time,
+        }
+        Turn::Heard
+    }
+
+    fn ready(&mut self) -> Option<Turn> {
+        self.hear();
+        if self.heed() {
+            return Some(Turn::Heard);
+        }
+        let joined = self.errands.try_join_next_with_id()?;
+        Some(self.returned(joined))
+    }
+
+    fn hear(&mut self) {
+        while let Ok(fact) = self.facts.1.try_recv() {
+            self.hear_fact(fact);
+        }
+    }
+
+    fn hear_fact(&mut self, (step, kind): (StepId, EventKind)) {
+        self.committing.insert(step);
+        self.record(kind);
+    }
+
+    /// An errand came back. What its worker said before that is heard first, as it was sent before the task ended.
+    fn returned(&mut self, joined: Result<(Id, Answer), JoinError>) -> Turn {
+        self.hear();
+        let (id, answer) = match joined {
+            Ok((id, answer)) => (id, Ok(answer)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some((errand, _)) = self.away.remove(&id) else { return Turn::Heard };
+        match (errand, answer) {
+            (Errand::Lease(node), Ok(Answer::Lease(result))) => Turn::Lease(node, result),
+            (Errand::Lease(node), Err(error)) => Turn::Lease(node, Err(LeaseRefusal::Failed(lost(error)))),
+            (Errand::Health(node), Ok(Answer::Health(result))) => Turn::Health(node, result),
+            (Errand::Health(node), Err(error)) => Turn::Health(node, Err(lost(error))),
+            (Errand::Step(step), Ok(Answer::Step(end))) => self.step_returned(step, end),
+            (Errand::Step(step), Err(error)) => self.step_returned(step, StepEnd::Unknown { cause: lost(error) }),
+            (Errand::Step(step), Ok(_)) => {
+                let cause = cause("internal", "the worker answered something else");
+                self.step_returned(step, StepEnd::Unknown { cause })
+            }
+            (Errand::Look, Ok(Answer::Looked(looked))) => Turn::Looked(Some(looked)),
+            (Errand::Look, _) => Turn::Looked(None),
+            (Errand::Lease(_) | Errand::Health(_), Ok(_)) => Turn::Heard,
+            (Errand::Release(_), _) => Turn::Released,
+        }
+    }
+
+    fn step_returned(&mut self, step: StepId, end: StepEnd) -> Turn {
+        self.end_step(step, end);
+        Turn::StepEnded(step)
+    }
+
+    /// Records the end of a step. When it did not end well, no other step of its node is begun.
+    pub(super) fn end_step(&mut self, id: StepId, end: StepEnd) {
+        let plan = Arc::clone(&self.job.plan);
+        let Some(step) = plan.step(id) else { return };
+        let well = matches!(end, StepEnd::Done { .. });
+        let why = match &end {
+            StepEnd::Skipped { why } => why.clone(),
+            _ => SkipReason::Needs { step: id },
+        };
+        self.ended(step, end);
+        if !well {
+            self.skip(&why, |other| other.target == step.target);
+        }
+    }
+
+    /// Ends every step that has not ended and that `which` picks, without its having begun.
+    pub(super) fn skip(&mut self, why: &SkipReason, which: impl Fn(&Step) -> bool) {
+        let plan = Arc::clone(&self.job.plan);
+        for step in plan.steps.iter().filter(|step| which(step)) {
+            if !self.ends.contains_key(&step.id) {
+                self.ended(step, StepEnd::Skipped { why: why.clone() });
+            }
+        }
+    }
+
+    fn ended(&mut self, step: &Step, end: StepEnd) {
+        self.ends.insert(step.id, matches!(end, StepEnd::Done { .. }));
+        let (node, action) = (step.target.node().clone(), step.action.verb().to_owned());
+        self.record(EventKind::StepEnded { step: step.id, node, action, end });
+    }
+
+    /// Takes orders in that came meanwhile; false: there were none.
+    pub(super) fn heed(&mut self) -> bool {
+        let changed = self.orders.has_changed().unwrap_or(false);
+        if changed {
+            self.obey();
+        }
+        changed
+    }
+
+    fn obey(&mut self) {
+        let orders = *self.orders.borrow_and_update();
+        if let Some(level) = orders.cancel.filter(|level| self.state.cancel < Some(*level)) {
+            self.record(EventKind::CancelRequested { level });
+            self.leave(level);
+        }
+        if orders.pause != self.state.pausing {
+            self.record(EventKind::PauseRequested { paused: orders.pause });
+        }
+    }
+
+    /// Drops errands. This stops our side only: on the node the guard decides.
+    fn leave(&mut self, level: CancelLevel) {
+        if level < CancelLevel::LeaveSteps {
+            return;
+        }
+        self.hear();
+        for (errand, handle) in self.away.values() {
+            let stays = match errand {
+                Errand::Step(step) => self.committing.contains(step),
+                Errand::Release(_) => true,
+                Errand::Lease(_) | Errand::Health(_) | Errand::Look => false,
+            };
+            if level == CancelLevel::Close || !stays {
+                handle.abort();
+            }
+        }
+    }
+
+    /// How many errands are out.
+    pub(super) fn out(&self) -> usize {
+        self.away.len()
+    }
+
+    /// How hard the run is being cancelled, orders not yet taken in included.
+    pub(super) fn cancel(&self) -> Option<CancelLevel> {
+        self.orders.borrow().cancel
+    }
+}
+
+/// What a step is about, in a few words.
+fn about(action: &Action) -> String {
+    match action {
+        Action::Deliver(deliver) => deliver.bundle.to_string(),
+        Action::Activate(activate) => activate.directive.1.clone(),
+    }
+}

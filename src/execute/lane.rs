@@ -1,0 +1,132 @@
+//! The steps of one phase, node by node, under the bounds of the rollout.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::dispatcher::{Dispatcher, Turn};
+use crate::name::NodeName;
+use crate::plan::{ClusterPlan, Phase, StepId};
+use crate::run::{CancelLevel, Fate, SkipReason, StepEnd};
+
+/// What is left to do on one node in one phase, in the plan's order.
+struct Lane {
+    node: NodeName,
+    steps: VecDeque<StepId>,
+}
+
+/// What a cluster has used up of what its rollout allows.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    /// Nodes rolled back, failed or unknown.
+    pub(super) failed: usize,
+    /// Nodes that may be out of service since: those that failed or are unknown after a change was begun.
+    pub(super) out: usize,
+    /// Why no more may begin.
+    pub(super) spent: Option<String>,
+}
+
+impl Budget {
+    /// Counts a node that went wrong, and says whether that was one too many.
+    pub(super) fn count(&mut self, cluster: &ClusterPlan, out: bool) {
+        self.failed += 1;
+        self.out += usize::from(out);
+        if self.failed > cluster.max_failed {
+            self.spent = Some(format!("{} failed, {} allowed", self.failed, cluster.max_failed));
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Carries out a phase of a cluster, as far as budget and cancelling allow; returns once no step of it runs.
+    pub(super) async fn carry(&mut self, cluster: &ClusterPlan, phase: Phase, budget: &mut Budget) {
+        let mut waiting = self.lanes(cluster, phase);
+        let mut busy: BTreeMap<NodeName, Lane> = BTreeMap::new();
+        loop {
+            let (steps, lanes) = self.pick(cluster, phase, budget, &mut waiting, busy.len());
+            if self.begin(&steps) {
+                busy.extend(lanes);
+            }
+            if busy.is_empty() {
+                break;
+            }
+            if let Turn::StepEnded(id) = self.next(None).await
+                && let Some(lane) = self.job.plan.step(id).and_then(|step| busy.remove(step.target.node()))
+            {
+                self.count(cluster, &lane.node, phase, budget);
+                waiting.push_front(lane);
+            }
+        }
+        if self.may_begin(phase, budget) && !waiting.is_empty() {
+            let (out, most) = (budget.out, cluster.max_out.max(1));
+            budget.spent = Some(format!("{out} may be out of service, {most} allowed"));
+        }
+    }
+
+    /// The steps to begin now, one for each node, and their lanes. A node that has begun comes before one that has not.
+    fn pick(
+        &mut self,
+        cluster: &ClusterPlan,
+        phase: Phase,
+        budget: &Budget,
+        waiting: &mut VecDeque<Lane>,
+        busy: usize,
+    ) -> (Vec<StepId>, Vec<(NodeName, Lane)>) {
+        let (mut steps, mut lanes) = (Vec::new(), Vec::new());
+        while self.may_begin(phase, budget) && busy + steps.len() < bound(cluster, phase, budget) {
+            let Some(mut lane) = waiting.pop_front() else { break };
+            if let Some(step) = self.next_step(&mut lane) {
+                steps.push(step);
+                lanes.push((lane.node.clone(), lane));
+            }
+        }
+        (steps, lanes)
+    }
+
+    /// The next step of a lane that can begin. One whose needs are not met is ended here, and with it the lane.
+    fn next_step(&mut self, lane: &mut Lane) -> Option<StepId> {
+        let id = lane.steps.pop_front().filter(|id| !self.ends.contains_key(id))?;
+        let needs = self.job.plan.step(id).map(|step| step.needs.clone()).unwrap_or_default();
+        let Some(unmet) = needs.into_iter().find(|need| self.ends.get(need) != Some(&true)) else { return Some(id) };
+        self.end_step(id, StepEnd::Skipped { why: SkipReason::Needs { step: unmet } });
+        None
+    }
+
+    fn lanes(&self, cluster: &ClusterPlan, phase: Phase) -> VecDeque<Lane> {
+        let mut lanes: VecDeque<Lane> = VecDeque::new();
+        let mut places: BTreeMap<NodeName, usize> = BTreeMap::new();
+        for step in self.job.plan.steps.iter().filter(|s| s.cluster == cluster.cluster && s.phase == phase) {
+            if self.ends.contains_key(&step.id) {
+                continue;
+            }
+            let node = step.target.node();
+            let place = *places.entry(node.clone()).or_insert_with(|| {
+                lanes.push_back(Lane { node: node.clone(), steps: VecDeque::new() });
+                lanes.len() - 1
+            });
+            lanes[place].steps.push_back(step.id);
+        }
+        lanes
+    }
+
+    fn may_begin(&self, phase: Phase, budget: &Budget) -> bool {
+        let cancelled = match phase {
+            Phase::Prepare => self.cancel().is_some(),
+            Phase::Wave(_) => self.cancel() >= Some(CancelLevel::AfterSteps),
+        };
+        !cancelled && !self.state.locked && self.unrecorded.is_none() && budget.spent.is_none()
+    }
+
+    fn count(&self, cluster: &ClusterPlan, node: &NodeName, phase: Phase, budget: &mut Budget) {
+        let fate = self.state.nodes.get(node).map(|node| node.fate).unwrap_or_default();
+        if fate.is_bad() {
+            budget.count(cluster, fate != Fate::RolledBack && phase != Phase::Prepare);
+        }
+    }
+}
+
+/// How many nodes of a cluster may have a step running.
+fn bound(cluster: &ClusterPlan, phase: Phase, budget: &Budget) -> usize {
+    match phase {
+        Phase::Prepare => cluster.at_once.max(1),
+        Phase::Wave(_) => cluster.at_once.max(1).min(cluster.max_out.max(1).saturating_sub(budget.out)),
+    }
+}

@@ -1,0 +1,48 @@
+//! How many nodes came to what.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Fate, NodeRun};
+
+/// Nodes by what became of them; each is counted once, so that all but `total` add up to `total`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Nodes with steps.
+    pub total: usize,
+    /// All steps are done, and proven.
+    pub proven: usize,
+    /// A step runs.
+    pub under_way: usize,
+    /// Put back, and proven to serve as before.
+    pub rolled_back: usize,
+    /// Failed, or not healthy afterwards.
+    pub failed: usize,
+    /// Not known.
+    pub unknown: usize,
+    /// Not tried, or not yet.
+    pub not_tried: usize,
+}
+
+impl Counts {
+    /// Counts these nodes.
+    pub fn of<'a>(nodes: impl IntoIterator<Item = &'a NodeRun>) -> Self {
+        let mut counts = Self::default();
+        for node in nodes {
+            counts.total += 1;
+            *counts.place(node.fate) += 1;
+        }
+        counts
+    }
+
+    const fn place(&mut self, fate: Fate) -> &mut usize {
+        match fate {
+            Fate::Proven => &mut self.proven,
+            Fate::Running => &mut self.under_way,
+            Fate::RolledBack => &mut self.rolled_back,
+            Fate::Failed => &mut self.failed,
+            Fate::Unknown => &mut self.unknown,
+            Fate::Waiting | Fate::NotTried => &mut self.not_tried,
+        }
+    }
+}
