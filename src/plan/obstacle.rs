@@ -173,7 +173,8 @@ fn search_path(draft: &mut Draft<'_>) {
 fn directives(draft: &mut Draft<'_>) {
     let diff = draft.diff;
     for source in [&diff.directives.file, &diff.directives.env] {
-        let problem = source.directive().and_then(|d| d.problems().into_iter().find(crate::kong::DirectiveProblem::blocks));
+        let problem =
+            source.directive().and_then(|d| d.problems().into_iter().find(crate::kong::DirectiveProblem::blocks));
         if let Some(problem) = problem {
             let hint = Hint::look(format!("{} on {}", draft.node.kong.conf, draft.node.name));
             draft.block(BlockerCode::DirectiveUnclear, problem.to_string(), Vec::new(), vec![hint]);

@@ -10,6 +10,7 @@ use super::{
     SurveyRequest, Trouble,
 };
 use crate::hint::Sealed;
+use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, Hasher, NodePath};
 use crate::wire::{Lease, Manifest, Receipt, Record};
 
@@ -259,8 +260,8 @@ impl SurveyDecoder {
             lua_root: place("lua-root")?,
             home: place("home")?,
             conf_managed: self.conf.as_deref().and_then(managed),
-            conf_bytes: self.conf.map(Sealed::new),
-            env_bytes: self.env.map(Sealed::new),
+            conf_file: self.conf.map(|bytes| Sealed::new(Conf::parse(bytes))),
+            env_file: self.env.map(|bytes| Sealed::new(EnvFile::parse(bytes))),
             master: self.master,
             installed_version: self.installed,
             roots,
