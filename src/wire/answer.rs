@@ -160,6 +160,11 @@ impl Decoder {
         matches!(self.state, State::Ended)
     }
 
+    /// True once the first line of the answer was seen: from here on a script of ours speaks, not a login shell.
+    pub fn begun(&self) -> bool {
+        !matches!(self.state, State::Noise)
+    }
+
     /// Takes more bytes and gives the items that they complete.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Item>, WireError> {
         self.seen += bytes.len();
