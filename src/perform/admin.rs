@@ -7,19 +7,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::hint::{Hint, Sealed};
+use crate::kong::entities::{AnswerError, NodeStatus, error_message};
+use crate::kong::{NodeInfo, PluginPage, PluginRow, printable};
 use crate::name::PluginName;
-use crate::remote::{HttpAddress, HttpAnswer, HttpRequest, Remote, RemoteError};
+use crate::remote::{Fault, HttpAddress, HttpAnswer, HttpRequest, Remote, RemoteError};
 use crate::survey::{AdminFacts, Trouble};
 
-use super::rows::{self, Row};
-
-/// The longest text of an answer that is kept, in characters.
-const LONGEST: usize = 4096;
-/// The most pages of rows that are fetched; a page holds up to 1,000 (facts.md C3).
+/// The longest text that is kept, in characters.
+const LONGEST: usize = 2000;
+/// The most pages of rows that are fetched of one workspace; a page holds up to 1,000 (facts.md C3).
 const PAGES: usize = 100;
+/// The most workspaces that are read.
+const WORKSPACES: usize = 200;
+
+/// A row and the workspace it was listed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The row.
+    pub row: PluginRow,
+    /// The workspace, where there are several.
+    pub workspace: Option<String>,
+}
 
 /// One of Kong's faces on one node.
 #[derive(Clone)]
@@ -47,27 +56,29 @@ impl Face {
         match tokio::time::timeout(self.deadline * 2, remote.http(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(RemoteError::new(
-                crate::remote::Fault::TimedOut,
+                Fault::TimedOut,
                 format!("asking {}{path}", shown(&self.to)),
                 format!("no answer in {} s", self.deadline.as_secs() * 2),
             )),
         }
     }
 
-    /// One `GET` that has to be answered with a JSON document and 200.
-    pub async fn json(&self, remote: &dyn Remote, path: &str) -> Result<Value, Trouble> {
+    /// One `GET` that has to be answered with 200: its body, read by `read`.
+    async fn read<T>(
+        &self,
+        remote: &dyn Remote,
+        path: &str,
+        read: impl FnOnce(&[u8]) -> Result<T, AnswerError>,
+    ) -> Result<T, Trouble> {
         let doing = format!("GET {path} at {}", shown(&self.to));
         let answer = self.ask(remote, path).await.map_err(|error| unreachable(&doing, &error))?;
-        read_json(&doing, &answer)
+        expect_200(&doing, &answer)?;
+        read(&answer.body).map_err(|error| garbled(&doing, &error, &answer.body))
     }
 
     /// `GET /`: what the answering worker has loaded.
     pub async fn node(&self, remote: &dyn Remote) -> Result<AdminFacts, Trouble> {
-        let value = self.json(remote, "/").await?;
-        node_facts(&value).ok_or_else(|| {
-            let text = format!("GET / at {}: the answer is not that of a Kong Admin API", shown(&self.to));
-            trouble("admin-garbled", text, vec![Hint::do_("check `admin.listen` of the cluster in the inventory")])
-        })
+        self.read(remote, "/", read_node).await
     }
 
     /// Every row of `plugins`, in every workspace. Kong cannot filter by name (facts.md C3), so all pages are read.
@@ -85,14 +96,22 @@ impl Face {
 
     async fn workspaces(&self, remote: &dyn Remote) -> Result<Vec<String>, Trouble> {
         let doing = format!("GET /workspaces at {}", shown(&self.to));
-        let answer =
-            self.ask(remote, "/workspaces?size=1000").await.map_err(|error| unreachable(&doing, &error))?;
+        let answer = self.ask(remote, "/workspaces?size=1000").await.map_err(|error| unreachable(&doing, &error))?;
         if answer.status == 404 {
             return Ok(Vec::new());
         }
-        let value = read_json(&doing, &answer)?;
-        let names = value["data"].as_array().into_iter().flatten().filter_map(|space| space["name"].as_str());
-        Ok(names.filter(|name| name.len() < 200).map(str::to_owned).collect())
+        expect_200(&doing, &answer)?;
+        let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let more = value["offset"].is_string();
+        let names: Option<Vec<String>> = value["data"]
+            .as_array()
+            .filter(|data| data.len() <= WORKSPACES && !more)
+            .and_then(|data| data.iter().map(|space| space["name"].as_str().map(str::to_owned)).collect());
+        // A workspace that is left out would hide rows, and hidden rows make a removal unsafe.
+        names.ok_or_else(|| {
+            let text = format!("{doing}: not a list of at most {WORKSPACES} workspaces");
+            trouble("admin-garbled", text, vec![])
+        })
     }
 
     async fn pages(&self, remote: &dyn Remote, space: Option<&str>) -> Result<Vec<Row>, Trouble> {
@@ -100,36 +119,35 @@ impl Face {
         let mut rows = Vec::new();
         let mut path = format!("{prefix}/plugins?size=1000");
         let mut seen = BTreeSet::new();
-        for _ in 0..PAGES {
-            let value = self.json(remote, &path).await?;
-            let page = rows::page(&value, space).ok_or_else(|| self.odd_page(&path))?;
-            rows.extend(page.rows);
+        while seen.len() < PAGES {
+            let page = self.read(remote, &path, PluginPage::parse).await?;
+            if page.not_understood > 0 {
+                let text = format!("GET {path} at {}: {} rows were not understood", shown(&self.to), page.not_understood);
+                return Err(trouble("admin-garbled", printable(&text, LONGEST), vec![]));
+            }
+            rows.extend(page.rows.into_iter().map(|row| Row { row, workspace: space.map(|s| printable(s, 200)) }));
             let Some(offset) = page.offset else { return Ok(rows) };
             path = format!("{prefix}/plugins?size=1000&offset={}", encoded(&offset));
             if !seen.insert(offset) {
-                return Err(self.odd_page(&path));
+                let text = format!("GET /plugins at {}: the pages run in a circle", shown(&self.to));
+                return Err(trouble("admin-garbled", text, vec![]));
             }
         }
         let text = format!("GET /plugins at {}: more than {PAGES} pages of rows", shown(&self.to));
         Err(trouble("admin-too-many-rows", text, vec![]))
     }
 
-    fn odd_page(&self, path: &str) -> Trouble {
-        let text = format!("GET {path} at {}: the answer is not a page of plugin rows", shown(&self.to));
-        trouble("admin-garbled", clean(&text), vec![])
-    }
-
     /// The name of an entity (`services`, `routes`, `consumers`), where it has one.
     pub async fn name_of(&self, remote: &dyn Remote, kind: &str, id: &str) -> Option<String> {
-        let value = self.json(remote, &format!("/{kind}/{}", encoded(id))).await.ok()?;
+        let answer = self.ask(remote, &format!("/{kind}/{}", encoded(id))).await.ok()?;
+        let value: serde_json::Value = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status == 200)?;
         let name = value["name"].as_str().or_else(|| value["username"].as_str())?;
-        Some(clean(name))
+        Some(printable(name, 200))
     }
 
-    /// Whether the node's database answers, by `GET /status`; `None` where the answer does not say (no database, or an
-    /// older Kong).
+    /// Whether the node's database answers, by `GET /status`; `None` where the answer does not say (no database).
     pub async fn database_reachable(&self, remote: &dyn Remote) -> Result<Option<bool>, Trouble> {
-        Ok(self.json(remote, "/status").await?["database"]["reachable"].as_bool())
+        Ok(self.read(remote, "/status", NodeStatus::parse).await?.database_reachable)
     }
 
     /// `GET /status/ready` on the status API: the status code, and whether it complains of an empty configuration.
@@ -157,11 +175,6 @@ pub fn shown(address: &HttpAddress) -> String {
     }
 }
 
-/// Text of a node, shortened and without control characters.
-pub fn clean(text: &str) -> String {
-    text.chars().take(LONGEST).map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
@@ -175,95 +188,75 @@ fn unreachable(doing: &str, error: &RemoteError) -> Trouble {
     if hints.is_empty() {
         hints.push(Hint::do_("check `admin.listen` of the cluster in the inventory, and that Kong runs"));
     }
-    trouble("admin-unreachable", clean(&format!("{doing}: {}", error.found)), hints)
+    trouble("admin-unreachable", printable(&format!("{doing}: {}", error.found), LONGEST), hints)
 }
 
-fn read_json(doing: &str, answer: &HttpAnswer) -> Result<Value, Trouble> {
-    let of = |code: &str, found: String, hint: &str| {
-        Err(trouble(code, clean(&format!("{doing}: {found}")), vec![Hint::do_(hint)]))
+fn garbled(doing: &str, error: &AnswerError, body: &[u8]) -> Trouble {
+    let text = format!("{doing}: {error}; it begins with {}", beginning(body));
+    let hint = Hint::do_("check that `admin.listen` of the cluster in the inventory is Kong's Admin API");
+    trouble("admin-garbled", printable(&text, LONGEST), vec![hint])
+}
+
+/// Anything but 200 is a trouble with a word of its own.
+fn expect_200(doing: &str, answer: &HttpAnswer) -> Result<(), Trouble> {
+    let (code, found, hint) = match answer.status {
+        200 => return Ok(()),
+        401 | 403 => (
+            "admin-unauthorized",
+            "the Admin API wants a token, or another one".to_owned(),
+            "name the variable that holds the token in the inventory: admin: { token: { env: NAME } }",
+        ),
+        300..=399 => (
+            "admin-redirected",
+            "a redirect, which is not followed".to_owned(),
+            "name the plain HTTP address of the Admin API in the inventory",
+        ),
+        _ => {
+            let said = error_message(&answer.body).unwrap_or_else(|| beginning(&answer.body));
+            ("admin-error", said, "look at the error log of Kong on the node")
+        }
     };
-    match answer.status {
-        200 => serde_json::from_slice(&answer.body).or_else(|error| {
-            let found = format!("200, but the body is not JSON ({error}); it begins with {}", beginning(&answer.body));
-            of("admin-garbled", found, "check that `admin.listen` of the cluster is Kong's Admin API")
-        }),
-        401 | 403 => {
-            let found = format!("{}, the Admin API wants a token, or another one", answer.status);
-            of("admin-unauthorized", found, "name the variable that holds the token: admin: { token: { env: NAME } }")
-        }
-        300..=399 => {
-            let found = format!("{}, a redirect, which is not followed", answer.status);
-            of("admin-redirected", found, "name the plain HTTP address of the Admin API in the inventory")
-        }
-        status => {
-            let found = format!("{status}, {}", beginning(&answer.body));
-            of("admin-error", found, "look at the error log of Kong on the node")
-        }
-    }
+    let text = format!("{doing}: {}, {found}", answer.status);
+    Err(trouble(code, printable(&text, LONGEST), vec![Hint::do_(hint)]))
 }
 
 fn beginning(body: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(&body[..body.len().min(400)]).chars().take(80).collect();
-    if text.is_empty() { "an empty body".to_owned() } else { format!("\"{}\"", clean(&text)) }
+    let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
+    if text.is_empty() { "an empty body".to_owned() } else { format!("\"{}\"", printable(&text, 80)) }
 }
 
-/// Reads `GET /` (facts.md C1); `None` when it is not such an answer.
-fn node_facts(value: &Value) -> Option<AdminFacts> {
-    let configuration = value.get("configuration")?;
-    let setting = |key: &str| configuration[key].as_str().map(clean);
-    let (loaded, odd) = loaded(value.get("plugins")?.get("available_on_server")?)?;
-    Some(AdminFacts {
-        version: clean(value.get("version")?.as_str()?),
-        edition: value["edition"].as_str().map(clean),
-        loaded,
-        odd,
-        plugins: words(&configuration["plugins"]),
-        // Long on purpose: cutting it could cut the digest that the proof looks for.
-        lua_package_path: configuration["lua_package_path"].as_str().map(whole),
+/// `GET /` as facts. An object that is not Kong's own is an error: nothing could be told from what it lacks.
+fn read_node(body: &[u8]) -> Result<AdminFacts, AnswerError> {
+    let info = NodeInfo::parse(body)?;
+    let Some(version) = info.version else {
+        return Err(AnswerError::NotUnderstood("it names no version of Kong".to_owned()));
+    };
+    let setting = |key: &str| info.configuration.get(key).cloned();
+    let plugins = setting("plugins").unwrap_or_default();
+    Ok(AdminFacts {
+        version: version.to_string(),
+        edition: info.edition,
+        loaded: info.loaded.into_iter().map(|(name, plugin)| (name, plugin.version)).collect(),
+        odd: odd_names(body),
+        plugins: plugins.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+        lua_package_path: setting("lua_package_path"),
         database: setting("database"),
         role: setting("role"),
         log_level: setting("log_level"),
-        workers: pids(&value["pids"]["workers"]),
-        master: value["pids"]["master"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
+        workers: Some(info.pids.workers).filter(|workers| !workers.is_empty()),
+        master: info.pids.master,
         rows: BTreeMap::new(),
         rows_trouble: None,
     })
 }
 
-fn whole(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
-type Loaded = (BTreeMap<PluginName, Option<String>>, Vec<String>);
-
-/// `available_on_server`: name to `true` before 3.0, to version and priority since; Lua's empty table may be `[]`.
-fn loaded(value: &Value) -> Option<Loaded> {
-    if value.as_array().is_some_and(Vec::is_empty) {
-        return Some(Loaded::default());
-    }
-    let mut found = Loaded::default();
-    for (name, about) in value.as_object()? {
-        let version = about["version"].as_str().map(clean);
-        match PluginName::parse(name) {
-            Ok(name) => drop(found.0.insert(name, version)),
-            Err(_) => found.1.push(clean(name)),
-        }
-    }
-    Some(found)
-}
-
-fn words(value: &Value) -> Vec<String> {
-    match value {
-        Value::String(text) => text.split(',').map(|word| clean(word.trim())).collect(),
-        Value::Array(words) => words.iter().filter_map(Value::as_str).map(clean).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn pids(value: &Value) -> Option<BTreeSet<u32>> {
-    let pids = value.as_array()?.iter().map(|pid| pid.as_u64().and_then(|pid| u32::try_from(pid).ok()));
-    pids.collect::<Option<BTreeSet<u32>>>().filter(|pids| !pids.is_empty())
+/// Loaded names that muster has no name for: they are shown, and nothing else.
+fn odd_names(body: &[u8]) -> Vec<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let names = value["plugins"]["available_on_server"].as_object().into_iter().flatten().map(|(name, _)| name);
+    names.filter(|name| PluginName::parse(name).is_err()).take(100).map(|name| printable(name, 80)).collect()
 }
 
 #[cfg(test)]
+#[path = "admin_tests.rs"]
 mod tests;

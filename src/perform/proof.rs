@@ -158,14 +158,8 @@ impl Proof {
         if sample.master != Some(self.terms.master) {
             return Next::Failed(master_gone(sample.master));
         }
-        let standing = self.ground(sample);
-        match standing {
-            Some(next) => self.within_limit(sample, next),
-            None => {
-                let next = self.question(sample, answer);
-                self.within_limit(sample, next)
-            }
-        }
+        let next = self.ground(sample).unwrap_or_else(|| self.question(sample, answer));
+        self.within_limit(sample, next)
     }
 
     /// The guard decides when its time is over, so looking on has an end whatever is seen.
@@ -187,13 +181,14 @@ impl Proof {
             self.alarmed |= alarm;
             return Some(self.look(loading(sample, &self.terms.before), alarm));
         }
-        let (old, new): (BTreeSet<_>, BTreeSet<_>) = sample.live.iter().partition(|p| self.terms.before.contains(*p));
-        if new.is_empty() {
+        let old = sample.live.intersection(&self.terms.before).count();
+        let new = sample.live.len() - old;
+        if new == 0 {
             return Some(self.nothing_new(sample));
         }
         self.nothing_new = None;
-        if !old.is_empty() {
-            return Some(self.mixed(sample, old.len(), new.len()));
+        if old > 0 {
+            return Some(self.mixed(sample, old, new));
         }
         self.mixed_since = None;
         self.settled(sample)
