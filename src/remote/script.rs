@@ -1,4 +1,5 @@
-//! The scripts, each composed of the prelude and its body: exactly the bytes that are checked are the bytes that run.
+//! The scripts, each composed of the prelude, the parts that it shares with others, and its body: exactly the bytes that
+//! are checked are the bytes that run. What each takes and answers stands at the top of its body.
 
 /// A script that runs on nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,9 +14,49 @@ pub enum Script {
     Activate,
 }
 
+const SURVEY: &str =
+    concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/master.sh"), include_str!("scripts/survey.sh"));
+
+const LEASE: &str =
+    concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/lock.sh"), include_str!("scripts/lease.sh"));
+
+const DELIVER: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/lock.sh"),
+    include_str!("scripts/deliver.sh"),
+);
+
+const ACTIVATE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/lock.sh"),
+    include_str!("scripts/guard.sh"),
+    include_str!("scripts/commit.sh"),
+    include_str!("scripts/activate.sh"),
+);
+
 impl Script {
-    /// The text, as it is sent.
-    pub fn text(self) -> &'static str {
-        "printf 'muster 1 none\\nend none 90\\n'; exit 90\n"
+    /// Every script.
+    pub const ALL: [Self; 4] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate];
+
+    /// The whole text that is sent to a node.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Survey => SURVEY,
+            Self::Lease => LEASE,
+            Self::Deliver => DELIVER,
+            Self::Activate => ACTIVATE,
+        }
+    }
+
+    /// Its name, for people and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Survey => "survey",
+            Self::Lease => "lease",
+            Self::Deliver => "deliver",
+            Self::Activate => "activate",
+        }
     }
 }

@@ -12,6 +12,12 @@ use crate::hint::{Hint, Sealed};
 use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName};
 use crate::wire::{Lease, Manifest, Receipt};
 
+mod decode;
+mod request;
+
+pub use decode::{SurveyDecoder, SurveyError, env_digest};
+pub use request::SurveyRequest;
+
 /// What was observed of a fleet.
 #[derive(Default)]
 pub struct Survey {
