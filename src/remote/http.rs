@@ -69,9 +69,9 @@ async fn read(response: Response<Incoming>) -> Result<HttpAnswer, HttpFault> {
 }
 
 fn sort(error: &hyper::Error) -> HttpFault {
-    let source = std::error::Error::source(error).and_then(|s| s.downcast_ref::<std::io::Error>());
-    let reset = source
-        .is_some_and(|io| matches!(io.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe));
+    let source = std::error::Error::source(error).and_then(|s| s.downcast_ref::<io::Error>());
+    let reset =
+        source.is_some_and(|io| matches!(io.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe));
     if error.is_incomplete_message() || error.is_canceled() || reset {
         HttpFault::Closed
     } else {
@@ -131,7 +131,7 @@ impl<'a> Asking<'a> {
         match fault {
             HttpFault::Closed => self.error(Fault::Lost, "the connection was closed before it was answered"),
             HttpFault::Broken(why) => self.error(Fault::Lost, why),
-            HttpFault::TooLong => self.error(Fault::Garbled, format!("the answer is longer than {} bytes", LONGEST)),
+            HttpFault::TooLong => self.error(Fault::Garbled, format!("the answer is longer than {LONGEST} bytes")),
             HttpFault::Request(why) => self.error(Fault::Other, why),
             HttpFault::TimedOut(after) => {
                 self.error(Fault::TimedOut, format!("no answer within {:.1} s", after.as_secs_f32()))

@@ -19,17 +19,24 @@ pub(super) struct Login {
 impl Login {
     pub(super) fn new(address: &NodeAddress, user: &str) -> Self {
         let node = address.node.as_str();
-        let title = if node == address.host || address.transport == Transport::Local {
-            node.to_owned()
-        } else {
-            format!("{node} ({})", address.host)
-        };
+        let same = node == address.host || address.transport == Transport::Local;
         Self {
-            title,
-            by_hand: by_hand(address),
+            title: if same { node.to_owned() } else { format!("{node} ({})", address.host) },
+            by_hand: by_hand(&address.host, address.user.as_deref(), address.port),
             host: address.host.clone(),
             user: user.to_owned(),
             privilege: address.privilege,
+        }
+    }
+
+    /// A jump host: nothing runs there.
+    pub(super) fn jump(host: &str, user: Option<&str>, port: Option<u16>) -> Self {
+        Self {
+            title: format!("the jump host {host}"),
+            by_hand: by_hand(host, user, port),
+            host: host.to_owned(),
+            user: user.unwrap_or("the login user").to_owned(),
+            privilege: Privilege::None,
         }
     }
 
@@ -88,16 +95,10 @@ impl Login {
     }
 }
 
-fn by_hand(address: &NodeAddress) -> String {
-    let mut command = "ssh".to_owned();
-    if let Some(port) = address.port {
-        command.push_str(&format!(" -p {port}"));
-    }
-    match &address.user {
-        Some(user) => command.push_str(&format!(" {user}@{}", address.host)),
-        None => command.push_str(&format!(" {}", address.host)),
-    }
-    command
+fn by_hand(host: &str, user: Option<&str>, port: Option<u16>) -> String {
+    let port = port.map(|port| format!("-p {port} ")).unwrap_or_default();
+    let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+    format!("ssh {port}{user}{host}")
 }
 
 #[cfg(test)]

@@ -20,9 +20,11 @@ mod http;
 mod local;
 mod login;
 mod script;
+mod ssh;
 
 pub use local::{Local, LocalConnect};
 pub use script::Script;
+pub use ssh::{Notice, OnNotice, SshConnect, SshRemote, SshSettings};
 
 /// Where a node is and how it is entered; from the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,11 +229,11 @@ pub enum Fault {
     HostKeyChanged,
     /// The login was refused.
     LoginRefused,
-    /// The server dropped the connection before the login (MaxStartups, PerSourcePenalties); nothing was executed.
+    /// The server dropped the connection before the login (`MaxStartups`, `PerSourcePenalties`); nothing was executed.
     Dropped,
     /// `sudo -n` would have asked for a password, or is not allowed.
     SudoRefused,
-    /// The server refuses a further session on the connection (MaxSessions).
+    /// The server refuses a further session on the connection (`MaxSessions`).
     SessionRefused,
     /// The server forbids forwarding, or nothing listens behind it.
     ForwardRefused,
