@@ -78,12 +78,7 @@ pub async fn look(
     Survey { at, nodes: nodes.into_iter().collect() }
 }
 
-async fn look_at(
-    request: &LookRequest,
-    reach: &dyn Reach,
-    settings: &LookSettings,
-    logins: &Logins,
-) -> NodeSurvey {
+async fn look_at(request: &LookRequest, reach: &dyn Reach, settings: &LookSettings, logins: &Logins) -> NodeSurvey {
     let address = &request.site.address;
     if let Some(trouble) = logins.withheld(address) {
         return NodeSurvey::Refused(trouble);
@@ -99,12 +94,7 @@ async fn look_at(
     }
 }
 
-async fn attempt(
-    request: &LookRequest,
-    reach: &dyn Reach,
-    settings: &LookSettings,
-    logins: &Logins,
-) -> NodeSurvey {
+async fn attempt(request: &LookRequest, reach: &dyn Reach, settings: &LookSettings, logins: &Logins) -> NodeSurvey {
     let address = &request.site.address;
     // Twice: a connection that was kept may have died unnoticed, and looking changes nothing.
     for last in [false, true] {

@@ -122,7 +122,8 @@ impl Face {
         while seen.len() < PAGES {
             let page = self.read(remote, &path, PluginPage::parse).await?;
             if page.not_understood > 0 {
-                let text = format!("GET {path} at {}: {} rows were not understood", shown(&self.to), page.not_understood);
+                let text =
+                    format!("GET {path} at {}: {} rows were not understood", shown(&self.to), page.not_understood);
                 return Err(trouble("admin-garbled", printable(&text, LONGEST), vec![]));
             }
             rows.extend(page.rows.into_iter().map(|row| Row { row, workspace: space.map(|s| printable(s, 200)) }));

@@ -26,7 +26,10 @@ async fn the_answer_of_a_node_becomes_facts() {
     let facts = face().node(&*remote(&node).await).await.unwrap();
     assert_eq!((facts.version.as_str(), facts.database.as_deref()), ("3.9.1", Some("postgres")));
     assert_eq!(facts.loaded.values().next().unwrap().as_deref(), Some("2.1.0"));
-    assert_eq!((facts.plugins, facts.odd), (vec!["bundled".to_owned(), "acme-auth".to_owned()], vec!["bad name".to_owned()]));
+    assert_eq!(
+        (facts.plugins, facts.odd),
+        (vec!["bundled".to_owned(), "acme-auth".to_owned()], vec!["bad name".to_owned()])
+    );
     assert_eq!((facts.master, facts.workers), (Some(7), Some(BTreeSet::from([8, 9]))));
 }
 
@@ -77,7 +80,9 @@ async fn a_transport_that_never_answers_does_not_hold_us() {
 
 fn page(name: &str, id: &str, offset: Option<&str>) -> String {
     let next = offset.map(|o| format!(",\"offset\":\"{o}\",\"next\":\"/plugins?offset={o}\"")).unwrap_or_default();
-    format!("{{\"data\":[{{\"id\":\"{id}\",\"name\":\"{name}\",\"enabled\":false,\"route\":{{\"id\":\"r1\"}}}}]{next}}}")
+    format!(
+        "{{\"data\":[{{\"id\":\"{id}\",\"name\":\"{name}\",\"enabled\":false,\"route\":{{\"id\":\"r1\"}}}}]{next}}}"
+    )
 }
 
 #[tokio::test]
@@ -93,7 +98,8 @@ async fn every_page_of_rows_is_read_and_named() {
     let found = face().rows(&*remote, false).await.unwrap();
     let matters = BTreeSet::from([PluginName::parse("acme-auth").unwrap()]);
     let rows = rows::in_words(&face(), &*remote, found, &matters).await;
-    let scopes: Vec<_> = rows["acme-auth"].iter().map(|row| (row.id.as_str(), row.scope.as_str(), row.enabled)).collect();
+    let scopes: Vec<_> =
+        rows["acme-auth"].iter().map(|row| (row.id.as_str(), row.scope.as_str(), row.enabled)).collect();
     assert_eq!(scopes, [("1", "route lo\u{fffd}gin", false), ("2", "route lo\u{fffd}gin", false)]);
 }
 
@@ -141,7 +147,10 @@ async fn a_row_that_is_not_understood_makes_the_list_unknown() {
 async fn readiness_tells_an_empty_configuration_apart() {
     let node = Scripted::default();
     node.http(|_| {
-        Ok(HttpAnswer { status: 503, body: b"{\"message\":\"no configuration available (empty configuration present)\"}".to_vec() })
+        Ok(HttpAnswer {
+            status: 503,
+            body: b"{\"message\":\"no configuration available (empty configuration present)\"}".to_vec(),
+        })
     });
     let remote = remote(&node).await;
     assert_eq!(face().ready(&*remote).await, Some(Readiness { status: 503, empty: true }));

@@ -6,7 +6,7 @@ use crate::remote::{Call, Ended, Remote, Reply};
 use crate::run::Cause;
 use crate::wire::{Record, Status};
 
-use super::cause::{advised, cause, of_remote, of_problem};
+use super::cause::{advised, cause, of_problem, of_remote};
 
 /// The most records that are kept of one script.
 const RECORDS: usize = 10_000;
@@ -30,7 +30,9 @@ impl Told {
             (_, Status::Locked) => super::lease::held(node, self),
             (Some(problem), _) => of_problem(doing, node, problem),
             (None, Status::Moved) => moved(node),
-            (None, status) => cause("script-failed", format!("{doing} on {node} ended with {status:?}, without a reason")),
+            (None, status) => {
+                cause("script-failed", format!("{doing} on {node} ended with {status:?}, without a reason"))
+            }
         }
     }
 }

@@ -7,7 +7,6 @@ use crate::remote::{Fault, RemoteError};
 use crate::run::Cause;
 use crate::wire::Record;
 
-
 /// A cause without details or hints.
 pub(crate) fn cause(code: &str, text: impl Into<String>) -> Cause {
     Cause { code: code.to_owned(), text: printable(&text.into(), 1000), details: Vec::new(), hints: Vec::new() }

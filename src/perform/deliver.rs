@@ -75,7 +75,10 @@ pub(crate) async fn perform(
         Err(cause) => return StepEnd::Unknown { cause },
     };
     if let Some(attic) = told.find("replaced").and_then(|record| record.text(0)) {
-        watch.printed(format!("{}: the release was damaged and is replaced; what was there is now {attic}", deliver.bundle));
+        watch.printed(format!(
+            "{}: the release was damaged and is replaced; what was there is now {attic}",
+            deliver.bundle
+        ));
     }
     match told.status {
         Status::Changed => StepEnd::Done { outcome: Outcome::Changed },

@@ -60,9 +60,10 @@ fn admin(site: &Site, env: Option<&EnvFile>) -> Result<HttpAddress, Trouble> {
     let listen = value(env, "admin_listen");
     match Listen::best(&listen) {
         None => none("admin-off", format!("admin_listen is `{}`: there is no Admin API here", listen.trim())),
-        Some(found) if found.tls => {
-            none("admin-tls", format!("admin_listen has TLS addresses only ({}), which muster does not speak", found.address))
-        }
+        Some(found) if found.tls => none(
+            "admin-tls",
+            format!("admin_listen has TLS addresses only ({}), which muster does not speak", found.address),
+        ),
         Some(found) => address(&found.address)
             .map_or_else(|| none("admin-unknown", format!("admin_listen names the host {}", found.address)), Ok),
     }
@@ -89,17 +90,14 @@ mod tests {
     fn doors(env: &str) -> (Result<String, String>, Option<String>, Option<String>) {
         let doors = Doors::of(&scripted::site("eu-1"), Some(env.as_bytes()), Duration::from_secs(1));
         let shown = |face: Face| shown(&face.to);
-        (
-            doors.admin.map(shown).map_err(|trouble| trouble.code),
-            doors.status.map(shown),
-            doors.proxy.map(shown),
-        )
+        (doors.admin.map(shown).map_err(|trouble| trouble.code), doors.status.map(shown), doors.proxy.map(shown))
     }
 
     #[test]
     fn the_running_settings_say_where_the_faces_are() {
-        let (admin, status, proxy) =
-            doors("admin_listen = 127.0.0.9:8001, 127.0.0.9:8444 ssl\nstatus_listen = 0.0.0.0:8007\nproxy_listen = unix:/run/p\n");
+        let (admin, status, proxy) = doors(
+            "admin_listen = 127.0.0.9:8001, 127.0.0.9:8444 ssl\nstatus_listen = 0.0.0.0:8007\nproxy_listen = unix:/run/p\n",
+        );
         assert_eq!(admin.as_deref(), Ok("127.0.0.9:8001"));
         assert_eq!(status.as_deref(), Some("127.0.0.1:8007"));
         assert_eq!(proxy.as_deref(), Some("unix:/run/p"));
@@ -121,7 +119,8 @@ mod tests {
         let mut site = scripted::site("eu-1");
         site.admin = Some(HttpAddress::Tcp(([127, 0, 0, 5], 9001).into()));
         site.token = Some(std::sync::Arc::new(crate::hint::Sealed::new("t".to_owned())));
-        let doors = Doors::of(&site, Some(b"admin_listen = off\nproxy_listen = 0.0.0.0:8000\n"), Duration::from_secs(1));
+        let doors =
+            Doors::of(&site, Some(b"admin_listen = off\nproxy_listen = 0.0.0.0:8000\n"), Duration::from_secs(1));
         let admin = doors.admin.ok().unwrap();
         assert_eq!(shown(&admin.to), "127.0.0.5:9001");
         assert!(admin.token.is_some() && doors.proxy.unwrap().token.is_none());

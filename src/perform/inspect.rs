@@ -94,11 +94,7 @@ async fn ask(
     })
 }
 
-async fn admin_facts(
-    face: &Face,
-    remote: &dyn Remote,
-    matters: &BTreeSet<PluginName>,
-) -> Result<AdminFacts, Trouble> {
+async fn admin_facts(face: &Face, remote: &dyn Remote, matters: &BTreeSet<PluginName>) -> Result<AdminFacts, Trouble> {
     let (facts, default_rows) = tokio::join!(face.node(remote), face.rows(remote, false));
     let mut facts = facts?;
     // Before 3.6 only the version tells the Enterprise edition; only that one has workspaces (facts.md C1, C4).

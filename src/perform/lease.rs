@@ -7,7 +7,7 @@ use crate::kong::printable;
 use crate::name::NodeName;
 use crate::remote::{Call, Remote, Script};
 use crate::run::Cause;
-use crate::wire::{ArgError, Args, Record, Status};
+use crate::wire::{ArgError, Args, Status};
 
 use super::call::{self, Told};
 use super::cause::{advised, cause};
@@ -73,9 +73,4 @@ pub(crate) fn held(node: &NodeName, told: &Told) -> Cause {
             Hint::do_("wait for that run, or ask its operator"),
         ),
     }
-}
-
-/// The generation and seconds left that a script told of our lease.
-pub(crate) fn renewed(record: &Record) -> Option<u64> {
-    (record.tag == "lease").then(|| record.number(0)).flatten()
 }

@@ -92,13 +92,8 @@ fn run(terms: Terms, stages: &[Stage]) -> Course {
     let mut course = Course { result: Next::Ask(Question::Ready), at, alarms: 0, seen: Vec::new() };
     for _ in 0..100_000 {
         let now = stages.iter().rfind(|stage| ms(stage.from) <= at).unwrap();
-        let sample = Sample {
-            at,
-            master: Some(MASTER),
-            idle: now.idle,
-            live: set(&now.live),
-            leaving: set(&now.leaving),
-        };
+        let sample =
+            Sample { at, master: Some(MASTER), idle: now.idle, live: set(&now.live), leaving: set(&now.leaving) };
         match proof.observe(&sample, answer.take()) {
             Next::Look { after, seeing, alarm } => {
                 course.alarms += u32::from(alarm);
@@ -140,14 +135,8 @@ fn proven(course: &Course) -> &str {
 #[test]
 fn a_good_reload_is_proven_with_what_the_new_workers_said() {
     let mix = [11, 12, 21, 22];
-    let course = run(
-        terms(),
-        &[
-            stage(0, false, &OLD, STALE),
-            stage(300, true, &mix, NEW),
-            stage(400, true, &[21, 22], NEW),
-        ],
-    );
+    let course =
+        run(terms(), &[stage(0, false, &OLD, STALE), stage(300, true, &mix, NEW), stage(400, true, &[21, 22], NEW)]);
     assert_eq!(
         proven(&course),
         "2 workers new, acme-auth 2.1.0, without legacy-hmac, ready, 8 proxied requests answered"
@@ -247,11 +236,7 @@ fn merged_reloads_count_only_after_the_last_generation() {
     // The first, bad generation comes at 4.4 s and the master is not idle: a HUP is pending still.
     let course = run(
         terms(),
-        &[
-            stage(0, false, &OLD, STALE),
-            stage(4400, false, &[21, 22], STALE),
-            stage(5670, true, &[31, 32], NEW),
-        ],
+        &[stage(0, false, &OLD, STALE), stage(4400, false, &[21, 22], STALE), stage(5670, true, &[31, 32], NEW)],
     );
     proven(&course);
     assert!(course.at >= ms(6670), "{:?}", course.at);
@@ -279,12 +264,12 @@ fn an_exiting_worker_that_lost_its_title_for_a_moment_does_not_count_as_gone() {
 fn one_look_without_new_workers_is_not_yet_a_failure() {
     let course = run(
         terms(),
-        &[stage(0, false, &OLD, STALE), stage(100, true, &OLD, STALE), stage(150, true, &[11, 12, 21], NEW), stage(
-            300,
-            true,
-            &[21, 22],
-            NEW,
-        )],
+        &[
+            stage(0, false, &OLD, STALE),
+            stage(100, true, &OLD, STALE),
+            stage(150, true, &[11, 12, 21], NEW),
+            stage(300, true, &[21, 22], NEW),
+        ],
     );
     // Whether two looks fall into the 50 ms decides; with pauses from 20 ms that may be, so only the rule is checked.
     let mut proof = Proof::new(terms());
@@ -326,7 +311,8 @@ fn workers_that_keep_dying_are_not_proven() {
 #[test]
 fn another_master_is_no_proof() {
     let mut proof = Proof::new(terms());
-    for (master, code) in [(Some((100, 6)), "master-changed"), (Some((7, 5)), "master-changed"), (None, "master-gone")] {
+    for (master, code) in [(Some((100, 6)), "master-changed"), (Some((7, 5)), "master-changed"), (None, "master-gone")]
+    {
         let sample = Sample { at: ms(5), master, idle: true, live: set(&[21]), leaving: BTreeSet::new() };
         assert!(matches!(proof.observe(&sample, None), Next::Failed(cause) if cause.code == code));
     }

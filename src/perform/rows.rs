@@ -22,7 +22,7 @@ const fn words(kind: ScopeKind) -> (&'static str, &'static str) {
 }
 
 /// The rows by plugin. Names are asked for only where a row is of a plugin that matters here.
-pub async fn in_words(
+pub(crate) async fn in_words(
     face: &Face,
     remote: &dyn Remote,
     rows: Vec<Row>,
@@ -89,8 +89,7 @@ mod tests {
     #[test]
     fn names_are_asked_for_only_where_they_matter_and_not_without_end() {
         let id = |n: usize| format!("s{n:03}");
-        let mut rows: Vec<Row> =
-            (0..100).map(|n| row(&id(n), "ours", &[(ScopeKind::Service, &id(n))])).collect();
+        let mut rows: Vec<Row> = (0..100).map(|n| row(&id(n), "ours", &[(ScopeKind::Service, &id(n))])).collect();
         rows.push(row("x", "other", &[(ScopeKind::Service, "foreign")]));
         let asked = concerned(&rows, &BTreeSet::from([PluginName::parse("ours").unwrap()]));
         assert_eq!(asked.len(), NAMES);
