@@ -40,9 +40,9 @@ pub struct Options {
     /// The commit, branch or tag to read.
     #[arg(long, global = true, value_name = "REV", default_value = "HEAD")]
     pub rev: String,
-    /// The inventory's path in the repository.
-    #[arg(long, global = true, value_name = "PATH", default_value = crate::inventory::FILE_NAME)]
-    pub inventory: String,
+    /// The inventory's path in the repository [default: inventory.yaml].
+    #[arg(long, global = true, value_name = "PATH")]
+    pub inventory: Option<String>,
     /// Change these clusters: names or globs, comma between them.
     #[arg(long, global = true, value_name = "SELECTOR")]
     pub cluster: Option<String>,
@@ -96,12 +96,6 @@ pub enum Command {
     Check,
     /// Print the JSON Schema of the inventory.
     Schema,
-    /// Print the completions of a shell, or the manual page.
-    #[command(hide = true)]
-    Completions {
-        /// The shell.
-        shell: String,
-    },
 }
 
 /// What this call is.
@@ -127,7 +121,7 @@ impl CommandLine {
         match &self.command {
             Some(Command::Status) => Mode::Status,
             Some(Command::Check) => Mode::Check,
-            Some(Command::Schema | Command::Completions { .. }) => Mode::Schema,
+            Some(Command::Schema) => Mode::Schema,
             None if self.plan => Mode::Plan,
             None if self.apply => Mode::Apply,
             None => Mode::Tui,

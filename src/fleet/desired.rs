@@ -1,14 +1,14 @@
 //! The desired state, read from one commit: inventory, bundles, and what is not used because it was not committed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::bundle::{Bundle, BundleError, SourceEntry, SourceKind};
 use crate::diff::Bundles;
-use crate::git::{self, Commit, GitError, Repository};
+use crate::git::{self, Commit, GitError, Repository, Tree};
 use crate::hint::Hint;
-use crate::inventory::{self, BundleSource, Inventory, Mistakes, VersionLabel};
+use crate::inventory::{self, BundleSource, Inventory, Mistakes, TreePath, VersionLabel};
 use crate::name::{BundleName, Digest};
 use crate::plan::Origin;
 
@@ -19,8 +19,8 @@ pub struct Source {
     pub repo: PathBuf,
     /// A commit, branch or tag.
     pub rev: String,
-    /// The inventory's path in the repository.
-    pub inventory: String,
+    /// The inventory's path in the repository; none: `inventory.yaml` at its top.
+    pub inventory: Option<TreePath>,
 }
 
 /// What is wanted, at one commit.
@@ -96,13 +96,14 @@ impl Desired {
     pub fn read(source: &Source) -> Result<Self, DesiredError> {
         let repository = Repository::open(&source.repo)?;
         let commit = repository.resolve(&source.rev)?;
-        let bytes = repository.inventory(&commit, &source.inventory)?;
-        let inventory = inventory::parse(&source.inventory, &bytes)?;
-        let mut shelf = Shelf { repository: &repository, commit: &commit, file: &source.inventory, made: BTreeMap::new() };
+        let tree = repository.tree(&commit.revision)?;
+        let (file, bytes) = tree.inventory(source.inventory.as_ref())?;
+        let inventory = inventory::parse(&file, &bytes)?;
+        let mut shelf = Shelf { repository: &repository, tree: &tree, file: &file, made: BTreeMap::new() };
         let (bundles, known) = shelf.bundles(&inventory)?;
-        let dirty = dirty(&repository, &commit, &inventory, &source.inventory)?;
+        let dirty = dirty(&repository, &commit, &inventory, &file)?;
         let origin = Origin {
-            repository: repository.name(),
+            repository: name(&repository, source),
             revision: commit.revision.clone(),
             summary: commit.summary.clone(),
             branch: commit.branch.clone(),
@@ -111,16 +112,29 @@ impl Desired {
     }
 }
 
+/// What people call the repository: the directory that it is in.
+fn name(repository: &Repository, source: &Source) -> String {
+    let dir = repository.top().map_or_else(|| source.repo.clone(), std::path::Path::to_path_buf);
+    let name = dir.file_name().or_else(|| source.repo.file_name());
+    let name = name.map_or_else(|| "repository".to_owned(), |name| name.to_string_lossy().into_owned());
+    crate::kong::printable(&name, 80)
+}
+
+/// What is not committed of the inventory and of the sources that are taken from the planned commit.
 fn dirty(repository: &Repository, commit: &Commit, inventory: &Inventory, file: &str) -> Result<Vec<String>, GitError> {
-    let mut paths = vec![file.to_owned()];
+    if commit.branch.is_none() {
+        // Another commit than the one checked out was asked for: what the work tree has is not meant.
+        return Ok(Vec::new());
+    }
+    let mut paths: Vec<TreePath> = TreePath::parse(file).into_iter().collect();
     for entry in inventory.bundles.values() {
         for (_, source) in entry.sources() {
             if !matches!(source, BundleSource::Directory { at: Some(_), .. }) {
-                paths.push(source.path().to_string());
+                paths.push(source.path().clone());
             }
         }
     }
-    repository.dirty(commit, &paths)
+    repository.dirty(&commit.revision, &paths)
 }
 
 type Key = (BundleName, Option<VersionLabel>);
@@ -128,7 +142,7 @@ type Key = (BundleName, Option<VersionLabel>);
 /// Makes bundles from the repository, each once.
 struct Shelf<'a> {
     repository: &'a Repository,
-    commit: &'a Commit,
+    tree: &'a Tree<'a>,
     file: &'a str,
     made: BTreeMap<Key, Arc<Bundle>>,
 }
@@ -179,12 +193,14 @@ impl Shelf<'_> {
         }
         let bundle = Arc::new(match source {
             BundleSource::Directory { dir, at, .. } => {
-                let other = at.as_ref().map(|at| self.repository.resolve(at.as_str())).transpose()?;
-                let entries = self.repository.list(other.as_ref().unwrap_or(self.commit), dir)?;
+                let entries = match at {
+                    None => self.tree.source(dir)?,
+                    Some(at) => self.repository.tree(&self.repository.resolve_at(at)?.revision)?.source(dir)?,
+                };
                 Bundle::from_files(key.0.clone(), entries.into_iter().map(entry))?
             }
             BundleSource::Archive { archive, sha256, .. } => {
-                let bytes = self.repository.read(self.commit, archive)?;
+                let bytes = self.tree.read(archive)?;
                 Bundle::from_archive(key.0.clone(), &bytes, sha256)?
             }
         });
@@ -195,18 +211,14 @@ impl Shelf<'_> {
 
 fn entry(entry: git::Entry) -> SourceEntry {
     let kind = match entry.kind {
-        git::EntryKind::File => SourceKind::File,
-        git::EntryKind::Symlink => SourceKind::Symlink,
-        git::EntryKind::Submodule => SourceKind::Submodule,
+        // `Tree::source` has refused pointers of Git LFS already.
+        git::Kind::File | git::Kind::Executable | git::Kind::LfsPointer => SourceKind::File,
+        git::Kind::Symlink => SourceKind::Symlink,
+        git::Kind::Submodule => SourceKind::Submodule,
     };
     SourceEntry { path: entry.path, kind, bytes: entry.bytes }
 }
 
 fn label((name, version): &Key) -> String {
     version.as_ref().map_or_else(|| format!("bundle {name}"), |version| format!("bundle {name} {version}"))
-}
-
-/// A path for a message: as it was given.
-pub fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -20,7 +20,7 @@ pub use decode::{SurveyDecoder, SurveyError, env_digest};
 pub use request::SurveyRequest;
 
 /// What was observed of a fleet.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Survey {
     /// When looking began.
     pub at: Timestamp,
@@ -29,6 +29,7 @@ pub struct Survey {
 }
 
 /// What was observed of one node.
+#[derive(Clone)]
 pub enum NodeSurvey {
     /// It answered in full.
     Seen(std::sync::Arc<NodeFacts>),
