@@ -17,7 +17,7 @@ mod listen;
 mod mistake;
 #[cfg(test)]
 mod mod_tests;
-mod nearest;
+pub(crate) mod nearest;
 mod node;
 mod parse;
 mod pattern;

@@ -8,7 +8,7 @@ pub(super) const GUESSES: usize = 30;
 const MOST: usize = 2_000;
 
 /// The nearest of the candidates, if one is near: a third of the letters may differ, at least one and at most three.
-pub(super) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
     }
