@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-#[expect(clippy::disallowed_methods, reason = "the program's own edge: arguments are read here and handed on")]
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     #[cfg(feature = "lua")]

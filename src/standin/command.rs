@@ -77,7 +77,7 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-#[expect(clippy::disallowed_methods, reason = "the stand-in is a program of its own, and KONG_* of its caller counts")]
+/// `KONG_*` of the caller counts; the stand-in is a program of its own and has no `Env`.
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -108,7 +108,7 @@ impl Kong {
                 "-c" | "--conf" => kong.conf = Some(absolute(&value()?)),
                 "-p" | "--prefix" => kong.prefix = Some(absolute(&value()?)),
                 "-t" | "--timeout" => {
-                    kong.timeout = Duration::from_secs(value()?.parse().map_err(|_| "bad timeout".to_owned())?)
+                    kong.timeout = Duration::from_secs(value()?.parse().map_err(|_| "bad timeout".to_owned())?);
                 }
                 "-w" | "--wait" | "--nginx-conf" => drop(value()?),
                 "-a" | "--all" => kong.all = true,
@@ -124,7 +124,10 @@ impl Kong {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         self.settings.linger(0.2);
         match words.as_slice() {
-            ["version"] => self.version(),
+            ["version"] => {
+                self.version();
+                Ok(())
+            }
             ["check", rest @ ..] => self.check(rest.first().copied()),
             ["health"] => self.health(),
             ["prepare"] => self.prepared(&self.configuration()?).map(drop),
@@ -142,7 +145,7 @@ impl Kong {
         }
     }
 
-    fn version(&self) -> Outcome {
+    fn version(&self) {
         if self.all {
             let nginx = if self.settings.is_34() {
                 ("10021", "1021004", "2.1.0-beta3")
@@ -156,7 +159,6 @@ impl Kong {
         } else {
             say(&self.settings.version);
         }
-        Ok(())
     }
 
     /// The file of `-c`, which must exist, or the default one, which need not.
@@ -168,7 +170,7 @@ impl Kong {
         }
     }
 
-    /// Defaults, file and environment, as `start` and `prepare` take them: .kong_env plays no part.
+    /// Defaults, file and environment, as `start` and `prepare` take them: `.kong_env` plays no part.
     fn configuration(&self) -> Result<Effective, String> {
         self.merge(&self.conf_text(self.conf.as_deref())?, self.prefix.as_deref())
     }
@@ -209,7 +211,7 @@ impl Kong {
         Ok(())
     }
 
-    /// Writes the prefix: nginx files first, .kong_env last.
+    /// Writes the prefix: nginx files first, `.kong_env` last.
     fn prepared(&self, config: &Effective) -> Result<Prefix, Ended> {
         let prefix = Prefix::new(config.prefix());
         if !prefix.exists() {
@@ -264,7 +266,7 @@ impl Kong {
         Ok(())
     }
 
-    fn signal(&self, prefix: &Prefix, signal: Signal) -> Outcome {
+    fn signal(prefix: &Prefix, signal: Signal) -> Outcome {
         let sent = prefix.pid().is_some_and(|pid| kill(pid, signal).is_ok());
         if sent {
             Ok(())
@@ -276,7 +278,7 @@ impl Kong {
     fn stop(&self) -> Outcome {
         let prefix = self.live_prefix()?;
         prefix.read_env()?;
-        self.signal(&prefix, Signal::SIGTERM)?;
+        Self::signal(&prefix, Signal::SIGTERM)?;
         // Kong's own command takes about this long to end; it does not wait for the master either.
         gone(&prefix, Duration::from_millis(200));
         say("Kong stopped");
@@ -286,11 +288,11 @@ impl Kong {
     fn quit(&self) -> Outcome {
         let prefix = self.live_prefix()?;
         prefix.read_env()?;
-        self.signal(&prefix, Signal::SIGQUIT)?;
+        Self::signal(&prefix, Signal::SIGQUIT)?;
         if gone(&prefix, self.timeout.max(Duration::from_secs(1))) {
             say("Kong stopped (gracefully)");
         } else {
-            self.signal(&prefix, Signal::SIGTERM)?;
+            Self::signal(&prefix, Signal::SIGTERM)?;
             say("Timeout, Kong stopped forcefully");
         }
         Ok(())
@@ -315,7 +317,7 @@ impl Kong {
         }
         self.prepared(&config)?;
         cycle::connect(&self.settings, &config)?;
-        self.signal(&prefix, Signal::SIGHUP)?;
+        Self::signal(&prefix, Signal::SIGHUP)?;
         say("Kong reloaded");
         Ok(())
     }
@@ -323,7 +325,7 @@ impl Kong {
     /// Stops by the prefix, then starts from the file, the environment and the defaults alone.
     fn restart(&self) -> Outcome {
         let prefix = Prefix::new(self.configuration()?.prefix());
-        if self.signal(&prefix, Signal::SIGTERM).is_ok() {
+        if Self::signal(&prefix, Signal::SIGTERM).is_ok() {
             gone(&prefix, Duration::from_secs(5));
             say("Kong stopped");
         }
@@ -362,12 +364,12 @@ impl Kong {
                 ));
                 Err(Ended::Code(5))
             }
-            "up" | "bootstrap" => self.migrate(&database, &pending),
+            "up" | "bootstrap" => Self::migrate(&database, &pending),
             other => Err(Ended::Failed(format!("the stand-in has no 'migrations {other}'"))),
         }
     }
 
-    fn migrate(&self, database: &rows::Database, pending: &[String]) -> Outcome {
+    fn migrate(database: &rows::Database, pending: &[String]) -> Outcome {
         database.change(|all| {
             let ran = all.entry("migrations").or_insert_with(|| serde_json::json!([]));
             if let Some(list) = ran.as_array_mut() {
@@ -380,7 +382,7 @@ impl Kong {
         match pending.len() {
             0 => say("Database is already up-to-date"),
             count => {
-                say(&format!("{count} migration{} processed\n{count} executed", if count == 1 { "" } else { "s" }))
+                say(&format!("{count} migration{} processed\n{count} executed", if count == 1 { "" } else { "s" }));
             }
         }
         Ok(())

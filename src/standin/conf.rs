@@ -1,4 +1,4 @@
-//! Reading kong.conf and .kong_env as Kong does (facts.md A1), written apart from `kong::conf` so that a misreading
+//! Reading kong.conf and `.kong_env` as Kong does (facts.md A1), written apart from `kong::conf` so that a misreading
 //! there shows in a test instead of being shared.
 
 use std::collections::BTreeMap;
@@ -28,15 +28,12 @@ fn logical_lines(text: &str) -> Vec<String> {
             continue;
         }
         let mut whole = begun.take().unwrap_or_default();
-        match raw.trim_end().strip_suffix('\\') {
-            Some(start) => {
-                whole.push_str(start);
-                begun = Some(whole);
-            }
-            None => {
-                whole.push_str(raw);
-                lines.push(whole);
-            }
+        if let Some(start) = raw.trim_end().strip_suffix('\\') {
+            whole.push_str(start);
+            begun = Some(whole);
+        } else {
+            whole.push_str(raw);
+            lines.push(whole);
         }
     }
     lines
@@ -76,7 +73,7 @@ fn number(value: &str) -> String {
     }
 }
 
-/// One value as .kong_env holds it: only `#` is escaped.
+/// One value as `.kong_env` holds it: only `#` is escaped.
 pub(super) fn escaped(value: &str) -> String {
     value.replace('#', "\\#")
 }

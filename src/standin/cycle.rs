@@ -176,6 +176,6 @@ fn take_declarative(prefix: &Prefix, config: &Effective, generation: &mut Genera
 
 /// 32 hexadecimal digits, as long as Kong's own.
 fn digest(bytes: &[u8]) -> String {
-    use sha2::Digest;
-    sha2::Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let hex = crate::name::Digest::of(bytes).to_string();
+    hex.chars().take(32).collect()
 }

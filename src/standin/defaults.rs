@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn unknown_keys_have_no_kind_but_nginx_directives_have() {
         assert_eq!(kind_of("custom_plugins"), None);
-        assert_eq!(kind_of("nginx_http_lua_shared_dict"), Some(Kind::Text));
+        assert_eq!(kind_of("nginx_http_lua_shared_dict"), Some(Text));
         assert_eq!(default_of("status_listen", true), "off");
     }
 }

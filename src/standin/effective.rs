@@ -17,9 +17,9 @@ pub(super) struct Effective {
 /// Which sources one call has, beside the defaults.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sources<'a> {
-    /// The text of kong.conf or .kong_env.
+    /// The text of kong.conf or `.kong_env`.
     pub(super) file: &'a str,
-    /// The caller's environment; empty for the master, which reads only .kong_env.
+    /// The caller's environment; empty for the master, which reads only `.kong_env`.
     pub(super) environment: &'a [(String, String)],
     /// `-p`.
     pub(super) prefix: Option<&'a Path>,
@@ -135,7 +135,7 @@ impl Effective {
         given.into_iter().find_map(|value| value.parse().ok()).unwrap_or(2).clamp(1, 16)
     }
 
-    /// `key = value` lines of .kong_env, unsorted, empty values left out (facts.md A4).
+    /// `key = value` lines of `.kong_env`, unsorted, empty values left out (facts.md A4).
     pub(super) fn lines(&self) -> Vec<String> {
         let derived = self.derived();
         let all = self.values.iter().chain(&derived).filter(|(_, value)| !value.is_empty());

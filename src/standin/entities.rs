@@ -134,7 +134,7 @@ fn create(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str,
         row[kind] = json!({ "id": id });
     }
     let added = database.change(|all| {
-        let Some(list) = all.entry(name).or_insert_with(|| json!([])).as_array_mut() else { return None };
+        let list = all.entry(name).or_insert_with(|| json!([])).as_array_mut()?;
         let twin = |other: &Value| {
             name == "plugins" && ["name", "service", "route", "consumer"].iter().all(|key| other[*key] == row[*key])
         };
@@ -169,7 +169,7 @@ fn merge(row: &mut Value, given: Map<String, Value>) {
     for (key, value) in given {
         match value {
             Value::Object(inner) if key == "config" => {
-                inner.into_iter().for_each(|(name, value)| row["config"][name] = value)
+                inner.into_iter().for_each(|(name, value)| row["config"][name] = value);
             }
             other => row[key] = other,
         }

@@ -1,5 +1,6 @@
 //! As much HTTP/1.1 as the Admin API, the status API and the proxy of a stand-in need.
 
+use std::fmt::Write as _;
 use std::io;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -116,11 +117,11 @@ pub(super) async fn write(stream: &mut BufReader<TcpStream>, response: &Response
     let connection = if close { "close" } else { "keep-alive" };
     let mut head = format!("HTTP/1.1 {} {}\r\nConnection: {connection}\r\n", response.status, reason(response.status));
     if response.status != 204 && response.status != 304 {
-        head.push_str(&format!("Content-Length: {}\r\n", response.body.len()));
+        let _ = write!(head, "Content-Length: {}\r\n", response.body.len());
     }
     for (name, value) in &response.headers {
         let value = value.replace(['\r', '\n'], " ");
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     head.push_str("\r\n");
     let mut bytes = head.into_bytes();

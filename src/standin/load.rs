@@ -24,7 +24,7 @@ pub(super) fn load(settings: &Settings, config: &Effective, path: &str) -> Resul
         modules: &none,
         log: Box::new(|_, _| {}),
     };
-    let sandbox = Sandbox::new(setting).map_err(broken)?;
+    let sandbox = Sandbox::new(setting).map_err(|error| broken(&error))?;
     let mut loader = Loader { settings, sandbox, bundled, plugins: vec![], problems: vec![] };
     for name in config.loaded_plugins(settings.is_34()) {
         loader.one(&name)?;
@@ -36,7 +36,7 @@ pub(super) fn load(settings: &Settings, config: &Effective, path: &str) -> Resul
     }
     Ok(Generation {
         configuration: config.as_json(settings.is_34()),
-        modules: loader.sandbox.recorded().map_err(broken)?,
+        modules: loader.sandbox.recorded().map_err(|error| broken(&error))?,
         plugins: loader.plugins,
         package_path,
         declarative: vec![],
@@ -82,7 +82,7 @@ struct Loader<'a> {
 impl Loader<'_> {
     fn one(&mut self, name: &str) -> Result<(), String> {
         let module = format!("kong.plugins.{name}.handler");
-        let ours = self.sandbox.finds(&module).map_err(broken)?;
+        let ours = self.sandbox.finds(&module).map_err(|error| broken(&error))?;
         if !ours && self.bundled.contains(&name) {
             let version = self.settings.version.clone();
             self.plugins.push(Plugin {
@@ -94,7 +94,7 @@ impl Loader<'_> {
             });
             return Ok(());
         }
-        let handler = match self.sandbox.require(&module).map_err(broken)? {
+        let handler = match self.sandbox.require(&module).map_err(|error| broken(&error))? {
             Ok(value) => value,
             Err(Refused { missing: true, .. }) => {
                 self.problem(name, &format!("{name} plugin is enabled but not installed;\nno plugin found"));
@@ -127,7 +127,7 @@ impl Loader<'_> {
     /// Whether the schema is there and well formed; what is wrong is collected.
     fn schema(&mut self, name: &str) -> Result<bool, String> {
         let module = format!("kong.plugins.{name}.schema");
-        let schema = match self.sandbox.require(&module).map_err(broken)? {
+        let schema = match self.sandbox.require(&module).map_err(|error| broken(&error))? {
             Ok(value) => value,
             Err(Refused { missing: true, .. }) => {
                 self.problem(name, &format!("no configuration schema found for plugin: {name}"));
@@ -135,8 +135,11 @@ impl Loader<'_> {
             }
             Err(refused) => return Err(module_error(&module, &refused.text)),
         };
-        let found: Option<String> =
-            self.sandbox.function("schema_problem").and_then(|check| check.call(schema)).map_err(broken)?;
+        let found: Option<String> = self
+            .sandbox
+            .function("schema_problem")
+            .and_then(|check| check.call(schema))
+            .map_err(|error| broken(&error))?;
         if let Some(found) = &found {
             self.problem(name, &format!("[off] schema violation ({found})"));
         }
@@ -146,7 +149,7 @@ impl Loader<'_> {
     /// `migrations/init.lua` counts even where the path has no `?/init.lua` (facts.md B2).
     fn has_migrations(&self, name: &str) -> Result<bool, String> {
         let base = format!("kong.plugins.{name}.migrations");
-        let finds = |module: &str| self.sandbox.finds(module).map_err(broken);
+        let finds = |module: &str| self.sandbox.finds(module).map_err(|error| broken(&error));
         Ok(finds(&base)? || finds(&format!("{base}.init"))?)
     }
 
@@ -205,7 +208,7 @@ fn not_a_table(handler: &Value) -> String {
     )
 }
 
-fn broken(error: mlua::Error) -> String {
+fn broken(error: &mlua::Error) -> String {
     format!("{KONG}/init.lua: the stand-in's own Lua state failed: {error}")
 }
 

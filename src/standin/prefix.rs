@@ -1,9 +1,10 @@
 //! The prefix directory: what `kong prepare` writes there and what nginx reads back.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::effective::Effective;
@@ -39,7 +40,7 @@ impl Prefix {
         self.dir.is_dir()
     }
 
-    /// The text of .kong_env, with Kong's sentence when it cannot be read.
+    /// The text of `.kong_env`, with Kong's sentence when it cannot be read.
     pub(super) fn read_env(&self) -> Result<String, String> {
         let path = self.path(".kong_env");
         fs::read_to_string(&path)
@@ -53,7 +54,7 @@ impl Prefix {
             fs::create_dir_all(self.path(name))?;
         }
         for name in ["client_body_temp", "fastcgi_temp", "proxy_temp", "scgi_temp", "uwsgi_temp"] {
-            fs::DirBuilder::new_create(&self.path(name))?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(self.path(name))?;
         }
         for name in
             ["logs/access.log", "logs/admin_access.log", "logs/error.log", "logs/status_error.log", "pids/nginx.pid"]
@@ -63,7 +64,7 @@ impl Prefix {
         Ok(fresh)
     }
 
-    /// Writes the nginx files, in the order that a real `prepare` does: these before .kong_env (facts.md A5).
+    /// Writes the nginx files, in the order that a real `prepare` does: these before `.kong_env` (facts.md A5).
     pub(super) fn write_nginx(&self, config: &Effective, lua_path: &str) -> io::Result<()> {
         fs::write(self.path(".ca_combined"), "")?;
         for name in ["nginx-inject.conf", "nginx-kong-inject.conf", "nginx-kong-stream-inject.conf"] {
@@ -87,7 +88,7 @@ impl Prefix {
         )
     }
 
-    /// Writes .kong_env anew: removed and created, owned by the caller, 0640, keys in random order (facts.md A4).
+    /// Writes `.kong_env` anew: removed and created, owned by the caller, 0640, keys in random order (facts.md A4).
     pub(super) fn write_env(&self, config: &Effective) -> io::Result<()> {
         let seed = RandomState::new();
         let mut lines = config.lines();
@@ -95,7 +96,7 @@ impl Prefix {
         self.put_env(&format!("{HEAD}\n{}\n", lines.join("\n")))
     }
 
-    /// Writes .kong_env with this text.
+    /// Writes `.kong_env` with this text.
     pub(super) fn put_env(&self, text: &str) -> io::Result<()> {
         let path = self.path(".kong_env");
         match fs::remove_file(&path) {
@@ -182,8 +183,8 @@ fn nginx_kong_conf(config: &Effective, lua_path: &str) -> String {
         if listens.is_empty() {
             continue;
         }
-        let lines: String = listens.iter().map(|address| format!("    listen {address};\n")).collect();
-        text.push_str(&format!("server {{\n    server_name {server};\n{lines}}}\n"));
+        let lines: Vec<String> = listens.iter().map(|address| format!("    listen {address};\n")).collect();
+        let _ = write!(text, "server {{\n    server_name {server};\n{}}}\n", lines.concat());
     }
     text
 }
@@ -192,18 +193,6 @@ fn nginx_kong_conf(config: &Effective, lua_path: &str) -> String {
 pub(super) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
-/// Directories that nginx makes for itself are 0700.
-trait PrivateDir {
-    fn new_create(path: &Path) -> io::Result<()>;
-}
-
-impl PrivateDir for fs::DirBuilder {
-    fn new_create(path: &Path) -> io::Result<()> {
-        use std::os::unix::fs::DirBuilderExt;
-        Self::new().recursive(true).mode(0o700).create(path)
-    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(super) struct Plugins {
 /// The rows that this worker acts on: they follow the database with a delay.
 #[derive(Default)]
 struct Rows {
-    rows: Vec<Json>,
+    acted_on: Vec<Json>,
     taken: Option<Instant>,
     /// A row of a plugin that is not loaded freezes the set (measured.md 5); said once.
     frozen: bool,
@@ -46,7 +46,7 @@ impl Plugins {
             version: &settings.version,
             modules: &generation.modules,
             log: Box::new(move |level, message| {
-                log_of_plugins.write(Level::named(level), &format!("*1 [kong] {message}"))
+                log_of_plugins.write(Level::named(level), &format!("*1 [kong] {message}"));
             }),
         };
         let sandbox = Sandbox::new(setting).map_err(|error| error.to_string())?;
@@ -72,7 +72,7 @@ impl Plugins {
         match found {
             Ok(None) => {}
             Ok(Some(problem)) => {
-                log.write(Level::Error, &format!("*1 lua entry thread aborted: {name} {phase}: {problem}"))
+                log.write(Level::Error, &format!("*1 lua entry thread aborted: {name} {phase}: {problem}"));
             }
             Err(error) => log.write(Level::Error, &format!("{name} {phase}: {error}")),
         }
@@ -135,7 +135,7 @@ impl Plugins {
         if held.taken.is_none_or(|taken| taken.elapsed() >= delay) {
             held.take(generation, &settings, &node.log);
         }
-        held.rows.clone()
+        held.acted_on.clone()
     }
 }
 
@@ -146,7 +146,7 @@ impl Rows {
         let Some(Ok(fresh)) = read else { return };
         self.taken = Some(Instant::now());
         match rows::names(&fresh).into_iter().find(|name| !generation.has(name)) {
-            None => (self.rows, self.frozen) = (fresh, false),
+            None => (self.acted_on, self.frozen) = (fresh, false),
             Some(name) if !self.frozen => {
                 self.frozen = true;
                 log.write(Level::Error, &format!("*1 [lua] handler.lua:1034: could not rebuild plugins iterator via timer: {name} plugin is in use but not enabled, context: ngx.timer"));
@@ -190,7 +190,7 @@ async fn run(node: &Node, request: &Request) -> Result<Response, String> {
         let (state, value): (String, Value) = resume.call((&thread, &ctx)).map_err(text)?;
         match state.as_str() {
             "sleep" => {
-                tokio::time::sleep(Duration::from_secs_f64(value.as_f64().unwrap_or(0.0).clamp(0.0, 3600.0))).await
+                tokio::time::sleep(Duration::from_secs_f64(value.as_f64().unwrap_or(0.0).clamp(0.0, 3600.0))).await;
             }
             "error" => return Err(value.to_string().map_err(text)?),
             _ => break,

@@ -6,13 +6,16 @@ use mlua::{Function, Lua, Table, Value};
 
 use super::generation::Module;
 
+/// Takes a level and a message of plugin code.
+pub(super) type LogOfPlugins = Box<dyn Fn(&str, &str) + Send>;
+
 /// What a state is made for.
 pub(super) struct Setting<'a> {
     pub(super) package_path: &'a str,
     pub(super) bundled: &'a [&'a str],
     pub(super) version: &'a str,
     pub(super) modules: &'a BTreeMap<String, Module>,
-    pub(super) log: Box<dyn Fn(&str, &str) + Send>,
+    pub(super) log: LogOfPlugins,
 }
 
 /// A Lua state with `sandbox.lua` in place.

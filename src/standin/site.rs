@@ -1,5 +1,6 @@
 //! Making stand-in nodes: a directory with kong.conf, prefix, Lua root, settings and the `kong` wrapper.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -102,7 +103,7 @@ impl Node {
             plan.workers,
         );
         for (key, value) in &plan.lines {
-            text.push_str(&format!("{key} = {value}\n"));
+            let _ = writeln!(text, "{key} = {value}");
         }
         text
     }

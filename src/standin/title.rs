@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Field numbers of `arg_start` and `arg_end` in /proc/PID/stat, counted from 1 (proc_pid_stat(5)).
+/// Field numbers of `arg_start` and `arg_end` in /proc/PID/stat, counted from 1 (`proc_pid_stat(5)`).
 const ARG_START: usize = 48;
 
 /// Replaces the command line of this process. Cut to the size of the argument area, which is as long as the arguments.
@@ -27,7 +27,7 @@ fn argument_area() -> io::Result<(u64, u64)> {
     let fields: Vec<&str> = stat.rsplit_once(") ").map_or(vec![], |(_, rest)| rest.split_whitespace().collect());
     let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
     match (field(ARG_START), field(ARG_START + 1)) {
-        (Some(start), Some(end)) if start > 0 && end > start => Ok((start, end)),
+        (Some(from), Some(to)) if from > 0 && to > from => Ok((from, to)),
         _ => Err(io::Error::other("/proc/self/stat shows no argument area")),
     }
 }
