@@ -96,7 +96,7 @@ impl Conf {
         let lines = split(&bytes);
         let contents: Vec<&[u8]> = lines.iter().map(|line| &bytes[line.start..line.end]).collect();
         let (statements, dangling) = read(&contents);
-        Self { lines, statements, dangling, bytes }
+        Self { bytes, lines, statements, dangling }
     }
 
     /// The file, byte for byte.

@@ -206,9 +206,12 @@ impl<'a> Reason<'a> {
     }
 }
 
+/// What stands before and behind a plugin's name.
+type Around = Option<(&'static str, &'static str)>;
+
 /// Texts that settle the cause by themselves, the most telling first: the text, the cause, and the words before and after
 /// the plugin's name, where the text holds one.
-const SIGNS: &[(&str, Cause, Option<(&str, &str)>)] = &[
+const SIGNS: &[(&str, Cause, Around)] = &[
     ("worker initialization error", Cause::WorkersBroken, Some((" ", " plugin is in use but not enabled"))),
     ("earlier initialization errors", Cause::WorkersBroken, Some((" ", " plugin is in use but not enabled"))),
     (" plugin is enabled but not installed", Cause::NotInstalled, Some((" ", " plugin is enabled but not installed"))),

