@@ -153,6 +153,27 @@ fn what_a_person_might_misread_is_told_with_its_line() {
     );
 }
 
+#[test]
+fn a_file_that_kong_cannot_read_is_told() {
+    let oddities = |text: &str| Conf::parse(text).oddities();
+    assert_eq!(oddities("a = 1\n[x\nb = 2\n"), [Oddity::Unreadable { line: 2 }]);
+    assert_eq!(oddities("[]\n"), [Oddity::Unreadable { line: 1 }]);
+    assert_eq!(oddities("[][x]\n"), [Oddity::Section { line: 1 }]);
+}
+
+#[test]
+fn sizes_and_lists_are_worked_out_as_kong_does() {
+    for (text, expected) in [
+        ("a = 5 kB\n", "5"),
+        ("a = 5 kB\r\n", "5 kB"),
+        ("a = 5x 6 kB\n", "5x 6"),
+        ("a = 0x1F_blank_\n", "31"),
+        ("a = x # c_blank_\n", "x # c"),
+    ] {
+        assert_eq!(value(text, "a").as_deref(), Some(expected), "{text:?}");
+    }
+}
+
 /// Files made of the pieces that matter, in any order.
 fn file() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
