@@ -268,6 +268,8 @@ fn load_error<'a>(text: &'a str, plugin: Option<&'a str>) -> Reason<'a> {
         // The inner error names the whole path; the line stands behind the cut one.
         let place = place.map(|place| Place { file, ..place });
         let words = body.lines().nth(1).map_or(body, after_place);
+        // The module that does not compile may be one that the handler requires.
+        let module = quoted_after(body, "error loading module '").or(module);
         return reason(Cause::SyntaxError, module, place, words);
     }
     reason(Cause::ErrorAtLoad, module, place, body.lines().next().map_or(line_of(text), after_place))

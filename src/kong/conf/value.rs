@@ -70,12 +70,11 @@ fn without(text: &[u8], part: &[u8]) -> Vec<u8> {
     let mut rest = text;
     let mut kept = Vec::with_capacity(text.len());
     while let Some(first) = rest.first() {
-        match rest.strip_prefix(part) {
-            Some(behind) => rest = behind,
-            None => {
-                kept.push(*first);
-                rest = &rest[1..];
-            }
+        if let Some(behind) = rest.strip_prefix(part) {
+            rest = behind;
+        } else {
+            kept.push(*first);
+            rest = &rest[1..];
         }
     }
     kept
