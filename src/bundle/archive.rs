@@ -82,12 +82,16 @@ impl Reader<'_> {
         let mut found = Vec::new();
         let mut end = 0;
         let mut archive = tar::Archive::new(tar);
-        let entries = archive.entries().map_err(|error| self.unreadable(error.to_string()))?;
+        let entries = archive.entries().map_err(|error| self.unreadable(showable(&error.to_string())))?;
         for (count, entry) in entries.enumerate() {
-            let mut entry = entry.map_err(|error| self.unreadable(format!("the tar inside is damaged ({error})")))?;
+            let mut entry = entry.map_err(|error| {
+                self.unreadable(format!("the tar inside is damaged ({})", showable(&error.to_string())))
+            })?;
             if count >= MAX_ENTRIES {
                 return Err(self.too_large(format!("it has more than {MAX_ENTRIES} entries")));
             }
+            // Before anything is read: a sparse file of a few bytes unpacks to any number of zeros.
+            self.check_kind(&entry)?;
             let mut bytes = Vec::new();
             let read = entry.read_to_end(&mut bytes);
             if read.is_err() || bytes.len() as u64 != entry.size() {
@@ -112,6 +116,14 @@ impl Reader<'_> {
         }
     }
 
+    fn check_kind(&self, entry: &tar::Entry<'_, &[u8]>) -> Result<(), BundleError> {
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || kind.is_file() || kind.is_pax_global_extensions() {
+            return Ok(());
+        }
+        Err(self.hostile(&entry.path_bytes(), format!("it is {}", word(kind))))
+    }
+
     fn entry(&self, entry: &mut tar::Entry<'_, &[u8]>, bytes: Vec<u8>) -> Result<Option<SourceEntry>, BundleError> {
         let kind = entry.header().entry_type();
         let name = entry.path_bytes().into_owned();
@@ -119,10 +131,7 @@ impl Reader<'_> {
         if kind.is_pax_global_extensions() {
             return self.check_global(&bytes).map(|()| None);
         }
-        let directory = kind.is_dir() || (kind.is_file() && name.ends_with(b"/"));
-        if !directory && !kind.is_file() {
-            return Err(self.hostile(&name, format!("it is {}", word(kind))));
-        }
+        let directory = kind.is_dir() || name.ends_with(b"/");
         // A directory has no content; bytes there are meant for somebody who reads it as a file.
         if directory && !bytes.is_empty() {
             return Err(self.hostile(&name, "it is a directory with content"));

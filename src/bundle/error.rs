@@ -64,7 +64,7 @@ pub enum BundleError {
 }
 
 fn list(faults: &[Fault]) -> String {
-    faults.iter().map(|fault| format!("\n  {fault}")).collect()
+    faults.iter().fold(String::new(), |list, fault| list + "\n  " + &fault.to_string())
 }
 
 impl BundleError {
@@ -85,7 +85,7 @@ impl BundleError {
                 vec![Hint::do_("rename or remove the entry where the content is made, and pack it again")]
             }
             Self::Layout { fix, .. } => vec![Hint::do_(fix.clone())],
-            Self::Faulty { faults, .. } => faults.iter().filter_map(Fault::hint).fold(Vec::new(), |mut all, hint| {
+            Self::Faulty { faults, .. } => faults.iter().map(Fault::hint).fold(Vec::new(), |mut all, hint| {
                 if !all.contains(&hint) {
                     all.push(hint);
                 }
@@ -189,8 +189,8 @@ impl std::fmt::Display for Fault {
 
 impl Fault {
     /// What to do about it.
-    pub fn hint(&self) -> Option<Hint> {
-        Some(match &self.kind {
+    pub fn hint(&self) -> Hint {
+        match &self.kind {
             FaultKind::Syntax { .. } => {
                 Hint::look(self.line.map_or(self.path.to_string(), |line| format!("{}:{line}", self.path)))
             }
@@ -211,6 +211,6 @@ impl Fault {
             FaultKind::MissingModule { .. } => {
                 Hint::do_("add the file, or correct the name; case and `-` against `_` count")
             }
-        })
+        }
     }
 }

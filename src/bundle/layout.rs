@@ -11,10 +11,12 @@ use crate::name::{BundleName, BundlePath, PluginName};
 /// Where a rule of [`NEVER_SHIPPED`] applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Beside the Lua root only: inside a plugin's own directory the same name is content.
-    Beside,
-    /// Everywhere.
+    /// To every part of a path, directories too.
     Anywhere,
+    /// To the names of files, unless they end in `.lua`: `license.lua` is a module, `kong/plugins/license-gate/` a plugin.
+    Files,
+    /// To what stands beside the Lua root, or beside the handler of a bare plugin: deeper the same name is content.
+    Beside,
 }
 
 /// What never ships: a pattern for one part of a path (`*` stands for anything, letter case does not count), where it
@@ -24,22 +26,24 @@ pub const NEVER_SHIPPED: &[(&str, Scope, &str)] = &[
     ("*~", Scope::Anywhere, "left by an editor"),
     ("*.swp", Scope::Anywhere, "left by an editor"),
     ("*.swo", Scope::Anywhere, "left by an editor"),
+    ("*.bak", Scope::Anywhere, "left by an editor"),
     ("#*#", Scope::Anywhere, "left by an editor"),
     ("*.orig", Scope::Anywhere, "left by a merge"),
     ("*.rej", Scope::Anywhere, "left by a merge"),
-    ("*.bak", Scope::Anywhere, "left by an editor"),
     ("__macosx", Scope::Anywhere, "left by a packer"),
     ("thumbs.db", Scope::Anywhere, "left by a desktop"),
     ("luacov.*.out", Scope::Anywhere, "a report of tests"),
     ("*_spec.lua", Scope::Anywhere, "tests"),
-    ("*.rockspec", Scope::Anywhere, "for LuaRocks"),
-    ("*.rock", Scope::Anywhere, "for LuaRocks"),
-    ("readme*", Scope::Anywhere, "for people"),
-    ("license*", Scope::Anywhere, "for people"),
-    ("licence*", Scope::Anywhere, "for people"),
-    ("install*", Scope::Beside, "for people"),
-    ("makefile", Scope::Anywhere, "for building"),
-    ("install.md", Scope::Anywhere, "for people"),
+    ("*.rockspec", Scope::Files, "for LuaRocks"),
+    ("*.rock", Scope::Files, "for LuaRocks"),
+    ("readme*", Scope::Files, "for people"),
+    ("license*", Scope::Files, "for people"),
+    ("licence*", Scope::Files, "for people"),
+    ("copying*", Scope::Files, "for people"),
+    ("install*", Scope::Files, "for people"),
+    ("changelog*", Scope::Files, "for people"),
+    ("makefile", Scope::Files, "for building"),
+    ("dockerfile*", Scope::Files, "for building"),
     ("spec", Scope::Beside, "tests"),
     ("test", Scope::Beside, "tests"),
     ("tests", Scope::Beside, "tests"),
@@ -66,17 +70,19 @@ type Sources = BTreeMap<BundlePath, (SourceKind, Vec<u8>)>;
 
 /// Checks every entry, finds the layout, and puts what ships where it goes.
 pub(super) fn lay_out(name: &BundleName, entries: impl IntoIterator<Item = SourceEntry>) -> Result<Laid, BundleError> {
-    let sources = Builder { name }.collect(entries)?;
     let builder = Builder { name };
+    let sources = builder.collect(entries)?;
     let shape = builder.shape(&sources)?;
     let mut files = BTreeMap::new();
     let mut left = Vec::new();
+    let mut seen = Seen::new(true);
     for (path, (kind, bytes)) in sources {
         let Some(target) = builder.target(&shape, &path)? else {
             left.push(path);
             continue;
         };
         builder.check_shipped(&path, kind, &bytes)?;
+        seen.add(&target).map_err(|why| builder.hostile(path.as_str(), why))?;
         files.insert(target, Content::new(bytes));
     }
     let notes = not_shipped(&left, &files);
@@ -108,7 +114,7 @@ impl Builder<'_> {
 
     fn collect(&self, entries: impl IntoIterator<Item = SourceEntry>) -> Result<Sources, BundleError> {
         let mut sources = Sources::new();
-        let mut seen = Seen::default();
+        let mut seen = Seen::new(false);
         let mut size = 0;
         for entry in entries {
             let path = self.path(&entry.path)?;
@@ -136,8 +142,7 @@ impl Builder<'_> {
     }
 
     fn shape(&self, sources: &Sources) -> Result<Shape, BundleError> {
-        let paths: Vec<&str> =
-            sources.keys().map(BundlePath::as_str).filter(|path| !never(path, Scope::Anywhere)).collect();
+        let paths: Vec<&str> = sources.keys().map(BundlePath::as_str).filter(|path| !never(path, false)).collect();
         if let Some(shape) = self.shape_at(&paths, "")? {
             return Ok(shape);
         }
@@ -148,13 +153,11 @@ impl Builder<'_> {
                 found.push((*top, shape));
             }
         }
-        if tops.contains("src") {
-            return Err(self.layout(
+        match found.len() {
+            _ if Self::is_mapped(sources) => Err(self.layout(
                 "its sources are in src/ and a rockspec says where they go, which muster does not read",
                 "move them to kong/plugins/NAME/, or name the directory that holds handler.lua as `dir:`",
-            ));
-        }
-        match found.len() {
+            )),
             1 => Ok(found.remove(0).1),
             0 => Err(self.nothing_found(&paths)),
             _ => Err(self.layout(
@@ -165,6 +168,20 @@ impl Builder<'_> {
                 "make one bundle of each, with `dir:` naming it",
             )),
         }
+    }
+
+    /// Lua below a `src/` with a rockspec beside it: only the rockspec knows the modules' names.
+    fn is_mapped(sources: &Sources) -> bool {
+        let paths = || sources.keys().map(BundlePath::as_str);
+        let beside = |path: &str| {
+            paths().any(|other| {
+                other.strip_prefix(path).is_some_and(|rest| !rest.contains('/') && rest.ends_with(".rockspec"))
+            })
+        };
+        paths().filter(|path| is_lua(path)).any(|path| {
+            let source = path.match_indices("src/").find(|(at, _)| *at == 0 || path.as_bytes()[at - 1] == b'/');
+            source.is_some_and(|(at, _)| beside(&path[..at]))
+        })
     }
 
     fn nothing_found(&self, paths: &[&str]) -> BundleError {
@@ -196,7 +213,7 @@ impl Builder<'_> {
             (true, false) => None,
             (false, true) => Some(self.bare_name()?),
         };
-        let modules = below.iter().filter(|path| path.ends_with(".lua")).map(|path| top(path).to_owned()).collect();
+        let modules = below.iter().filter(|path| is_lua(path)).map(|path| top(path).to_owned()).collect();
         Ok(Some(Shape { above: above.to_owned(), bare, modules }))
     }
 
@@ -213,7 +230,7 @@ impl Builder<'_> {
     fn target(&self, shape: &Shape, path: &BundlePath) -> Result<Option<BundlePath>, BundleError> {
         let Some(inner) = path.as_str().strip_prefix(&shape.above) else { return Ok(None) };
         let beside = !inner.starts_with("kong/");
-        if never(inner, Scope::Anywhere) || (beside && never(top(inner), Scope::Beside)) {
+        if never(inner, beside) {
             return Ok(None);
         }
         let target = match &shape.bare {
@@ -240,14 +257,19 @@ impl Builder<'_> {
     }
 }
 
-/// Names that were seen, to find those that would be one on some file systems, or a file and a directory at once.
-#[derive(Default)]
+/// Names that were seen, to find those that are there twice, or a file and a directory at once.
 struct Seen {
-    /// By the name in lower case: the name as it was, and whether it is a file.
+    /// Whether names that differ only in letter case count as the same: some file systems take them for one.
+    fold: bool,
+    /// By the name, folded or not: the name as it was, and whether it is a file.
     names: BTreeMap<String, (String, bool)>,
 }
 
 impl Seen {
+    fn new(fold: bool) -> Self {
+        Self { fold, names: BTreeMap::new() }
+    }
+
     fn add(&mut self, path: &BundlePath) -> Result<(), String> {
         for (at, _) in path.as_str().match_indices('/') {
             self.add_one(&path.as_str()[..at], false)?;
@@ -256,14 +278,16 @@ impl Seen {
     }
 
     fn add_one(&mut self, path: &str, file: bool) -> Result<(), String> {
-        let before = self.names.len();
-        let known = self.names.entry(path.to_lowercase()).or_insert_with(|| (path.to_owned(), file)).clone();
-        let new = self.names.len() > before;
-        match known {
-            (other, _) if other != path => Err(format!("it differs from {other:?} only in letter case")),
-            (_, was_file) if was_file != file => Err("it is a file and a directory at once".to_owned()),
-            _ if !new && file => Err("it is there twice".to_owned()),
-            _ => Ok(()),
+        let key = if self.fold { path.to_lowercase() } else { path.to_owned() };
+        let Some((other, was_file)) = self.names.get(&key) else {
+            self.names.insert(key, (path.to_owned(), file));
+            return Ok(());
+        };
+        match (other == path, *was_file == file) {
+            (false, _) => Err(format!("it differs from {other:?} only in letter case")),
+            (true, false) => Err("it is a file and a directory at once".to_owned()),
+            (true, true) if file => Err("it is there twice".to_owned()),
+            (true, true) => Ok(()),
         }
     }
 }
@@ -277,12 +301,20 @@ fn nested(path: &str) -> bool {
     NESTED.iter().any(|ending| lower.ends_with(ending))
 }
 
-/// Whether a part of the path matches a rule of [`NEVER_SHIPPED`] with this scope.
-fn never(path: &str, scope: Scope) -> bool {
+/// Whether a path, relative to the Lua root or to a bare plugin, matches a rule of [`NEVER_SHIPPED`].
+fn never(path: &str, beside: bool) -> bool {
     let lower = path.to_lowercase();
-    lower
-        .split('/')
-        .any(|part| NEVER_SHIPPED.iter().any(|(pattern, applies, _)| *applies == scope && matches(pattern, part)))
+    let file = lower.rsplit('/').next().unwrap_or_default();
+    NEVER_SHIPPED.iter().any(|(pattern, scope, _)| match scope {
+        Scope::Anywhere => lower.split('/').any(|part| matches(pattern, part)),
+        Scope::Files => !is_lua(file) && matches(pattern, file),
+        Scope::Beside => beside && matches(pattern, top(&lower)),
+    })
+}
+
+/// Whether Lua finds a file as a module: by `.lua` in just that spelling.
+pub(super) fn is_lua(path: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, ending)| ending == "lua")
 }
 
 /// A pattern with any number of `*`, against one part of a path.

@@ -166,7 +166,7 @@ fn is_missing(files: &Files, directories: &BTreeSet<String>, module: &str) -> bo
 }
 
 fn is_lua(path: &BundlePath) -> bool {
-    path.as_str().ends_with(".lua")
+    super::layout::is_lua(path.as_str())
 }
 
 #[cfg(not(feature = "lua"))]

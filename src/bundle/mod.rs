@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use archive::{MAX_COMPRESSED, MAX_ENTRIES, MAX_UNPACKED};
 pub use content::Content;
 pub use error::{BundleError, Fault, FaultKind};
-pub use layout::NEVER_SHIPPED;
+pub use layout::{NEVER_SHIPPED, Scope};
 pub use plugin::PluginInfo;
 
 use crate::name::{BundleName, BundlePath, Digest, PluginName};

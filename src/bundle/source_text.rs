@@ -145,8 +145,9 @@ pub(super) fn requires(source: &[u8]) -> Vec<Require> {
 fn required(rest: &[Token]) -> Option<String> {
     let kind = |at: usize| rest.get(at).map(|token| &token.kind);
     match (kind(0)?, kind(1), kind(2)) {
-        (Kind::Text(module), ..) => module.clone(),
-        (Kind::Sign(b'('), Some(Kind::Text(module)), Some(Kind::Sign(b')'))) => module.clone(),
+        (Kind::Text(module), ..) | (Kind::Sign(b'('), Some(Kind::Text(module)), Some(Kind::Sign(b')'))) => {
+            module.clone()
+        }
         _ => None,
     }
 }

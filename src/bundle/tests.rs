@@ -361,3 +361,34 @@ fn an_archive_of_git_is_read_with_its_comment() {
     let bundle = Bundle::from_archive(name("acme-auth"), &bytes, &Digest::of(&bytes)).unwrap();
     assert_eq!(paths(&bundle), PLUGIN);
 }
+
+#[test]
+fn names_that_only_look_like_papers_ship() {
+    let files = [
+        ("kong/plugins/license-gate/handler.lua", HANDLER),
+        ("kong/plugins/license-gate/schema.lua", SCHEMA),
+        ("kong/plugins/license-gate/license.lua", "return {}"),
+        ("kong/plugins/license-gate/LICENSE.txt", "x"),
+        ("kong/plugins/license-gate/test/a.lua", "return {}"),
+    ];
+    let bundle = bundle(&files).unwrap();
+    let expected = ["handler.lua", "license.lua", "schema.lua", "test/a.lua"]
+        .map(|file| format!("kong/plugins/license-gate/{file}"));
+    assert_eq!(paths(&bundle), expected);
+}
+
+#[test]
+fn letter_case_counts_only_among_what_ships() {
+    rooted(&[("docs/A.md", "x"), ("docs/a.md", "x")]).unwrap();
+    let error = rooted(&[("kong/plugins/acme-auth/Handler.lua", "")]).unwrap_err();
+    assert!(error.to_string().contains("only in letter case"), "{error}");
+}
+
+#[test]
+fn sources_that_a_rockspec_maps_are_refused_below_a_package_directory_too() {
+    let error =
+        bundle(&[("x-1.0/src/handler.lua", HANDLER), ("x-1.0/src/schema.lua", SCHEMA), ("x-1.0/x-1.0-1.rockspec", "")]);
+    assert!(error.unwrap_err().to_string().contains("rockspec"));
+    let alone = bundle(&[("src/handler.lua", HANDLER), ("src/schema.lua", SCHEMA)]).unwrap();
+    assert_eq!(paths(&alone), PLUGIN);
+}

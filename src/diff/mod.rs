@@ -224,6 +224,16 @@ impl FleetDiff {
         self.clusters.values().find_map(|cluster| cluster.nodes.get(name))
     }
 
+    /// The part of it with the nodes that `keep` names; clusters without any are left out.
+    pub fn narrowed(&self, keep: impl Fn(&NodeName) -> bool) -> Self {
+        let clusters = self.clusters.iter().filter_map(|(name, cluster)| {
+            let nodes = cluster.nodes.iter().filter(|(node, _)| keep(node));
+            let nodes: BTreeMap<_, _> = nodes.map(|(node, diff)| (node.clone(), diff.clone())).collect();
+            (!nodes.is_empty()).then(|| (name.clone(), ClusterDiff { nodes, ..cluster.clone() }))
+        });
+        Self { clusters: clusters.collect() }
+    }
+
     /// Nodes in line, with drift (a reload that is owed counts), unknown; nodes that are out count nowhere.
     pub fn counts(&self) -> (usize, usize, usize) {
         let nodes = self.clusters.values().flat_map(|cluster| cluster.nodes.values());

@@ -30,7 +30,7 @@ pub struct Conf {
 #[derive(Debug, Clone, Copy)]
 struct Line {
     start: usize,
-    /// The end of the content, before `\n` or `\r\n`.
+    /// The end of what an edit may touch, before `\n` or `\r\n`.
     end: usize,
     /// The start of the next line.
     next: usize,
@@ -68,6 +68,11 @@ pub enum Oddity {
         /// The line, from 1.
         line: usize,
     },
+    /// A line that begins with `[` and names no section: Kong cannot read the file at all.
+    Unreadable {
+        /// The line, from 1.
+        line: usize,
+    },
     /// The file ends in a line that ends in `\`: Kong loses it.
     LostLine {
         /// The line, from 1.
@@ -94,9 +99,12 @@ impl Conf {
     pub fn parse(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         let lines = split(&bytes);
-        let contents: Vec<&[u8]> = lines.iter().map(|line| &bytes[line.start..line.end]).collect();
+        // Kong splits at `\n` alone, so that it sees the `\r` of a line that ends in `\r\n`.
+        let seen =
+            |line: &Line| bytes[line.start..line.next].strip_suffix(b"\n").unwrap_or(&bytes[line.start..line.next]);
+        let contents: Vec<&[u8]> = lines.iter().map(seen).collect();
         let (statements, dangling) = read(&contents);
-        Self { lines, statements, dangling, bytes }
+        Self { bytes, lines, statements, dangling }
     }
 
     /// The file, byte for byte.
@@ -153,6 +161,7 @@ impl Conf {
             let line = statement.lines[0] + 1;
             match &statement.kind {
                 Kind::Section { .. } => found.push(Oddity::Section { line }),
+                Kind::Broken => found.push(Oddity::Unreadable { line }),
                 Kind::Item => found.push(Oddity::NoAssignment { line }),
                 Kind::Pair { key, .. } if statement.active => {
                     let lower = key.to_lowercase();

@@ -206,9 +206,12 @@ impl<'a> Reason<'a> {
     }
 }
 
+/// What stands before and behind a plugin's name.
+type Around = Option<(&'static str, &'static str)>;
+
 /// Texts that settle the cause by themselves, the most telling first: the text, the cause, and the words before and after
 /// the plugin's name, where the text holds one.
-const SIGNS: &[(&str, Cause, Option<(&str, &str)>)] = &[
+const SIGNS: &[(&str, Cause, Around)] = &[
     ("worker initialization error", Cause::WorkersBroken, Some((" ", " plugin is in use but not enabled"))),
     ("earlier initialization errors", Cause::WorkersBroken, Some((" ", " plugin is in use but not enabled"))),
     (" plugin is enabled but not installed", Cause::NotInstalled, Some((" ", " plugin is enabled but not installed"))),
@@ -265,6 +268,8 @@ fn load_error<'a>(text: &'a str, plugin: Option<&'a str>) -> Reason<'a> {
         // The inner error names the whole path; the line stands behind the cut one.
         let place = place.map(|place| Place { file, ..place });
         let words = body.lines().nth(1).map_or(body, after_place);
+        // The module that does not compile may be one that the handler requires.
+        let module = quoted_after(body, "error loading module '").or(module);
         return reason(Cause::SyntaxError, module, place, words);
     }
     reason(Cause::ErrorAtLoad, module, place, body.lines().next().map_or(line_of(text), after_place))

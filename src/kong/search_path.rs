@@ -1,5 +1,7 @@
 //! `lua_package_path`: where Lua looks for modules, and the staged releases at its head.
 
+use std::fmt::Write as _;
+
 use crate::name::{Digest, NodePath};
 
 /// The directory below which Kong finds modules even if no setting names it (facts.md B2: the default path of the Lua
@@ -80,13 +82,14 @@ impl SearchPath {
             if let Some(found) = release.as_str().chars().find(|c| ";?'\"\\$".contains(*c)) {
                 return Err(UnfitPath { path: release.clone(), found });
             }
-            text.push_str(&format!("{release}/?.lua;{release}/?/init.lua;"));
+            let _ = write!(text, "{release}/?.lua;{release}/?/init.lua;");
         }
         text.push_str(self.unstaged(home).as_str());
         Ok(Self { text })
     }
 
     /// The path without releases below `home`; what else is there stays byte for byte.
+    #[must_use]
     pub fn unstaged(&self, home: &NodePath) -> Self {
         let kept: Vec<&str> =
             self.text.split(';').filter(|template| staged_release(home, template).is_none()).collect();

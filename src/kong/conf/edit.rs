@@ -72,7 +72,12 @@ fn proven(before: &Conf, edited: Vec<u8>, key: &str, wanted: Option<&[u8]>) -> R
 /// Puts a value in the place of another. Lines that continued the old value go; comments between them stay.
 fn replace(conf: &Conf, statement: &Statement, value: &[u8]) -> Vec<u8> {
     let (from, to) = statement.span();
-    let (head, tail) = (&statement.joined[..from], &statement.joined[to..]);
+    let (head, mut tail) = (&statement.joined[..from], &statement.joined[to..]);
+    // The `\r` of a `\r\n` belongs to the line ending, which is written below.
+    let crlf = statement.lines.last().is_some_and(|last| conf.bytes[conf.lines[*last].end..].starts_with(b"\r\n"));
+    if crlf {
+        tail = tail.strip_suffix(b"\r").unwrap_or(tail);
+    }
     let empty = from == to;
     let mut line = head.to_vec();
     if empty && !head.ends_with(b" ") && !head.ends_with(b"\t") {
@@ -99,7 +104,8 @@ fn replace(conf: &Conf, statement: &Statement, value: &[u8]) -> Vec<u8> {
 /// Adds a line where Kong will see it: at the end, but before a section, and before a last line that ends in `\` and would
 /// swallow it.
 fn insert(conf: &Conf, line: &[u8]) -> Vec<u8> {
-    let section = conf.statements.iter().find(|s| matches!(s.kind, Kind::Section { .. })).map(|s| s.lines[0]);
+    let section =
+        conf.statements.iter().find(|s| matches!(s.kind, Kind::Section { .. } | Kind::Broken)).map(|s| s.lines[0]);
     let before = [section, conf.dangling].into_iter().flatten().min();
     let at = before.map_or(conf.bytes.len(), |line| conf.lines[line].start);
     let crlf = conf.lines.first().is_some_and(|line| conf.bytes[line.end..line.next] == *b"\r\n");

@@ -20,6 +20,8 @@ pub(super) enum Kind {
     Pair { key: String, value: usize },
     /// `[section]`.
     Section { key: String },
+    /// A `[` in the first column without a name and `]` behind it: Penlight raises an error.
+    Broken,
     /// Anything else, which Kong puts into an unnamed list that it never reads.
     Item,
 }
@@ -68,7 +70,7 @@ pub(super) fn read(contents: &[&[u8]]) -> (Vec<Statement>, Option<usize>) {
         }
         joined.extend_from_slice(content);
         let kind = classify(&joined);
-        active &= !matches!(kind, Kind::Section { .. });
+        active &= !matches!(kind, Kind::Section { .. } | Kind::Broken);
         statements.push(Statement { lines, joined, kind, active });
     }
     (statements, pending.map(|(lines, _)| lines[0]))
@@ -88,8 +90,7 @@ fn continuation(content: &[u8]) -> Option<usize> {
 fn classify(joined: &[u8]) -> Kind {
     // Only a `[` in the first column opens a section.
     if joined.first() == Some(&b'[') {
-        let name = joined[1..].split(|byte| *byte == b']').next().unwrap_or_default();
-        return Kind::Section { key: spell(name) };
+        return section(joined).map_or(Kind::Broken, |name| Kind::Section { key: spell(name) });
     }
     let start = joined.iter().position(|byte| !is_space(*byte)).unwrap_or(joined.len());
     let Some(equals) = joined.iter().position(|byte| *byte == b'=') else { return Kind::Item };
@@ -98,6 +99,14 @@ fn classify(joined: &[u8]) -> Kind {
     let value =
         joined[equals + 1..].iter().position(|byte| !is_space(*byte)).map_or(joined.len(), |at| equals + 1 + at);
     Kind::Pair { key: spell(key), value }
+}
+
+/// The first text between `[` and `]` that is not empty.
+fn section(joined: &[u8]) -> Option<&[u8]> {
+    joined.iter().enumerate().filter(|(_, byte)| **byte == b'[').find_map(|(at, _)| {
+        let name = joined[at + 1..].split(|byte| *byte == b']').next()?;
+        (!name.is_empty() && at + 1 + name.len() < joined.len()).then_some(name)
+    })
 }
 
 /// A key as Kong spells it: every byte that is not a letter or digit becomes `_`.

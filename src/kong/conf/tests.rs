@@ -153,6 +153,27 @@ fn what_a_person_might_misread_is_told_with_its_line() {
     );
 }
 
+#[test]
+fn a_file_that_kong_cannot_read_is_told() {
+    let oddities = |text: &str| Conf::parse(text).oddities();
+    assert_eq!(oddities("a = 1\n[x\nb = 2\n"), [Oddity::Unreadable { line: 2 }]);
+    assert_eq!(oddities("[]\n"), [Oddity::Unreadable { line: 1 }]);
+    assert_eq!(oddities("[][x]\n"), [Oddity::Section { line: 1 }]);
+}
+
+#[test]
+fn sizes_and_lists_are_worked_out_as_kong_does() {
+    for (text, expected) in [
+        ("a = 5 kB\n", "5"),
+        ("a = 5 kB\r\n", "5 kB"),
+        ("a = 5x 6 kB\n", "5x 6"),
+        ("a = 0x1F_blank_\n", "31"),
+        ("a = x # c_blank_\n", "x # c"),
+    ] {
+        assert_eq!(value(text, "a").as_deref(), Some(expected), "{text:?}");
+    }
+}
+
 /// Files made of the pieces that matter, in any order.
 fn file() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
@@ -177,7 +198,7 @@ fn file() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_file_is_kept_byte_for_byte(bytes in file()) {
@@ -216,7 +237,9 @@ proptest! {
             let kept: Vec<&[u8]> = after.lines.iter().map(|line| &after.bytes[line.start..line.end]).collect();
             for (at, line) in conf.lines.iter().enumerate().filter(|(at, _)| !touched.contains(at)) {
                 let content = &conf.bytes[line.start..line.end];
-                prop_assert!(kept.contains(&content), "line {} is gone", at + 1);
+                // A last line `\r` without `\n` becomes an empty line with `\r\n`: the same bytes, split elsewhere.
+                let there = kept.contains(&content) || content.strip_suffix(b"\r").is_some_and(|bare| kept.contains(&bare));
+                prop_assert!(there, "line {} is gone", at + 1);
             }
         }
     }

@@ -34,13 +34,14 @@ const DELIMITER: &[u8] = b"_blank_";
 pub(super) fn normal(raw: &[u8]) -> Vec<u8> {
     if raw.windows(DELIMITER.len()).any(|window| window == DELIMITER) {
         let parts = raw.split(|byte| DELIMITER.contains(byte)).filter(|part| !part.is_empty());
-        return parts.map(|part| trim(part).to_vec()).collect::<Vec<_>>().join(&b',');
+        // Kong strips comments from texts only, and this is a list by now.
+        return parts.map(|part| worked_out(part).unwrap_or_else(|text| text)).collect::<Vec<_>>().join(&b',');
     }
-    if let Some(number) = std::str::from_utf8(raw).ok().and_then(number) {
-        return number.into_bytes();
-    }
-    let text = trim(raw);
-    let text = trim(&text[..comment_start(text).unwrap_or(text.len())]);
+    let text = match worked_out(raw) {
+        Ok(number) => return number,
+        Err(text) => text,
+    };
+    let text = trim(&text[..comment_start(&text).unwrap_or(text.len())]);
     let mut value = Vec::with_capacity(text.len());
     for (at, byte) in text.iter().enumerate() {
         if *byte != b'\\' || text.get(at + 1) != Some(&b'#') {
@@ -50,15 +51,33 @@ pub(super) fn normal(raw: &[u8]) -> Vec<u8> {
     value
 }
 
-/// A value that begins with a digit or a sign and that Lua takes for a number, as Lua writes that number: `0123` is 123,
-/// `0x10` is 16, `5 kB` is 5.
-fn number(raw: &str) -> Option<String> {
-    if !raw.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '-') {
-        return None;
+/// What begins with a digit or a sign and is a number to Lua, as Lua writes that number (`0123` is 123, `0x10` is 16,
+/// `5 kB` is 5), or else the text without blanks around it. A text that only looked like a size loses its ` kB`.
+fn worked_out(raw: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
+    if !raw.first().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-')) {
+        return Err(trim(raw).to_vec());
     }
-    let parsed =
-        lua_number(raw).or_else(|| raw.ends_with(" kB").then(|| lua_number(&raw.replace(" kB", ""))).flatten());
-    parsed.map(written)
+    let number =
+        |text: &[u8]| std::str::from_utf8(text).ok().and_then(lua_number).map(|number| written(number).into_bytes());
+    if let Some(number) = number(raw) {
+        return Ok(number);
+    }
+    let bare = if raw.ends_with(b" kB") { without(raw, b" kB") } else { raw.to_vec() };
+    number(&bare).ok_or_else(|| trim(&bare).to_vec())
+}
+
+fn without(text: &[u8], part: &[u8]) -> Vec<u8> {
+    let mut rest = text;
+    let mut kept = Vec::with_capacity(text.len());
+    while let Some(first) = rest.first() {
+        if let Some(behind) = rest.strip_prefix(part) {
+            rest = behind;
+        } else {
+            kept.push(*first);
+            rest = &rest[1..];
+        }
+    }
+    kept
 }
 
 fn lua_number(text: &str) -> Option<f64> {
@@ -84,9 +103,9 @@ fn written(number: f64) -> String {
     let scientific = format!("{number:.13e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let short = |text: &str| match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text.to_owned(),
+    let short = |text: &str| {
+        let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text };
+        text.to_owned()
     };
     if (-4..14).contains(&exponent) {
         let decimals = usize::try_from(13 - exponent).unwrap_or(0);

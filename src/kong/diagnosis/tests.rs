@@ -71,6 +71,18 @@ fn a_syntax_error_has_file_line_and_luas_words() {
 }
 
 #[test]
+fn a_syntax_error_in_a_module_of_the_plugin_names_that_module() {
+    let found = only(&format!(
+        "{HEAD}{MODULE}error loading module 'kong.plugins.acme-auth.handler':\n\
+         error loading module 'kong.plugins.acme-auth.lib.token' from file '/x/kong/plugins/acme-auth/lib/token.lua':\n\
+         \t/x/kong/plugins/acme-auth/lib/token.lua:12: unexpected symbol near '&'{TRACE}"
+    ));
+    assert_eq!(found.cause, Cause::SyntaxError);
+    assert_eq!(found.module.as_deref(), Some("kong.plugins.acme-auth.lib.token"));
+    assert_eq!((found.plugin.unwrap().as_str(), found.line), ("acme-auth", Some(12)));
+}
+
+#[test]
 fn a_missing_module_is_named_with_the_line_that_requires_it() {
     let found = only(&format!(
         "{HEAD}{MODULE}error loading module 'kong.plugins.dep.handler':\n\
