@@ -28,7 +28,7 @@ pub(super) struct Session<'a> {
 pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
     let CommandLine { mut options, demo, .. } = line;
     let demo = if demo { Some(begin_demo(&mut options, env).await?) } else { None };
-    let code = with_fleet(mode, options, env).await;
+    let code = with_fleet(mode, options, demo.is_some(), env).await;
     if let Some(demo) = demo {
         demo.end().await;
     }
@@ -44,22 +44,26 @@ async fn begin_demo(options: &mut Options, env: &mut Env) -> Result<Demo, Failur
     Ok(demo)
 }
 
-async fn with_fleet(mode: Mode, options: Options, env: &mut Env) -> Result<u8, Failure> {
+async fn with_fleet(mode: Mode, options: Options, demo: bool, env: &mut Env) -> Result<u8, Failure> {
     let desired = desired(&source(&options, env)?)?;
     let selection = selection(&options, &desired)?;
     let allow: Result<Vec<Allow>, String> = options.allow.iter().map(|text| Allow::parse(text)).collect();
     let allow = allow.map_err(|text| Failure::usage(format!("--allow: {text}")))?;
     let fleet = Arc::new(fleet(desired, &options, env)?);
     let control = Control::new();
-    let listener = tokio::task::spawn(listen(std::mem::replace(&mut env.signals, Signals::Process), control.clone()));
+    // The terminal UI answers to signals itself: it has to give the terminal back.
+    let signals = std::mem::replace(&mut env.signals, Signals::Process);
+    let listener = (mode != Mode::Tui).then(|| tokio::task::spawn(listen(signals, control.clone())));
     let session = Session { env, options, fleet: fleet.clone(), selection, allow, control };
     let code = match mode {
         Mode::Plan => plan::run(session).await,
         Mode::Apply => apply::run(session).await,
         Mode::Status => status::run(session).await,
-        Mode::Tui | Mode::Check | Mode::Schema => terminal::run(session).await,
+        Mode::Tui | Mode::Check | Mode::Schema => terminal::run(session, demo).await,
     };
-    listener.abort();
+    if let Some(listener) = listener {
+        listener.abort();
+    }
     fleet.close().await;
     code
 }

@@ -44,8 +44,8 @@ pub(super) fn inventory(nodes: &[NodeSpec], today: bool) -> String {
         for node in nodes.iter().filter(|node| node.cluster == cluster) {
             let NodeSpec { name, dir, .. } = node;
             text.push_str(&format!(
-                "      {name}: {{ kong: {{ conf: {dir}/kong.conf, prefix: {dir}/prefix, lua_root: {dir}/lua, home: {dir}/muster, \
-                 cli: {dir}/kong }} }}\n"
+                "      {name}: {{ kong: {{ conf: {dir}/etc/kong.conf, prefix: {dir}/prefix, lua_root: {dir}/lua, home: {dir}/muster, \
+                 cli: {dir}/bin/kong }} }}\n"
             ));
         }
         text.push_str(&format!("    plugins:\n      acme-auth: \"{auth}\"\n      header-guard: present\n"));

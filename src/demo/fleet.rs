@@ -1,0 +1,148 @@
+//! The gateways of the demo, and the state that they are in when it begins.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{DemoError, NodeSpec, content, repository};
+use crate::execute::Control;
+use crate::execute::look::LookSettings;
+use crate::fleet::{Apply, Desired, Fleet, Source};
+use crate::plan::Selection;
+use crate::remote::{ByTransport, LocalConnect};
+use crate::run::Verdict;
+use crate::standin::leash::Leash;
+use crate::standin::site::{self, Node};
+
+/// Cluster and number of each node.
+const NODES: [(&str, &str); 6] = [
+    ("eu-canary", "eu-c1"),
+    ("eu-canary", "eu-c2"),
+    ("eu-prod", "eu-1"),
+    ("eu-prod", "eu-2"),
+    ("eu-prod", "eu-3"),
+    ("eu-prod", "eu-4"),
+];
+/// Whose copy of a file is edited by hand.
+const EDITED: &str = "eu-2";
+/// Whose Kong is stopped.
+const STOPPED: &str = "eu-4";
+
+/// The gateways; dropping it ends them.
+pub(super) struct DemoFleet {
+    _leash: Leash,
+}
+
+impl DemoFleet {
+    /// Starts the gateways and brings them to where the demo begins.
+    pub(super) async fn set_up(dir: &Path, program: &Path, vars: &BTreeMap<String, String>) -> Result<Self, DemoError> {
+        let leash = Leash::hold(&dir.join("leash"))?;
+        let nodes = start(dir, program, &leash)?;
+        let specs: Vec<NodeSpec> = NODES
+            .iter()
+            .map(|(cluster, name)| NodeSpec {
+                name: (*name).to_owned(),
+                cluster,
+                dir: dir.join(name).display().to_string(),
+                transport: "local",
+            })
+            .collect();
+        let repo = dir.join("gateway-fleet");
+        let git = repository::create(&repo)?;
+        yesterday(&git, &specs)?;
+        converge(dir, &repo, vars).await?;
+        disturb(&nodes)?;
+        today(&git, &specs)?;
+        Ok(Self { _leash: leash })
+    }
+
+    /// The ssh configuration that leads to the nodes.
+    #[expect(clippy::unused_self, reason = "the nodes are reached without ssh")]
+    pub(super) fn ssh_config(&self) -> Option<PathBuf> {
+        None
+    }
+}
+
+fn start(dir: &Path, program: &Path, leash: &Leash) -> Result<BTreeMap<&'static str, Node>, DemoError> {
+    let mut nodes = BTreeMap::new();
+    for (number, (cluster, name)) in NODES.into_iter().enumerate() {
+        let address = site::draw(u8::try_from(number + 1).unwrap_or(1))?;
+        let mut plan = site::Plan::new(program, address);
+        plan.workers = 2;
+        let lua = dir.join(name).join("lua");
+        let path = format!("{0}/?.lua;{0}/?/init.lua;;", lua.display());
+        plan.lines.push(("lua_package_path".to_owned(), path));
+        plan.settings.leash = Some(leash.path().to_owned());
+        plan.settings.database = Some(dir.join(format!("{cluster}.json")));
+        plan.settings.time_scale = 0.5;
+        let node = Node::create(&dir.join(name), &plan)?;
+        node.start()?;
+        nodes.insert(name, node);
+    }
+    Ok(nodes)
+}
+
+fn yesterday(git: &git2::Repository, specs: &[NodeSpec]) -> Result<(), DemoError> {
+    let files = [
+        ("plugins/acme-auth/handler.lua", content::handler("X-Acme-Auth", "checked", "1.4.2", 1050)),
+        ("plugins/acme-auth/schema.lua", content::schema("acme-auth")),
+        ("plugins/header-guard/handler.lua", content::handler("X-Header-Guard", "on", "1.0.0", 900)),
+        ("plugins/header-guard/schema.lua", content::schema("header-guard")),
+    ];
+    repository::commit(git, &files, "auth: 1.4.2", Some("acme-auth-v1.4.2"))?;
+    let inventory = [("inventory.yaml", content::inventory(specs, false))];
+    repository::commit(git, &inventory, "fleet: acme-auth 1.4.2 and header-guard everywhere", None)
+}
+
+fn today(git: &git2::Repository, specs: &[NodeSpec]) -> Result<(), DemoError> {
+    let auth = content::handler("X-Acme-Auth", "checked twice", "2.0.0", 1050);
+    let files = [
+        ("plugins/acme-auth/handler.lua", auth),
+        ("plugins/request-tag/handler.lua", content::handler("X-Request-Tag", "demo", "1.0.0", 800)),
+        ("plugins/request-tag/schema.lua", content::schema("request-tag")),
+        ("inventory.yaml", content::inventory(specs, true)),
+    ];
+    repository::commit(git, &files, "auth 2.0.0, and tag every request", None)
+}
+
+/// Brings the fleet to the inventory that is committed, as muster would, without a word.
+async fn converge(dir: &Path, repo: &Path, vars: &BTreeMap<String, String>) -> Result<(), DemoError> {
+    let desired = Desired::read(&Source { repo: repo.to_owned(), rev: "HEAD".to_owned(), inventory: None })?;
+    let local = Arc::new(LocalConnect::new(vars.iter().map(|(key, value)| (key.clone(), value.into()))));
+    let connect = ByTransport { ssh: local.clone(), local };
+    let fleet = Arc::new(Fleet::new(desired, Arc::new(connect), LookSettings::for_cores(2), vars)?);
+    #[expect(clippy::disallowed_methods, reason = "the journal of the demo's own preparation is read by nobody")]
+    let clock: crate::execute::Clock = Arc::new(jiff::Timestamp::now);
+    let picture = fleet.look(clock(), &|_, _| {}).await;
+    let plan = Arc::new(fleet.plan(&picture, Selection::default(), Vec::new()));
+    let apply = Apply {
+        plan,
+        picture,
+        selection: Selection::default(),
+        allow: Vec::new(),
+        operator: "demo@localhost".to_owned(),
+        runs: dir.join("state/muster/runs"),
+        reporters: Vec::new(),
+        control: Control::new(),
+        clock,
+    };
+    let applied = fleet.apply(apply).await?;
+    fleet.close().await;
+    match Verdict::of(&applied.state) {
+        Verdict::Converged | Verdict::InLine => Ok(()),
+        other => Err(DemoError::Verdict(format!("{} {:?}", other.word(), applied.state.looked))),
+    }
+}
+
+/// What happens to fleets between two runs: somebody edits a file, a gateway stops.
+fn disturb(nodes: &BTreeMap<&'static str, Node>) -> Result<(), DemoError> {
+    if let Some(node) = nodes.get(EDITED) {
+        let file = node.lua_root.join("kong/plugins/header-guard/handler.lua");
+        let text = std::fs::read_to_string(&file)?;
+        std::fs::write(&file, text.replace("\"on\"", "\"on, since the incident\""))?;
+    }
+    if let Some(node) = nodes.get(STOPPED) {
+        node.stop()?;
+    }
+    Ok(())
+}
