@@ -356,6 +356,7 @@ fn sha256_repositories_are_told() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn another_users_repository_is_refused_with_gits_own_hint() {
     let scratch = Scratch::with_fleet();
     let own = fs::metadata(scratch.repo()).unwrap().uid();

@@ -19,7 +19,7 @@ const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 /// The tree of one commit.
 pub struct Tree<'r> {
     repository: &'r Repository,
-    tree: git2::Tree<'r>,
+    root: git2::Tree<'r>,
     revision: Revision,
 }
 
@@ -66,7 +66,7 @@ impl<'r> Tree<'r> {
             },
             _ => GitError::other(doing(), &error),
         })?;
-        Ok(Self { repository, tree, revision: revision.clone() })
+        Ok(Self { repository, root: tree, revision: revision.clone() })
     }
 
     /// The commit that the files are of.
@@ -95,14 +95,14 @@ impl<'r> Tree<'r> {
     pub fn list(&self, dir: &TreePath) -> Result<Vec<Entry>, GitError> {
         let mut listing = Listing { entries: Vec::new(), bytes: 0 };
         match dir.as_str() {
-            "." => self.below(&self.tree, dir, &mut Vec::new(), &mut listing)?,
+            "." => self.below(&self.root, dir, (&mut Vec::new(), 0), &mut listing)?,
             text => {
                 let entry = self.entry(text)?;
                 if entry.kind() != Some(ObjectType::Tree) {
                     return Err(self.wrong_kind(text, &entry, "a directory"));
                 }
                 let tree = self.repository.0.find_tree(entry.id()).map_err(|error| self.missing(text, &error))?;
-                self.below(&tree, dir, &mut Vec::new(), &mut listing)?;
+                self.below(&tree, dir, (&mut Vec::new(), 0), &mut listing)?;
             }
         }
         listing.entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -153,7 +153,7 @@ impl<'r> Tree<'r> {
     /// The entry of a path, part by part, so that a link or a submodule on the way is named.
     fn entry(&self, path: &str) -> Result<git2::TreeEntry<'static>, GitError> {
         let none = || GitError::NotInTree { path: path.to_owned(), revision: self.short(), candidates: Vec::new() };
-        let mut tree = self.tree.clone();
+        let mut tree = self.root.clone();
         let mut walked = String::new();
         let mut parts = path.split('/').peekable();
         while let Some(part) = parts.next() {
@@ -207,10 +207,9 @@ impl<'r> Tree<'r> {
         &self,
         tree: &git2::Tree<'_>,
         dir: &TreePath,
-        prefix: &mut Vec<u8>,
+        (prefix, depth): (&mut Vec<u8>, usize),
         listing: &mut Listing,
     ) -> Result<(), GitError> {
-        let depth = prefix.iter().filter(|c| **c == b'/').count();
         for entry in tree {
             let length = prefix.len();
             prefix.extend_from_slice(entry.name_bytes());
@@ -222,7 +221,7 @@ impl<'r> Tree<'r> {
             if entry.kind() == Some(ObjectType::Tree) {
                 let below = self.repository.0.find_tree(entry.id()).map_err(|error| self.missing(&shown, &error))?;
                 prefix.push(b'/');
-                self.below(&below, dir, prefix, listing)?;
+                self.below(&below, dir, (prefix, depth + 1), listing)?;
             } else {
                 listing.add(self.leaf(&entry, prefix, &shown, listing.bytes)?);
             }
@@ -248,7 +247,7 @@ impl<'r> Tree<'r> {
     /// Files that could be the inventory that was not found: YAML at the top or named so within two directories.
     fn candidates(&self) -> Vec<String> {
         let mut found = Vec::new();
-        self.yaml(&self.tree, "", 0, &mut found);
+        self.yaml(&self.root, "", 0, &mut found);
         found.sort_by_key(|path: &String| (!path.contains("inventory"), path.len(), path.clone()));
         found.truncate(5);
         found

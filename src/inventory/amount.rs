@@ -17,11 +17,11 @@ pub enum Amount {
 pub type WaveSize = Amount;
 
 impl Amount {
-    /// How many nodes of `total` this is: a percentage rounds up and is at least 1; nothing is more than `total`.
+    /// How many nodes of `total` this is: a percentage rounds up, so that it is at least 1; nothing is more than `total`.
     pub fn of(self, total: usize) -> usize {
         match self {
             Self::Count(count) => usize::try_from(count).unwrap_or(usize::MAX).min(total),
-            Self::Percent(percent) => total.saturating_mul(usize::from(percent)).div_ceil(100).max(1).min(total),
+            Self::Percent(percent) => total.saturating_mul(usize::from(percent)).div_ceil(100),
         }
     }
 

@@ -55,6 +55,9 @@ fn without_value(entry: &Entry) -> Mistake {
 fn explain(yaml: &Yaml, at: Place, path: &Path, message: &str) -> Mistake {
     let found = locate(yaml, at, path);
     let (value, at) = (found.value, found.key);
+    if path.iter().any(|segment| matches!(segment, Segment::Map { key } if key == "token")) {
+        return token(value.at);
+    }
     if let Some((word, known)) = unknown(message, "unknown field `") {
         let place = entry_in(value, found.parent, word).map_or(at, |entry| entry.at);
         return known_words(Mistake::new(place, format!("`{word}` is not a key here")), word, &known);
@@ -72,6 +75,13 @@ fn explain(yaml: &Yaml, at: Place, path: &Path, message: &str) -> Mistake {
         Some((what, expected)) if what.starts_with("invalid ") => of_another_kind(value, what, expected),
         _ => Mistake::new(value.at, message),
     }
+}
+
+/// Neither the value nor its line is shown: it may be the token itself.
+fn token(at: Place) -> Mistake {
+    let mistake = Mistake::new(at, "a token is given by the name of an environment variable, not like this").secret();
+    mistake
+        .instead("write token: { env: NAME }, and put the token into that variable; replace a token that was committed")
 }
 
 struct Found<'a> {

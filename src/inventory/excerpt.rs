@@ -44,7 +44,11 @@ impl Mistakes {
             Weight::Warning => Level::WARNING,
         };
         let mut group = Group::with_title(level.primary_title(mistake.what.as_str()));
-        group = self.excerpt(group, lines, mistake.place, None);
+        group = if mistake.secret {
+            group.element(self.origin(mistake.place))
+        } else {
+            self.excerpt(group, lines, mistake.place, None)
+        };
         if let Some((place, role)) = &mistake.also {
             group = self.excerpt(group, lines, *place, Some(role));
         }
@@ -54,11 +58,15 @@ impl Mistakes {
         renderer.render(&[group])
     }
 
+    fn origin(&self, place: Place) -> Origin<'_> {
+        Origin::path(self.file()).line(place.line).char_column(place.column)
+    }
+
     /// The line of a place, underlined there, with a label for a place that is not the mistake itself.
     fn excerpt<'a>(&'a self, group: Group<'a>, lines: &Lines<'_>, place: Place, label: Option<&str>) -> Group<'a> {
         let line = lines.get(place.line);
         if line.len() > LONGEST {
-            return group.element(Origin::path(self.file()).line(place.line).char_column(place.column));
+            return group.element(self.origin(place));
         }
         let line: String = line.chars().map(visible).collect();
         let byte = |chars: usize| line.char_indices().nth(chars).map_or(line.len(), |(at, _)| at);

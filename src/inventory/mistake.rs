@@ -36,15 +36,22 @@ pub struct Mistake {
     pub instead: Option<Hint>,
     /// Another place that belongs to it, with its role ("first given here").
     pub also: Option<(Place, String)>,
+    /// The line may hold a secret, so that it is not shown.
+    #[serde(skip)]
+    pub(super) secret: bool,
 }
 
 impl Mistake {
     pub(super) fn new(place: Place, what: impl AsRef<str>) -> Self {
-        Self { weight: Weight::Error, place, what: shown(what.as_ref()), instead: None, also: None }
+        Self { weight: Weight::Error, place, what: shown(what.as_ref()), instead: None, also: None, secret: false }
     }
 
     pub(super) fn warning(place: Place, what: impl AsRef<str>) -> Self {
         Self { weight: Weight::Warning, ..Self::new(place, what) }
+    }
+
+    pub(super) fn secret(self) -> Self {
+        Self { secret: true, ..self }
     }
 
     pub(super) fn instead(mut self, advice: impl AsRef<str>) -> Self {

@@ -87,6 +87,18 @@ fn a_node_takes_from_itself_then_its_cluster_then_the_defaults() {
 }
 
 #[test]
+fn every_layer_may_say_how_a_node_is_reached() {
+    let text = "version: 1\nowner: me\ndefaults: {transport: local, become: sudo}\nclusters:\n  c:\n    topology: dbless\n    \
+                become: none\n    nodes: {a: , b: {transport: ssh, become: sudo, proxy: \"http://127.1.2.3:8000\"}}\n";
+    let inventory = read(text);
+    let reached = |name: &str| inventory.node(&node(name)).map(|node| (node.transport, node.becomes)).unwrap();
+    assert_eq!(reached("a"), (Transport::Local, Become::None));
+    assert_eq!(reached("b"), (Transport::Ssh, Become::Sudo));
+    let proxy = |name: &str| inventory.node(&node(name)).unwrap().proxy.as_ref().map(Listen::to_string);
+    assert_eq!((proxy("a"), proxy("b").as_deref()), (None, Some("http://127.1.2.3:8000")));
+}
+
+#[test]
 fn without_defaults_kong_is_where_its_packages_put_it() {
     let inventory = read("version: 1\nowner: me\nclusters: {c: {topology: hybrid, nodes: [a]}}\n");
     let paths = &inventory.node(&node("a")).unwrap().kong;
@@ -237,8 +249,8 @@ fn nodes_are_checked_as_they_are_written() {
         ("{a: {transport: local, host: b}}", "is this machine"),
         ("{a: {admin: {via: any}}}", "`via` is not a key here"),
         ("{a: {admin: {listen: \"https://127.0.0.1:8444\"}}}", "give the plain one"),
-        ("{a: {admin: {token: {env: \"A B\"}}}}", "name of an environment variable"),
-        ("{a: {admin: {token: s3cr3t}}}", "write keys with values"),
+        ("{a: {admin: {token: {env: \"A B\"}}}}", "name of an environment variable, not like this"),
+        ("{a: {admin: {token: s3cr3t}}}", "write token: { env: NAME }"),
         ("{\"a-[3-1]\": {}}", "write 1-3"),
         ("[[a]]", "this is not the name of a node"),
         ("a", "neither a list of names nor a map"),
@@ -301,6 +313,18 @@ fn sources_are_a_directory_or_an_archive() {
 }
 
 #[test]
+fn words_and_numbers_without_quotes_are_what_they_look_like() {
+    let nodes = "    nodes: {a: {labels: {rack: 007, zone: no, v: 1.10}}}\n";
+    assert_eq!(in_cluster(nodes), [""; 0], "text, as neither YAML 1.2 nor this reader takes them for anything else");
+    for (label, says) in [("7", "quote it: \"7\""), ("true", "quote it: \"true\""), ("-0", "quote it: \"-0\"")] {
+        let found = in_cluster(&format!("    nodes: {{a: {{labels: {{zone: {label}}}}}}}\n"));
+        assert!(found[0].contains(says), "{label}: {found:?}");
+    }
+    let wrong = mistakes("version: 1\nowner: me\nprune: yes\n");
+    assert_eq!(wrong.to_string(), "inventory.yaml:3:8: found \"yes\"; write true or false");
+}
+
+#[test]
 fn a_bundle_that_cannot_be_read_makes_no_further_mistakes() {
     let text = "version: 1\nowner: me\nbundles: {b: {1.0: {dir: d}}}\n\
                 clusters: {c: {topology: dbless, nodes: [a], plugins: {b: \"1.0\"}}}\n";
@@ -312,7 +336,10 @@ fn a_circle_of_clusters_is_told_once_and_those_behind_it_are_not() {
     let after = |name: &str, after: &str| {
         format!("  {name}: {{topology: dbless, nodes: [{name}], rollout: {{after: {{{after}: 1h}}}}}}\n")
     };
-    let text = format!("version: 1\nowner: me\nclusters:\n{}{}{}", after("a", "b"), after("b", "c"), after("c", "b"));
+    let clusters =
+        [after("a", "b"), after("b", "c: 1h, d"), after("c", "b"), after("d", "e"), after("f", "e, d")].concat();
+    let clusters = clusters.replace("{e, ", "{e: 1h, ");
+    let text = format!("version: 1\nowner: me\nclusters:\n{clusters}  e: {{topology: dbless, nodes: [e]}}\n");
     let wrong = mistakes(&text);
     assert_eq!(wrong.len(), 1, "{wrong}");
     assert!(wrong.to_string().contains("b after c after b"), "{wrong}");

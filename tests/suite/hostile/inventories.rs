@@ -79,6 +79,7 @@ fn of_meaning() -> Vec<Case> {
         ("a path into .git", with("bundles: {b: {dir: x/.GIT/hooks}}\n"), "a part `.GIT`"),
         ("an option for git", with("bundles: {b: {dir: b, at: --upload-pack=x}}\n"), "begins with `-`"),
         ("a secret in place of its name", cluster("    admin: {token: {env: \"s3cret!\"}}\n"), "environment variable"),
+        ("a secret in place of its place", cluster("    admin: {token: s3cret}\n"), "put the token into that variable"),
         (
             "an Admin API elsewhere",
             cluster("    admin: {listen: \"http://127.0.0.1:8001@evil:80\"}\n"),
@@ -135,12 +136,13 @@ fn of_work() -> Vec<Case> {
 fn check_told(name: &str, wrong: &Mistakes, says: &str) {
     let plain = wrong.render(Look::Plain);
     let lines = wrong.to_string();
-    assert!(lines.contains(says), "{name}: {:.2000}", lines);
+    assert!(lines.contains(says), "{name}: {lines:.2000}");
     for text in [&plain, &lines] {
         let raw = text.chars().find(|c| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c));
         assert_eq!(raw, None, "{name}: raw control character in {text:.2000}");
         assert!(text.len() < 1_000_000, "{name}: {} bytes", text.len());
     }
+    assert!(!plain.contains("s3cret") && !lines.contains("s3cret"), "{name}: {plain}");
     for mistake in wrong {
         assert!(mistake.place.line >= 1 && mistake.place.column >= 1, "{name}: {mistake:?}");
         assert!(!mistake.what.is_empty() && mistake.what.len() < 3_000, "{name}: {mistake:?}");
