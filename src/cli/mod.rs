@@ -1,1 +1,75 @@
 //! The command line: arguments in, an exit code out.
+//!
+//! Owns: what was typed, what it means, and which use of the program that is. Must not know: how anything is done; each
+//! use is one thin file over [`crate::fleet`].
+
+mod apply;
+mod args;
+mod check;
+mod env;
+mod log;
+mod plan;
+mod session;
+mod status;
+mod terminal;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+
+use clap::Parser as _;
+
+pub use args::{Command, CommandLine, Format, Mode, Options};
+pub use env::{Clock, Env, Output, Signals};
+
+use crate::exit;
+use crate::failure::Failure;
+use crate::run::Verdict;
+
+/// Runs the program in this world and gives its exit code. Nothing else in the process ends it.
+pub fn main_with(mut env: Env) -> u8 {
+    let words = std::iter::once(OsString::from("muster")).chain(env.args.iter().cloned());
+    let line = match CommandLine::try_parse_from(words) {
+        Ok(line) => line,
+        Err(error) => return said_by_clap(&mut env, &error),
+    };
+    let json = line.options.format == Format::Json;
+    let code = match line.misuse() {
+        Some(misuse) => Err(Failure::usage(misuse)),
+        None => run(line, &mut env),
+    };
+    code.unwrap_or_else(|failure| {
+        let printed = if json { failure.print_json(&mut env.err) } else { failure.print(&mut env.err) };
+        // A standard error that is gone leaves only the exit code to tell.
+        drop(printed);
+        Verdict::NotStarted(failure.kind).exit()
+    })
+}
+
+/// Help and version go to standard output and end well; a wrong command line is 64 here, not clap's 2.
+fn said_by_clap(env: &mut Env, error: &clap::Error) -> u8 {
+    let text = if env.terminal { error.render().ansi().to_string() } else { error.render().to_string() };
+    let wrong = error.use_stderr();
+    let to = if wrong { &mut env.err } else { &mut env.out };
+    let written = to.write_all(text.as_bytes());
+    if wrong || written.is_err() { exit::USAGE } else { exit::IN_LINE }
+}
+
+fn run(line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
+    let _log = log::start(&line.options, env)?;
+    match line.mode() {
+        Mode::Schema => schema(env),
+        Mode::Check => check::run(&line.options, env),
+        mode => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| Failure::internal("starting the runtime", &error))?;
+            runtime.block_on(session::run(mode, line, env))
+        }
+    }
+}
+
+fn schema(env: &mut Env) -> Result<u8, Failure> {
+    let text = serde_json::to_string_pretty(&crate::inventory::schema());
+    let text = text.map_err(|error| Failure::internal("writing the schema", &error))?;
+    writeln!(env.out, "{text}").map_err(|error| Failure::internal("writing the schema", &error))?;
+    Ok(exit::IN_LINE)
+}

@@ -1,1 +1,247 @@
-//! Desired against observed.
+//! Desired against observed: the four truths of every plugin on every node, and what differs.
+//!
+//! Owns: [`FleetDiff`] and the function that makes it. Must not know: what will be done about a difference, or in which
+//! order. Deterministic: the same inventory, bundles and survey give the same diff.
+
+mod directive;
+mod files;
+mod loaded;
+mod node;
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::bundle::Bundle;
+use crate::hint::Hint;
+use crate::inventory::{Inventory, State, VersionLabel};
+use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName};
+use crate::survey::{NodeSurvey, Survey};
+
+pub use directive::{Directives, Source};
+pub use files::{FileDrift, FilesDiff, RootState};
+pub use text::{content_diff, line_counts, unified};
+
+/// The content of every bundle that the inventory assigns, by name and version.
+pub type Bundles = BTreeMap<(BundleName, Option<VersionLabel>), Arc<Bundle>>;
+
+/// One of the four truths, as a mark (screens.md, "The marks").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// `=` as the inventory wants.
+    AsWanted,
+    /// `-` wanted, not there.
+    Missing,
+    /// `~` there, but different.
+    Differs,
+    /// `+` there, and should not be.
+    Extra,
+    /// `.` rightly absent.
+    Absent,
+    /// `?` unknown; never shown as anything else.
+    Unknown,
+}
+
+impl Mark {
+    /// The character.
+    pub const fn sign(self) -> char {
+        match self {
+            Self::AsWanted => '=',
+            Self::Missing => '-',
+            Self::Differs => '~',
+            Self::Extra => '+',
+            Self::Absent => '.',
+            Self::Unknown => '?',
+        }
+    }
+
+    /// Whether it calls for a change.
+    pub const fn is_drift(self) -> bool {
+        matches!(self, Self::Missing | Self::Differs | Self::Extra)
+    }
+}
+
+/// The four truths of one plugin or bundle on one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct Truths {
+    /// Files on disk.
+    pub files: Mark,
+    /// In the effective `plugins` directive.
+    pub directive: Mark,
+    /// Loaded by the workers.
+    pub loaded: Mark,
+    /// In use in the cluster: rows. `.` where nothing uses it, which the inventory does not rule.
+    pub used: Mark,
+}
+
+impl Truths {
+    /// Nothing is known.
+    pub const UNKNOWN: Self =
+        Self { files: Mark::Unknown, directive: Mark::Unknown, loaded: Mark::Unknown, used: Mark::Unknown };
+
+    /// The four signs in their order.
+    pub fn signs(self) -> String {
+        [self.files, self.directive, self.loaded, self.used].iter().map(|mark| mark.sign()).collect()
+    }
+
+    /// Whether a file, the directive or the workers call for a change.
+    pub fn is_drift(self) -> bool {
+        self.files.is_drift() || self.directive.is_drift() || self.loaded.is_drift()
+    }
+
+    /// Whether something of it is not known.
+    pub fn is_unknown(self) -> bool {
+        [self.files, self.directive, self.loaded].contains(&Mark::Unknown)
+    }
+}
+
+/// One plugin or bundle on one node: wanted against observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// The marks.
+    pub truths: Truths,
+    /// How far it is wanted.
+    pub wanted: State,
+    /// The version wanted, as the inventory calls it or as its handler says.
+    pub version: Option<String>,
+    /// The content wanted, for a bundle.
+    pub digest: Option<Digest>,
+    /// What our manifest says is there.
+    pub installed: Option<Digest>,
+    /// The version that the workers report, where they do.
+    pub loaded_version: Option<String>,
+    /// The plugins that it stands for.
+    pub plugins: Vec<PluginName>,
+    /// What differs on disk.
+    #[serde(skip)]
+    pub files: FilesDiff,
+    /// How many rows use it, if that is known.
+    pub rows: Option<usize>,
+    /// What it is about, worst first, one short sentence each.
+    pub remarks: Vec<String>,
+}
+
+/// The state of a node, always shown as mark and word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Condition {
+    /// `=` everything is as wanted.
+    InLine,
+    /// `~` something differs.
+    Drift,
+    /// `*` the workers run something else than is on disk.
+    ReloadOwed,
+    /// `?` it could not be seen, or not well enough.
+    Unknown {
+        /// What was found.
+        why: String,
+        /// What to do.
+        hints: Vec<Hint>,
+    },
+    /// `.` marked `out` in the inventory.
+    Out {
+        /// The reason given there.
+        why: String,
+    },
+}
+
+impl Condition {
+    /// Mark and word.
+    pub const fn words(&self) -> (char, &'static str) {
+        match self {
+            Self::InLine => ('=', "in line"),
+            Self::Drift => ('~', "drift"),
+            Self::ReloadOwed => ('*', "reload owed"),
+            Self::Unknown { .. } => ('?', "unknown"),
+            Self::Out { .. } => ('.', "out"),
+        }
+    }
+}
+
+/// One node: wanted against observed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeDiff {
+    /// Its state.
+    pub condition: Condition,
+    /// The version of Kong that runs, or is installed.
+    pub kong: Option<String>,
+    /// Kong runs.
+    pub running: bool,
+    /// What the inventory assigns to it, by name.
+    pub items: BTreeMap<String, Item>,
+    /// What we installed and the inventory no longer has, by bundle.
+    pub orphans: BTreeMap<BundleName, Digest>,
+    /// The directive in its three places.
+    pub directives: Directives,
+    /// What there is to say, worst first, one line each.
+    pub remarks: Vec<String>,
+}
+
+/// One cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClusterDiff {
+    /// `traditional`, `dbless`, `hybrid`.
+    pub topology: String,
+    /// The names of plugins and bundles that any of its nodes is assigned, in order: the columns of the matrix.
+    pub columns: Vec<String>,
+    /// Its nodes.
+    pub nodes: BTreeMap<NodeName, NodeDiff>,
+}
+
+/// The whole fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FleetDiff {
+    /// The clusters.
+    pub clusters: BTreeMap<ClusterName, ClusterDiff>,
+}
+
+/// Compares. A node that the survey does not have is unknown.
+pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetDiff {
+    let mut clusters = BTreeMap::new();
+    for cluster in inventory.clusters.values() {
+        let compare = |node: &crate::inventory::Node| match survey.nodes.get(&node.name) {
+            _ if node.out.is_some() => node::out(node.out.as_deref().unwrap_or_default()),
+            Some(NodeSurvey::Seen(facts)) => node::seen(inventory, cluster, node, bundles, facts),
+            Some(NodeSurvey::Unreachable(trouble) | NodeSurvey::Refused(trouble)) => {
+                node::unseen(inventory, cluster, node, bundles, &trouble.text, &trouble.hints)
+            }
+            None => node::unseen(inventory, cluster, node, bundles, "it was not looked at", &[]),
+        };
+        let nodes = cluster.nodes.values().map(|node| (node.name.clone(), compare(node))).collect();
+        let columns = cluster.plugins.keys().map(|subject| subject.as_str().to_owned()).collect();
+        let entry = ClusterDiff { topology: cluster.topology.as_str().to_owned(), columns, nodes };
+        clusters.insert(cluster.name.clone(), entry);
+    }
+    FleetDiff { clusters }
+}
+
+impl FleetDiff {
+    /// The node of this name.
+    pub fn node(&self, name: &NodeName) -> Option<&NodeDiff> {
+        self.clusters.values().find_map(|cluster| cluster.nodes.get(name))
+    }
+
+    /// The part of it with the nodes that `keep` names; clusters without any are left out.
+    pub fn narrowed(&self, keep: impl Fn(&NodeName) -> bool) -> Self {
+        let clusters = self.clusters.iter().filter_map(|(name, cluster)| {
+            let nodes = cluster.nodes.iter().filter(|(node, _)| keep(node));
+            let nodes: BTreeMap<_, _> = nodes.map(|(node, diff)| (node.clone(), diff.clone())).collect();
+            (!nodes.is_empty()).then(|| (name.clone(), ClusterDiff { nodes, ..cluster.clone() }))
+        });
+        Self { clusters: clusters.collect() }
+    }
+
+    /// Nodes in line, with drift (a reload that is owed counts), unknown; nodes that are out count nowhere.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let nodes = self.clusters.values().flat_map(|cluster| cluster.nodes.values());
+        nodes.fold((0, 0, 0), |(line, drift, unknown), node| match node.condition {
+            Condition::InLine => (line + 1, drift, unknown),
+            Condition::Drift | Condition::ReloadOwed => (line, drift + 1, unknown),
+            Condition::Unknown { .. } => (line, drift, unknown + 1),
+            Condition::Out { .. } => (line, drift, unknown),
+        })
+    }
+}

@@ -62,6 +62,15 @@ impl Control {
         self.orders.borrow().cancel
     }
 
+    /// Waits until cancelling is asked for, at whatever level.
+    pub async fn interrupted(&self) {
+        let mut orders = self.orders.subscribe();
+        if orders.wait_for(|orders| orders.cancel.is_some()).await.is_err() {
+            // Nobody is left who could ask.
+            std::future::pending::<()>().await;
+        }
+    }
+
     pub(super) fn subscribe(&self) -> watch::Receiver<Orders> {
         // Orders given before the run began are news to it.
         let mut orders = self.orders.subscribe();

@@ -11,6 +11,8 @@ mod control;
 mod dispatcher;
 mod errand;
 mod lane;
+pub mod look;
+pub mod pool;
 mod schedule;
 mod soak;
 

@@ -1,1 +1,150 @@
-//! The living picture: inventory, bundles, last survey, connections.
+//! The living picture: what is wanted, what was seen, and the connections that are kept between the two.
+//!
+//! Owns: [`Fleet`], which the command line and the terminal UI both use, so that they cannot differ. Must not know:
+//! terminals, arguments, formats.
+
+mod apply;
+mod desired;
+mod site;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use apply::{Apply, ApplyError, Applied};
+pub use desired::{BundleTrouble, Desired, DesiredError, Source};
+pub use site::{SiteError, site};
+
+use crate::diff::{self, FleetDiff};
+use crate::execute::look::{self, LookRequest, LookSettings};
+use crate::execute::pool::Pool;
+use crate::inventory::{Cluster, Inventory, Node};
+use crate::name::{BundlePath, NodeName};
+use crate::perform::Site;
+use crate::plan::{self, Allow, Plan, Request, Selection};
+use crate::remote::Connect;
+use crate::survey::{NodeSurvey, Survey};
+
+/// A fleet: what is wanted of it, and the way to its nodes.
+pub struct Fleet {
+    /// What is wanted.
+    pub desired: Desired,
+    sites: BTreeMap<NodeName, Site>,
+    pool: Arc<Pool>,
+    settings: LookSettings,
+}
+
+/// What was seen, compared with what is wanted.
+#[derive(Clone)]
+pub struct Picture {
+    /// What was seen.
+    pub survey: Survey,
+    /// The comparison.
+    pub diff: FleetDiff,
+}
+
+impl Fleet {
+    /// A fleet over this way to connect. `vars` is the operator's environment, where tokens of Admin APIs come from.
+    pub fn new(
+        desired: Desired,
+        connect: Arc<dyn Connect>,
+        settings: LookSettings,
+        vars: &BTreeMap<String, String>,
+    ) -> Result<Self, SiteError> {
+        let nodes = desired.inventory.nodes().filter(|node| node.out.is_none());
+        let sites: Result<_, _> = nodes.map(|node| Ok((node.name.clone(), site(node, vars)?))).collect();
+        Ok(Self { sites: sites?, desired, pool: Arc::new(Pool::new(connect)), settings })
+    }
+
+    /// How many nodes there are to look at.
+    pub fn len(&self) -> usize {
+        self.sites.len()
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.sites.is_empty()
+    }
+
+    /// Looks at every node. A selection narrows what is changed, never what is looked at (architecture.md 5).
+    pub async fn look(&self, at: Timestamp, progress: look::Progress<'_>) -> Picture {
+        let all: Vec<&NodeName> = self.sites.keys().collect();
+        let survey = self.survey(&all, at, progress).await;
+        self.picture(survey)
+    }
+
+    /// Looks again at these nodes and keeps what was seen of the others.
+    pub async fn look_again(&self, before: Survey, nodes: &BTreeSet<NodeName>, at: Timestamp) -> Picture {
+        let known: Vec<&NodeName> = nodes.iter().filter(|node| self.sites.contains_key(*node)).collect();
+        let mut survey = self.survey(&known, at, &|_, _| {}).await;
+        for (name, seen) in before.nodes {
+            survey.nodes.entry(name).or_insert(seen);
+        }
+        self.picture(survey)
+    }
+
+    async fn survey(&self, nodes: &[&NodeName], at: Timestamp, progress: look::Progress<'_>) -> Survey {
+        let inventory = &self.desired.inventory;
+        let requests: Vec<(NodeName, LookRequest)> = inventory
+            .clusters
+            .values()
+            .flat_map(|cluster| cluster.nodes.values().map(move |node| (cluster, node)))
+            .filter(|(_, node)| nodes.contains(&&node.name))
+            .filter_map(|(cluster, node)| {
+                let site = self.sites.get(&node.name)?.clone();
+                Some((node.name.clone(), LookRequest { site, roots: self.roots(cluster, node) }))
+            })
+            .collect();
+        look::look(&requests, &*self.pool, &self.settings, at, progress).await
+    }
+
+    /// The roots below the Lua root that matter on a node: of its bundles, and of its plugins without one.
+    fn roots(&self, cluster: &Cluster, node: &Node) -> Vec<BundlePath> {
+        let mut roots = BTreeSet::new();
+        for assignment in cluster.assignments(node) {
+            if let Some(plugin) = assignment.subject.plugin() {
+                roots.extend(BundlePath::parse(&format!("kong/plugins/{plugin}")));
+            }
+            let key = assignment.subject.bundle().map(|name| (name.clone(), assignment.version.clone()));
+            if let Some(bundle) = key.and_then(|key| self.desired.bundles.get(&key)) {
+                roots.extend(bundle.roots.iter().cloned());
+            }
+        }
+        roots.into_iter().collect()
+    }
+
+    fn picture(&self, survey: Survey) -> Picture {
+        let diff = diff::diff(&self.desired.inventory, &self.desired.bundles, &survey);
+        Picture { survey, diff }
+    }
+
+    /// Plans what would bring the selection into line.
+    pub fn plan(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>) -> Plan {
+        plan::plan(&Request {
+            inventory: &self.desired.inventory,
+            bundles: &self.desired.bundles,
+            known: &self.desired.known,
+            survey: &picture.survey,
+            diff: &picture.diff,
+            origin: self.desired.origin.clone(),
+            selection,
+            allow,
+        })
+    }
+
+    /// The inventory.
+    pub fn inventory(&self) -> &Inventory {
+        &self.desired.inventory
+    }
+
+    /// Closes every connection, and what the transport keeps beside them.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// The nodes of a survey that were not seen.
+pub fn unseen(survey: &Survey) -> impl Iterator<Item = &NodeName> {
+    survey.nodes.iter().filter(|(_, seen)| !matches!(seen, NodeSurvey::Seen(_))).map(|(name, _)| name)
+}

@@ -4,14 +4,32 @@
 //! steps, other nodes, budgets, or who watches. Every action is safe to run twice: the second run reports Unchanged.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::hint::Sealed;
-use crate::name::{NodeName, NodePath};
+use crate::name::{NodeName, NodePath, RunId};
 use crate::plan::Step;
-use crate::remote::{HttpAddress, NodeAddress};
+use crate::remote::{HttpAddress, NodeAddress, Remote, RemoteError};
 use crate::run::{CancelLevel, Cause, StepEnd, StepPhase};
+use crate::wire::{ArgError, Args};
+
+pub mod admin;
+mod call;
+mod cause;
+mod deliver;
+mod doors;
+pub mod inspect;
+mod lease;
+pub mod proof;
+mod rows;
+#[cfg(test)]
+pub(crate) mod scripted;
+
+pub use cause::fault_word;
+pub use deliver::{Cargo, Parcel};
+pub use doors::Doors;
 
 /// Everything about one node that an action or a look needs, resolved from the inventory.
 #[derive(Clone)]
@@ -70,4 +88,39 @@ pub trait Perform: Send + Sync {
     async fn healthy(&self, node: &NodeName) -> Result<(), Cause>;
     /// Gives the node's lease back; a failure is only logged, as leases expire.
     async fn release(&self, node: &NodeName);
+}
+
+/// The way to nodes: connections that somebody keeps.
+#[async_trait]
+pub trait Reach: Send + Sync {
+    /// The connection to a node, made now if there is none that lives.
+    async fn reach(&self, address: &NodeAddress) -> Result<Arc<dyn Remote>, RemoteError>;
+    /// Closes the connection to a node, if there is one; the next [`Reach::reach`] makes another.
+    async fn forget(&self, node: &NodeName);
+}
+
+/// Who changes nodes, as their leases and receipts have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunIdentity {
+    /// The run.
+    pub run: RunId,
+    /// Its operator, `user@host`.
+    pub holder: String,
+    /// For how long a lease is taken; every changing script renews it.
+    pub ttl: Duration,
+}
+
+/// The lease of one node, as a changing script has to show it.
+pub(crate) struct Lease<'a> {
+    pub(crate) identity: &'a RunIdentity,
+    pub(crate) generation: u64,
+}
+
+impl Lease<'_> {
+    fn arguments(&self, args: Args, step: u32) -> Result<Args, ArgError> {
+        args.with("run", self.identity.run.as_str())?
+            .with("step", step.to_string())?
+            .with("generation", self.generation.to_string())?
+            .with("ttl", self.identity.ttl.as_secs().to_string())
+    }
 }

@@ -3,9 +3,14 @@
 //! Owns: the [`Plan`] as a value and the function that makes it. Must not know: clocks, files, nodes, terminals. The
 //! same request gives the same bytes.
 
+mod activation;
 mod basis;
 mod blocker;
 mod change;
+mod cluster;
+mod node;
+mod obstacle;
+mod request;
 mod step;
 
 use serde::{Deserialize, Serialize};
@@ -13,12 +18,94 @@ use serde::{Deserialize, Serialize};
 pub use basis::Basis;
 pub use blocker::{Blocker, BlockerCode, Scope};
 pub use change::{Change, ChangeKind, Note};
+pub use request::{Allow, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
 
 use crate::name::{ClusterName, NodeName};
 
 /// The format of a saved plan.
 pub const FORMAT: u32 = 1;
+
+/// Makes the plan. The same request gives the same plan.
+pub fn plan(request: &Request<'_>) -> Plan {
+    let mut builder = PlanBuilder::default();
+    let mut clusters = Vec::new();
+    for cluster in request.clusters() {
+        clusters.push(cluster::plan(request, cluster, &mut builder));
+    }
+    builder.finish(request, clusters)
+}
+
+/// Collects a plan. It alone issues step ids, and a step can need only ids that were issued: no cycle can be written.
+#[derive(Default)]
+pub(crate) struct PlanBuilder {
+    steps: Vec<Step>,
+    waves: Vec<Wave>,
+    blockers: Vec<Blocker>,
+    notes: Vec<Note>,
+    nodes: std::collections::BTreeMap<NodeName, crate::action::NodeBasis>,
+}
+
+impl PlanBuilder {
+    fn step(
+        &mut self,
+        cluster: &ClusterName,
+        node: &NodeName,
+        phase: Phase,
+        what: (crate::action::Action, String),
+        needs: Vec<StepId>,
+    ) -> StepId {
+        let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
+        let (action, why) = what;
+        self.steps.push(Step {
+            id,
+            cluster: cluster.clone(),
+            target: Target::Node(node.clone()),
+            phase,
+            action,
+            why,
+            needs,
+        });
+        id
+    }
+
+    fn wave(&mut self, cluster: &ClusterName, number: usize, nodes: Vec<NodeName>) -> WaveId {
+        let id = WaveId(u32::try_from(self.waves.len()).unwrap_or(u32::MAX));
+        self.waves.push(Wave {
+            id,
+            cluster: cluster.clone(),
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+            nodes,
+        });
+        id
+    }
+
+    fn note(&mut self, topic: &str, text: impl Into<String>, nodes: Vec<NodeName>) {
+        let text = text.into();
+        match self.notes.iter_mut().find(|note| note.topic == topic && note.text == text) {
+            Some(note) => note.nodes.extend(nodes),
+            None => self.notes.push(Note { topic: topic.to_owned(), text, nodes }),
+        }
+    }
+
+    fn finish(self, request: &Request<'_>, clusters: Vec<ClusterPlan>) -> Plan {
+        let (seen, unreachable, refused) = request.survey.counts();
+        let Origin { repository, revision, summary, branch } = request.origin.clone();
+        let basis = Basis {
+            repository,
+            revision,
+            summary,
+            branch,
+            owner: request.inventory.owner.clone(),
+            surveyed: request.survey.at,
+            looked: [seen + unreachable + refused, seen, unreachable, refused],
+            nodes: self.nodes,
+        };
+        let mut blockers = self.blockers;
+        blockers.sort_by(|a, b| (&a.scope, a.code).cmp(&(&b.scope, b.code)));
+        Plan { format: FORMAT, basis, clusters, steps: self.steps, waves: self.waves, blockers, notes: self.notes }
+    }
+}
 
 /// What will be done, in which order, and what will not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

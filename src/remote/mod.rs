@@ -6,15 +6,25 @@
 //! There are no file or command methods: shell that runs on a node exists in `scripts/` only, and dropping a value here
 //! does not stop anything there (deadlines live on the node).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::hint::Hint;
 use crate::wire::{Args, Record, Status};
 
+mod dialogue;
+mod fault;
+mod http;
+mod local;
+mod login;
 mod script;
+mod ssh;
 
+pub use local::{Local, LocalConnect};
 pub use script::Script;
+pub use ssh::{Notice, OnNotice, SshConnect, SshRemote, SshSettings};
 
 /// Where a node is and how it is entered; from the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +151,7 @@ pub struct HttpRequest {
     /// A JSON body.
     pub body: Option<Vec<u8>>,
     /// The value of `Kong-Admin-Token`. It is marked sensitive and never logged.
-    pub token: Option<std::sync::Arc<crate::hint::Sealed<String>>>,
+    pub token: Option<Arc<crate::hint::Sealed<String>>>,
     /// After how long the request is given up.
     pub deadline: Duration,
 }
@@ -172,9 +182,33 @@ pub trait Remote: Send + Sync {
 #[async_trait]
 pub trait Connect: Send + Sync {
     /// Connects to a node, or says why not, in one of the classes of [`Fault`].
-    async fn connect(&self, address: &NodeAddress) -> Result<std::sync::Arc<dyn Remote>, RemoteError>;
+    async fn connect(&self, address: &NodeAddress) -> Result<Arc<dyn Remote>, RemoteError>;
     /// Ends what connections leave behind (masters, sockets). Called once, at the end.
     async fn shutdown(&self);
+}
+
+/// Connects to each node by the transport that its address names.
+#[derive(Clone)]
+pub struct ByTransport {
+    /// For [`Transport::Ssh`].
+    pub ssh: Arc<dyn Connect>,
+    /// For [`Transport::Local`].
+    pub local: Arc<dyn Connect>,
+}
+
+#[async_trait]
+impl Connect for ByTransport {
+    async fn connect(&self, address: &NodeAddress) -> Result<Arc<dyn Remote>, RemoteError> {
+        match address.transport {
+            Transport::Ssh => self.ssh.connect(address).await,
+            Transport::Local => self.local.connect(address).await,
+        }
+    }
+
+    async fn shutdown(&self) {
+        self.ssh.shutdown().await;
+        self.local.shutdown().await;
+    }
 }
 
 /// The classes of what goes wrong on the way to a node, each with its next step (crates.md 1).
@@ -195,11 +229,11 @@ pub enum Fault {
     HostKeyChanged,
     /// The login was refused.
     LoginRefused,
-    /// The server dropped the connection before the login (MaxStartups, PerSourcePenalties); nothing was executed.
+    /// The server dropped the connection before the login (`MaxStartups`, `PerSourcePenalties`); nothing was executed.
     Dropped,
     /// `sudo -n` would have asked for a password, or is not allowed.
     SudoRefused,
-    /// The server refuses a further session on the connection (MaxSessions).
+    /// The server refuses a further session on the connection (`MaxSessions`).
     SessionRefused,
     /// The server forbids forwarding, or nothing listens behind it.
     ForwardRefused,
@@ -223,4 +257,19 @@ pub struct RemoteError {
     pub doing: String,
     /// What was found, in ssh's or our words, cleaned of control characters, one line.
     pub found: String,
+    /// What to type or do next: made where the host and the login name are known.
+    #[serde(default)]
+    pub hints: Vec<Hint>,
+}
+
+impl RemoteError {
+    /// An error without hints.
+    pub fn new(fault: Fault, doing: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { fault, doing: doing.into(), found: found.into(), hints: Vec::new() }
+    }
+
+    /// What to type or do next.
+    pub fn hints(&self) -> &[Hint] {
+        &self.hints
+    }
 }

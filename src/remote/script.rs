@@ -1,4 +1,5 @@
-//! The scripts, each composed of the prelude and its body: exactly the bytes that are checked are the bytes that run.
+//! The scripts, each composed of the prelude, the parts that it shares with others, and its body: exactly the bytes that
+//! are checked are the bytes that run. What each takes and answers stands at the top of its body.
 
 /// A script that runs on nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,4 +12,51 @@ pub enum Script {
     Deliver,
     /// Stages, reloads, reports for the proof, commits or lets the guard put back.
     Activate,
+}
+
+const SURVEY: &str =
+    concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/master.sh"), include_str!("scripts/survey.sh"));
+
+const LEASE: &str =
+    concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/lock.sh"), include_str!("scripts/lease.sh"));
+
+const DELIVER: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/lock.sh"),
+    include_str!("scripts/deliver.sh"),
+);
+
+const ACTIVATE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/lock.sh"),
+    include_str!("scripts/guard.sh"),
+    include_str!("scripts/commit.sh"),
+    include_str!("scripts/activate.sh"),
+);
+
+impl Script {
+    /// Every script.
+    pub const ALL: [Self; 4] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate];
+
+    /// The whole text that is sent to a node.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Survey => SURVEY,
+            Self::Lease => LEASE,
+            Self::Deliver => DELIVER,
+            Self::Activate => ACTIVATE,
+        }
+    }
+
+    /// Its name, for people and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Survey => "survey",
+            Self::Lease => "lease",
+            Self::Deliver => "deliver",
+            Self::Activate => "activate",
+        }
+    }
 }

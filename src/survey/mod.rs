@@ -9,11 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::hint::{Hint, Sealed};
+use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName};
 use crate::wire::{Lease, Manifest, Receipt};
 
+mod decode;
+mod request;
+
+pub use decode::{SurveyDecoder, SurveyError, env_digest};
+pub use request::SurveyRequest;
+
 /// What was observed of a fleet.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Survey {
     /// When looking began.
     pub at: Timestamp,
@@ -22,6 +29,7 @@ pub struct Survey {
 }
 
 /// What was observed of one node.
+#[derive(Clone)]
 pub enum NodeSurvey {
     /// It answered in full.
     Seen(std::sync::Arc<NodeFacts>),
@@ -55,9 +63,9 @@ pub struct NodeFacts {
     /// muster's own directory on the node.
     pub home: PlaceFacts,
     /// kong.conf as it stands, if it could be read.
-    pub conf_bytes: Option<Sealed<Vec<u8>>>,
+    pub conf_file: Option<Sealed<Conf>>,
     /// `PREFIX/.kong_env` as it stands: what the next HUP reads.
-    pub env_bytes: Option<Sealed<Vec<u8>>>,
+    pub env_file: Option<Sealed<EnvFile>>,
     /// What the kong.conf says of itself: a "managed by" line of a configuration manager, cleaned and shortened.
     pub conf_managed: Option<String>,
     /// The running Kong, if it runs.

@@ -160,6 +160,11 @@ impl Decoder {
         matches!(self.state, State::Ended)
     }
 
+    /// True once the first line of the answer was seen: from here on a script of ours speaks, not a login shell.
+    pub fn begun(&self) -> bool {
+        !matches!(self.state, State::Noise)
+    }
+
     /// Takes more bytes and gives the items that they complete.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Item>, WireError> {
         self.seen += bytes.len();
@@ -168,27 +173,30 @@ impl Decoder {
         }
         self.pending.extend_from_slice(bytes);
         let mut items = Vec::new();
-        while let Some(item) = self.step()? {
-            items.extend(item);
-        }
+        while self.step(&mut items)? {}
         Ok(items)
     }
 
-    /// One step: `None` when more bytes are needed, otherwise what the step completed, if anything.
-    fn step(&mut self) -> Result<Option<Option<Item>>, WireError> {
+    /// One step; false when more bytes are needed.
+    fn step(&mut self, items: &mut Vec<Item>) -> Result<bool, WireError> {
         match &mut self.state {
             State::Blob { missing, bytes, .. } => {
                 let take = (*missing).min(self.pending.len());
                 bytes.extend(self.pending.drain(..take));
                 *missing -= take;
-                Ok(if *missing == 0 { Some(self.finish_blob()) } else { None })
+                if *missing > 0 {
+                    return Ok(false);
+                }
+                items.extend(self.finish_blob());
+                Ok(true)
             }
-            State::Ended if self.pending.is_empty() => Ok(None),
+            State::Ended if self.pending.is_empty() => Ok(false),
             State::Ended => Err(WireError::Trailing),
-            State::Noise | State::Lines => match self.take_line()? {
-                None => Ok(None),
-                Some(line) => self.line(&line).map(Some),
-            },
+            State::Noise | State::Lines => {
+                let Some(line) = self.take_line()? else { return Ok(false) };
+                items.extend(self.line(&line)?);
+                Ok(true)
+            }
         }
     }
 

@@ -1,1 +1,4 @@
 //! Input made to do harm.
+
+mod inventories;
+mod archives;

@@ -1,1 +1,7 @@
 //! Connections over real sshd.
+
+mod contract;
+mod faults;
+mod jumps;
+mod masters;
+mod operator;

@@ -1,0 +1,193 @@
+//! The command line as it is typed, and which option goes with which use.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+/// Brings the Kong Gateway nodes of a fleet into line with an inventory held in Git.
+///
+/// Without --plan, --apply and a subcommand the terminal UI opens. Everything is read from a commit, never from the work
+/// tree. Exit codes: 0 in line or converged, 1 error and nothing changed, 2 changes pending (--detailed-exitcode),
+/// 3 not all nodes reached the goal, 4 incomplete (unknown nodes), 5 locked, 6 refused by a safety rule, 64 usage,
+/// 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version, max_term_width = 100, args_conflicts_with_subcommands = false)]
+#[command(group(ArgGroup::new("mode").args(["plan", "apply"]).multiple(false)))]
+pub struct CommandLine {
+    /// Show what would be done, and change nothing.
+    #[arg(long)]
+    pub plan: bool,
+    /// Do it, without a question: needs --all or --cluster.
+    #[arg(long)]
+    pub apply: bool,
+    /// Use a throw-away fleet of stand-in gateways on this machine, with its own repository.
+    #[arg(long)]
+    pub demo: bool,
+    /// What to do instead.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Options of every use; [`Mode::accepts`] says which goes where.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The repository [default: the one that the working directory is in].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub repo: Option<PathBuf>,
+    /// The commit, branch or tag to read.
+    #[arg(long, global = true, value_name = "REV", default_value = "HEAD")]
+    pub rev: String,
+    /// The inventory's path in the repository [default: inventory.yaml].
+    #[arg(long, global = true, value_name = "PATH")]
+    pub inventory: Option<String>,
+    /// Change these clusters: names or globs, comma between them.
+    #[arg(long, global = true, value_name = "SELECTOR")]
+    pub cluster: Option<String>,
+    /// Change these nodes: names, globs, ranges such as eu-[1-9,11], or label=value, comma between them.
+    #[arg(long, global = true, value_name = "SELECTOR")]
+    pub node: Option<String>,
+    /// Change these plugins or bundles: names or globs, comma between them.
+    #[arg(long, global = true, value_name = "SELECTOR")]
+    pub plugin: Option<String>,
+    /// Apply to every cluster.
+    #[arg(long, global = true)]
+    pub all: bool,
+    /// How to print.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Lift a blocker: CODE, or CODE=NODE. May be given several times.
+    #[arg(long, global = true, value_name = "CODE[=NODE]")]
+    pub allow: Vec<String>,
+    /// With --plan: exit 2 if there is something to do.
+    #[arg(long, global = true)]
+    pub detailed_exitcode: bool,
+    /// With --plan: print the differences of content in full.
+    #[arg(long, global = true)]
+    pub diff: bool,
+    /// How many nodes are looked at at once.
+    #[arg(long, global = true, value_name = "N")]
+    pub parallel: Option<usize>,
+    /// Read this file in place of ~/.ssh/config and /etc/ssh/ssh_config.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ssh_config: Option<PathBuf>,
+    /// Write a log to this file (level by MUSTER_LOG, default info). Never to the terminal.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: versioned, one value or one line for each fact.
+    Json,
+}
+
+/// What is not --plan, --apply or the terminal UI.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Look at the fleet and show the four truths of every plugin on every node.
+    Status,
+    /// Check inventory and bundles of a commit, without contacting a node.
+    Check,
+    /// Print the JSON Schema of the inventory.
+    Schema,
+}
+
+/// What this call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The terminal UI.
+    Tui,
+    /// `--plan`.
+    Plan,
+    /// `--apply`.
+    Apply,
+    /// `status`.
+    Status,
+    /// `check`.
+    Check,
+    /// `schema`.
+    Schema,
+}
+
+impl CommandLine {
+    /// What this call is.
+    pub fn mode(&self) -> Mode {
+        match &self.command {
+            Some(Command::Status) => Mode::Status,
+            Some(Command::Check) => Mode::Check,
+            Some(Command::Schema) => Mode::Schema,
+            None if self.plan => Mode::Plan,
+            None if self.apply => Mode::Apply,
+            None => Mode::Tui,
+        }
+    }
+
+    /// The first option that does not go with the mode, with what to do. (clap drops `requires` between flags of an
+    /// exclusive group without a word: seams.md 1.6.)
+    pub fn misuse(&self) -> Option<String> {
+        let mode = self.mode();
+        if self.command.is_some() && (self.plan || self.apply) {
+            return Some("--plan and --apply are uses of their own; give them without a subcommand".to_owned());
+        }
+        let options = &self.options;
+        let given = [
+            ("--demo", self.demo),
+            ("--all", options.all),
+            ("--allow", !options.allow.is_empty()),
+            ("--detailed-exitcode", options.detailed_exitcode),
+            ("--diff", options.diff),
+            ("--node", options.node.is_some()),
+            ("--plugin", options.plugin.is_some()),
+            ("--cluster", options.cluster.is_some()),
+            ("--parallel", options.parallel.is_some()),
+            ("--format json", options.format == Format::Json),
+        ];
+        let wrong = given.into_iter().find(|(option, given)| *given && !mode.accepts(option));
+        if let Some((option, _)) = wrong {
+            return Some(format!("{option} does not go with {}", mode.words()));
+        }
+        if self.demo && (options.repo.is_some() || options.rev != "HEAD") {
+            return Some("--demo brings a repository of its own; leave --repo and --rev out".to_owned());
+        }
+        if mode == Mode::Apply && !options.all && options.cluster.is_none() {
+            return Some("--apply changes nodes without a question: say which by --cluster NAME, or --all".to_owned());
+        }
+        if options.all && options.cluster.is_some() {
+            return Some("--all and --cluster contradict each other".to_owned());
+        }
+        None
+    }
+}
+
+impl Mode {
+    /// Which option goes with which mode: the one table.
+    pub fn accepts(self, option: &str) -> bool {
+        match option {
+            "--demo" | "--cluster" | "--node" | "--plugin" => !matches!(self, Self::Check | Self::Schema),
+            "--all" => matches!(self, Self::Apply | Self::Plan),
+            "--allow" => matches!(self, Self::Plan | Self::Apply | Self::Tui),
+            "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
+            "--diff" => self == Self::Plan,
+            "--parallel" => !matches!(self, Self::Check | Self::Schema),
+            "--format json" => self != Self::Tui,
+            _ => true,
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Tui => "the terminal UI",
+            Self::Plan => "--plan",
+            Self::Apply => "--apply",
+            Self::Status => "muster status",
+            Self::Check => "muster check",
+            Self::Schema => "muster schema",
+        }
+    }
+}

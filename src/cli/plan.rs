@@ -1,0 +1,87 @@
+//! `muster --plan`: looks, compares, shows what would be done; changes nothing.
+
+use super::session::Session;
+use super::{Env, Format};
+use crate::exit;
+use crate::failure::Failure;
+use crate::fleet::{Fleet, Picture};
+use crate::plan::Plan;
+use crate::report;
+use crate::run::Verdict;
+
+/// Shows the plan. The exit code is 0 unless something could not be known, or pending changes are asked to be told.
+pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
+    let Session { env, options, fleet, selection, allow, control } = session;
+    let Some(picture) = look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
+    let plan = fleet.plan(&picture, selection, allow);
+    let written = match options.format {
+        Format::Json => report::plan::json(&plan, &mut env.out),
+        Format::Text => text(&fleet, &plan, options.diff, env),
+    };
+    written.map_err(|error| Failure::internal("writing the plan", &error))?;
+    Ok(verdict(&plan, options.detailed_exitcode).exit())
+}
+
+fn text(fleet: &Fleet, plan: &Plan, diff: bool, env: &mut Env) -> std::io::Result<()> {
+    report::plan::text(plan, diff, &mut env.out)?;
+    super::check::dirty(&fleet.desired, &mut env.out)
+}
+
+/// What a plan that is only shown comes to.
+fn verdict(plan: &Plan, detailed: bool) -> Verdict {
+    let unknown = plan.clusters.iter().any(|cluster| !cluster.nodes.unknown.is_empty());
+    match () {
+        () if unknown => Verdict::Incomplete,
+        () if detailed && (!plan.is_empty() || !plan.blockers.is_empty()) => Verdict::Pending,
+        () => Verdict::InLine,
+    }
+}
+
+/// Looks at the fleet, with a count on standard error while it goes on; `None` if it was interrupted.
+pub(super) async fn look(env: &mut Env, fleet: &Fleet, control: &crate::execute::Control) -> Option<Picture> {
+    let progress = Progress::new(env, fleet.len());
+    let at = (env.clock)();
+    let looking = fleet.look(at, &|_, _| progress.one());
+    tokio::select! {
+        // Both may be dropped at any point: looking changes nothing, and what it started on nodes ends with its input.
+        picture = looking => {
+            progress.end();
+            Some(picture)
+        }
+        () = control.interrupted() => {
+            progress.end();
+            None
+        }
+    }
+}
+
+/// `looking: 12 of 42 nodes`, on a terminal only.
+struct Progress {
+    err: std::sync::Mutex<super::Output>,
+    shown: bool,
+    done: std::sync::atomic::AtomicUsize,
+    of: usize,
+}
+
+impl Progress {
+    fn new(env: &Env, of: usize) -> Self {
+        Self { err: std::sync::Mutex::new(env.err.clone()), shown: env.terminal, done: 0.into(), of }
+    }
+
+    fn one(&self) {
+        let done = self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        self.write(&format!("\rlooking: {done} of {} nodes", self.of));
+    }
+
+    fn end(&self) {
+        self.write("\r\u{1b}[K");
+    }
+
+    fn write(&self, text: &str) {
+        use std::io::Write as _;
+        if let (true, Ok(mut err)) = (self.shown, self.err.lock()) {
+            // Only for the eye.
+            drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What every use that contacts nodes shares: the desired state, the demo, the connections, signals, and the end of it all.
+
+use std::sync::Arc;
+
+use super::{CommandLine, Env, Mode, Options, Signals, apply, plan, status, terminal};
+use crate::demo::Demo;
+use crate::execute::Control;
+use crate::execute::look::LookSettings;
+use crate::failure::Failure;
+use crate::fleet::{Desired, Fleet, Source};
+use crate::hint::Hint;
+use crate::inventory::{Selector, TreePath};
+use crate::plan::{Allow, Selection};
+use crate::remote::ssh::{SshConnect, SshSettings};
+use crate::remote::{ByTransport, LocalConnect};
+
+/// A use that contacts nodes: everything it needs.
+pub(super) struct Session<'a> {
+    pub(super) env: &'a mut Env,
+    pub(super) options: Options,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) selection: Selection,
+    pub(super) allow: Vec<Allow>,
+    pub(super) control: Control,
+}
+
+/// Runs a use to its end, and closes what it opened whatever that end is.
+pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
+    let CommandLine { mut options, demo, .. } = line;
+    let demo = if demo { Some(begin_demo(&mut options, env).await?) } else { None };
+    let code = with_fleet(mode, options, env).await;
+    if let Some(demo) = demo {
+        demo.end().await;
+    }
+    code
+}
+
+async fn begin_demo(options: &mut Options, env: &mut Env) -> Result<Demo, Failure> {
+    let demo = Demo::begin(&env.program, &env.temp, &env.vars).await;
+    let demo = demo.map_err(|error| Failure::internal("setting up the demo fleet", &error))?;
+    options.repo = Some(demo.repository().to_owned());
+    options.ssh_config = demo.ssh_config().map(ToOwned::to_owned).or_else(|| options.ssh_config.take());
+    env.vars.insert("XDG_STATE_HOME".to_owned(), demo.state().display().to_string());
+    Ok(demo)
+}
+
+async fn with_fleet(mode: Mode, options: Options, env: &mut Env) -> Result<u8, Failure> {
+    let desired = desired(&source(&options, env)?)?;
+    let selection = selection(&options, &desired)?;
+    let allow: Result<Vec<Allow>, String> = options.allow.iter().map(|text| Allow::parse(text)).collect();
+    let allow = allow.map_err(|text| Failure::usage(format!("--allow: {text}")))?;
+    let fleet = Arc::new(fleet(desired, &options, env)?);
+    let control = Control::new();
+    let listener = tokio::task::spawn(listen(std::mem::replace(&mut env.signals, Signals::Process), control.clone()));
+    let session = Session { env, options, fleet: fleet.clone(), selection, allow, control };
+    let code = match mode {
+        Mode::Plan => plan::run(session).await,
+        Mode::Apply => apply::run(session).await,
+        Mode::Status => status::run(session).await,
+        Mode::Tui | Mode::Check | Mode::Schema => terminal::run(session).await,
+    };
+    listener.abort();
+    fleet.close().await;
+    code
+}
+
+/// Each request to stop is one rung up the ladder.
+async fn listen(signals: Signals, control: Control) {
+    match signals {
+        Signals::Channel(mut channel) => {
+            while let Some(level) = channel.recv().await {
+                control.cancel(level);
+            }
+        }
+        Signals::Process => {
+            use tokio::signal::unix::{SignalKind, signal};
+            let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+            let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+            for kind in kinds {
+                let Ok(mut signals) = signal(kind) else { continue };
+                let sender = sender.clone();
+                tokio::task::spawn(async move { while signals.recv().await.is_some() && sender.send(()).is_ok() {} });
+            }
+            while receiver.recv().await.is_some() {
+                control.escalate();
+            }
+        }
+    }
+}
+
+/// Where the desired state is read.
+pub(super) fn source(options: &Options, env: &Env) -> Result<Source, Failure> {
+    let inventory = options.inventory.as_deref().map(TreePath::parse).transpose();
+    Ok(Source {
+        repo: options.repo.as_ref().map_or_else(|| env.dir.clone(), |repo| env.dir.join(repo)),
+        rev: options.rev.clone(),
+        inventory: inventory.map_err(|error| Failure::usage(format!("--inventory: {error}")))?,
+    })
+}
+
+/// Reads it.
+pub(super) fn desired(source: &Source) -> Result<Desired, Failure> {
+    Desired::read(source).map_err(|error| {
+        let hints = error.hints();
+        Failure::of(&error, hints)
+    })
+}
+
+fn selection(options: &Options, desired: &Desired) -> Result<Selection, Failure> {
+    let parse = |option: &str, text: &Option<String>, names: bool| -> Result<Option<Selector>, Failure> {
+        let Some(text) = text else { return Ok(None) };
+        let parsed = if names { Selector::parse_names(text) } else { Selector::parse(text) };
+        parsed.map(Some).map_err(|error| {
+            let mut failure = Failure::usage(format!("--{option} {text}: {error}"));
+            failure.hints = error.hints();
+            failure
+        })
+    };
+    let selection = Selection {
+        clusters: parse("cluster", &options.cluster, true)?,
+        nodes: parse("node", &options.node, false)?,
+        plugins: parse("plugin", &options.plugin, true)?,
+    };
+    known(&selection, desired)?;
+    Ok(selection)
+}
+
+/// A word of a selector that selects nothing is a mistake: a typing error must not mean "nothing to do".
+fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
+    let inventory = &desired.inventory;
+    let clusters: Vec<&str> = inventory.clusters.keys().map(crate::name::ClusterName::as_str).collect();
+    let plugins: Vec<&str> = inventory
+        .clusters
+        .values()
+        .flat_map(|cluster| cluster.plugins.keys().map(crate::inventory::Subject::as_str))
+        .collect();
+    let idle = |selector: &Option<Selector>, names: &[&str]| -> Vec<String> {
+        let words = selector.as_ref().map(|selector| selector.idle_names(names.iter().copied()));
+        words.unwrap_or_default().into_iter().map(str::to_owned).collect()
+    };
+    let nodes = selection.nodes.as_ref().map(|selector| selector.idle_nodes(inventory.clusters.values()));
+    let nodes = nodes.unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let found = [
+        ("--cluster", idle(&selection.clusters, &clusters), clusters.join(", ")),
+        ("--node", nodes, String::new()),
+        ("--plugin", idle(&selection.plugins, &plugins), plugins.join(", ")),
+    ];
+    for (option, idle, known) in found {
+        if !idle.is_empty() {
+            let mut failure = Failure::usage(format!("{option} {}: nothing in the inventory has this name", idle.join(",")));
+            failure.hints = match known.is_empty() {
+                true => vec![Hint::type_("muster status")],
+                false => vec![Hint::do_(format!("there are: {known}"))],
+            };
+            return Err(failure);
+        }
+    }
+    Ok(())
+}
+
+fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
+    let vars = || env.vars.iter().map(|(key, value)| (key.clone(), value.into()));
+    let mut ssh = SshSettings::new(vars());
+    ssh.config = options.ssh_config.as_ref().map(|file| env.dir.join(file)).or_else(|| env.ssh_config.clone());
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut settings = LookSettings::for_cores(cores);
+    if let Some(parallel) = options.parallel {
+        settings.at_once = parallel.clamp(1, 512);
+    }
+    ssh.at_once = settings.at_once;
+    let err = env.err.clone();
+    ssh.notice = Some(Arc::new(move |notice| {
+        use std::io::Write as _;
+        let crate::remote::ssh::Notice::Touch { who, key } = notice;
+        // Only for the eye; the connection goes on in any case.
+        drop(writeln!(err.clone(), "touch the security key for {who} ({key})"));
+    }));
+    let connect = ByTransport { ssh: Arc::new(SshConnect::new(ssh)), local: Arc::new(LocalConnect::new(vars())) };
+    Fleet::new(desired, Arc::new(connect), settings, &env.vars).map_err(|error| {
+        let hints = error.hints();
+        Failure::of(&error, hints)
+    })
+}

@@ -1,0 +1,57 @@
+//! What the demo fleet runs: three small plugins, and the inventories of yesterday and today.
+
+use super::NodeSpec;
+
+/// A handler that adds one header.
+pub(super) fn handler(header: &str, value: &str, version: &str, priority: u32) -> String {
+    format!(
+        "local Handler = {{\n  VERSION = \"{version}\",\n  PRIORITY = {priority},\n}}\n\n\
+         function Handler:header_filter(conf)\n  kong.response.set_header(\"{header}\", conf.value or \"{value}\")\nend\n\n\
+         return Handler\n"
+    )
+}
+
+/// A schema with one optional field.
+pub(super) fn schema(name: &str) -> String {
+    format!(
+        "local typedefs = require \"kong.db.schema.typedefs\"\n\nreturn {{\n  name = \"{name}\",\n  fields = {{\n    \
+         {{ consumer = typedefs.no_consumer }},\n    {{ protocols = typedefs.protocols_http }},\n    {{ config = {{\n      \
+         type = \"record\",\n      fields = {{ {{ value = {{ type = \"string\" }} }} }},\n    }} }},\n  }},\n}}\n"
+    )
+}
+
+/// The inventory of the demo. `today` has the upgrade and the new plugin.
+pub(super) fn inventory(nodes: &[NodeSpec], today: bool) -> String {
+    let auth = if today { "2.0.0" } else { "1.4.2" };
+    let mut text = format!(
+        "# The inventory of the demo fleet: six stand-in gateways on this machine.\n\
+         version: 1\nowner: demo\ndefaults:\n  become: none\n  transport: {}\n\
+         bundles:\n  acme-auth:\n    \"1.4.2\": {{ dir: plugins/acme-auth, at: acme-auth-v1.4.2 }}\n",
+        nodes.first().map_or("local", |node| node.transport)
+    );
+    if today {
+        text.push_str("    \"2.0.0\": { dir: plugins/acme-auth }\n");
+    }
+    text.push_str("  header-guard: { dir: plugins/header-guard }\n");
+    if today {
+        text.push_str("  request-tag: { dir: plugins/request-tag }\n");
+    }
+    text.push_str("clusters:\n");
+    for (cluster, waves) in [("eu-canary", "[1, 100%]"), ("eu-prod", "[1, 100%]")] {
+        text.push_str(&format!(
+            "  {cluster}:\n    topology: traditional\n    rollout: {{ waves: {waves}, at_once: 2, soak: 1s }}\n    nodes:\n"
+        ));
+        for node in nodes.iter().filter(|node| node.cluster == cluster) {
+            let NodeSpec { name, dir, .. } = node;
+            text.push_str(&format!(
+                "      {name}: {{ kong: {{ conf: {dir}/kong.conf, prefix: {dir}/prefix, lua_root: {dir}/lua, home: {dir}/muster, \
+                 cli: {dir}/kong }} }}\n"
+            ));
+        }
+        text.push_str(&format!("    plugins:\n      acme-auth: \"{auth}\"\n      header-guard: present\n"));
+        if today {
+            text.push_str("      request-tag: present\n");
+        }
+    }
+    text
+}

@@ -1,0 +1,256 @@
+//! One node: every assignment against what was seen.
+
+use std::collections::BTreeMap;
+
+use super::{Bundles, Condition, Directives, FilesDiff, Item, Mark, NodeDiff, Truths, loaded};
+use crate::bundle::Bundle;
+use crate::hint::Hint;
+use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
+use crate::name::PluginName;
+use crate::survey::NodeFacts;
+
+/// A node that the inventory marks `out`.
+pub(super) fn out(why: &str) -> NodeDiff {
+    NodeDiff {
+        condition: Condition::Out { why: why.to_owned() },
+        kong: None,
+        running: false,
+        items: BTreeMap::new(),
+        orphans: BTreeMap::new(),
+        directives: Directives::UNKNOWN,
+        remarks: Vec::new(),
+    }
+}
+
+/// A node that was not seen: everything about it is unknown.
+pub(super) fn unseen(
+    inventory: &Inventory,
+    cluster: &Cluster,
+    node: &Node,
+    bundles: &Bundles,
+    why: &str,
+    hints: &[Hint],
+) -> NodeDiff {
+    let items = cluster.assignments(node).map(|assignment| {
+        let (bundle, plugins) = content(inventory, assignment, bundles);
+        let mut item = blank(assignment, bundle, plugins);
+        item.truths = Truths::UNKNOWN;
+        (assignment.subject.as_str().to_owned(), item)
+    });
+    let condition = Condition::Unknown { why: why.to_owned(), hints: hints.to_vec() };
+    NodeDiff { condition, items: items.collect(), ..out("") }
+}
+
+/// A node that was seen.
+pub(super) fn seen(
+    inventory: &Inventory,
+    cluster: &Cluster,
+    node: &Node,
+    bundles: &Bundles,
+    facts: &NodeFacts,
+) -> NodeDiff {
+    let directives = Directives::of(facts);
+    let mut items = BTreeMap::new();
+    for assignment in cluster.assignments(node) {
+        let (bundle, plugins) = content(inventory, assignment, bundles);
+        let mut item = blank(assignment, bundle, plugins);
+        fill(&mut item, assignment, bundle, node, facts, &directives);
+        items.insert(assignment.subject.as_str().to_owned(), item);
+    }
+    let mut diff = NodeDiff {
+        condition: Condition::InLine,
+        kong: version(facts),
+        running: facts.master.is_some(),
+        items,
+        orphans: orphans(inventory, cluster, node, facts),
+        directives,
+        remarks: Vec::new(),
+    };
+    diff.remarks = remarks(&diff, facts);
+    diff.condition = condition(&diff, facts);
+    diff
+}
+
+fn version(facts: &NodeFacts) -> Option<String> {
+    let running = facts.admin.as_ref().ok().map(|admin| admin.version.clone()).filter(|version| !version.is_empty());
+    running.or_else(|| facts.installed_version.clone())
+}
+
+/// The bundle of an assignment and the plugins that it stands for.
+fn content<'a>(
+    inventory: &Inventory,
+    assignment: &Assignment,
+    bundles: &'a Bundles,
+) -> (Option<&'a Bundle>, Vec<PluginName>) {
+    match &assignment.subject {
+        Subject::Plugin(plugin) => (None, vec![plugin.clone()]),
+        Subject::Bundle(name) => {
+            let bundle = bundles.get(&(name.clone(), assignment.version.clone())).map(AsRef::as_ref);
+            debug_assert!(bundle.is_some() || inventory.bundles.contains_key(name));
+            (bundle, bundle.map(|bundle| bundle.plugins.keys().cloned().collect()).unwrap_or_default())
+        }
+    }
+}
+
+fn blank(assignment: &Assignment, bundle: Option<&Bundle>, plugins: Vec<PluginName>) -> Item {
+    let own = bundle.and_then(|bundle| bundle.plugins.values().find_map(|plugin| plugin.version.clone()));
+    Item {
+        truths: Truths::UNKNOWN,
+        wanted: assignment.state,
+        version: assignment.version.as_ref().map(|version| version.as_str().to_owned()).or(own),
+        digest: bundle.map(|bundle| bundle.digest.clone()),
+        installed: None,
+        loaded_version: None,
+        plugins,
+        files: FilesDiff::default(),
+        rows: None,
+        remarks: Vec::new(),
+    }
+}
+
+fn fill(
+    item: &mut Item,
+    assignment: &Assignment,
+    bundle: Option<&Bundle>,
+    node: &Node,
+    facts: &NodeFacts,
+    directives: &Directives,
+) {
+    let home = &node.kong.home;
+    let running = facts.master.is_some();
+    if let Some(bundle) = bundle {
+        item.files = FilesDiff::of(bundle, facts, home.as_str());
+        let manifest = facts.manifest.as_ref().and_then(|manifest| manifest.as_ref().ok());
+        item.installed = manifest.and_then(|m| m.bundles.get(&bundle.name)).map(|owned| owned.digest.clone());
+    }
+    if let Ok(admin) = &facts.admin {
+        item.loaded_version = item.plugins.iter().find_map(|plugin| admin.loaded.get(plugin).cloned().flatten());
+        if admin.rows_trouble.is_none() {
+            let rows = item.plugins.iter().filter_map(|plugin| admin.rows.get(plugin.as_str())).map(Vec::len);
+            item.rows = Some(rows.sum());
+        }
+    }
+    let listed = assignment.state == State::Present;
+    let (loaded, remark) = if listed {
+        loaded::wanted(&item.plugins, bundle, &item.files, facts, home)
+    } else {
+        (loaded::unwanted(&item.plugins, facts), None)
+    };
+    item.remarks.extend(remark);
+    item.truths = Truths {
+        files: files_mark(item, assignment, bundle, facts),
+        directive: directives.mark(&item.plugins, listed, running),
+        loaded,
+        used: used_mark(item, assignment.state),
+    };
+    if item.truths.files == Mark::Differs {
+        item.remarks.insert(0, item.files.words());
+    }
+}
+
+fn files_mark(item: &Item, assignment: &Assignment, bundle: Option<&Bundle>, facts: &NodeFacts) -> Mark {
+    let external = assignment.files == Management::External || bundle.is_none();
+    match (assignment.state, external) {
+        (State::Absent, _) => absent_files(item, facts),
+        (State::Present | State::Staged, false) => item.files.wanted(),
+        (State::Present | State::Staged, true) => external_files(item, facts),
+    }
+}
+
+/// Files of plugins without a bundle: only whether they are there.
+fn standing<'a>(item: &'a Item, facts: &'a NodeFacts) -> impl Iterator<Item = Option<crate::survey::Kind>> + 'a {
+    item.plugins.iter().map(|plugin| {
+        let root = crate::name::BundlePath::parse(&format!("kong/plugins/{plugin}")).ok()?;
+        facts.roots.get(&root).map(|found| found.kind)
+    })
+}
+
+fn absent_files(item: &Item, facts: &NodeFacts) -> Mark {
+    use crate::survey::Kind;
+    let mut mark = Mark::Absent;
+    for kind in standing(item, facts) {
+        match kind {
+            None | Some(Kind::Denied) => return Mark::Unknown,
+            Some(Kind::Absent) => {}
+            Some(_) => mark = Mark::Extra,
+        }
+    }
+    mark
+}
+
+fn external_files(item: &Item, facts: &NodeFacts) -> Mark {
+    use crate::survey::Kind;
+    let mut mark = Mark::AsWanted;
+    for kind in standing(item, facts) {
+        match kind {
+            None | Some(Kind::Denied) => return Mark::Unknown,
+            // What is external may also lie elsewhere on the search path; that it is loaded shows that it is there.
+            Some(Kind::Absent) => mark = Mark::Missing,
+            Some(_) => {}
+        }
+    }
+    let loaded = |plugin: &PluginName| facts.admin.as_ref().is_ok_and(|admin| admin.loaded.contains_key(plugin));
+    if mark == Mark::Missing && item.plugins.iter().all(loaded) { Mark::AsWanted } else { mark }
+}
+
+fn used_mark(item: &Item, state: State) -> Mark {
+    match (item.rows, state) {
+        (None, _) => Mark::Unknown,
+        (Some(0), _) => Mark::Absent,
+        (Some(_), State::Present) => Mark::AsWanted,
+        (Some(_), State::Staged | State::Absent) => Mark::Extra,
+    }
+}
+
+fn orphans(
+    inventory: &Inventory,
+    cluster: &Cluster,
+    node: &Node,
+    facts: &NodeFacts,
+) -> BTreeMap<crate::name::BundleName, crate::name::Digest> {
+    let Some(Ok(manifest)) = &facts.manifest else { return BTreeMap::new() };
+    let assigned = |name: &str| cluster.assignments(node).any(|assignment| assignment.subject.as_str() == name);
+    let ours =
+        manifest.bundles.iter().filter(|(name, owned)| owned.owner == inventory.owner && !assigned(name.as_str()));
+    ours.map(|(name, owned)| (name.clone(), owned.digest.clone())).collect()
+}
+
+fn remarks(diff: &NodeDiff, facts: &NodeFacts) -> Vec<String> {
+    let mut remarks = Vec::new();
+    for (name, item) in &diff.items {
+        remarks.extend(item.remarks.iter().map(|remark| format!("{name}: {remark}")));
+    }
+    if facts.master.is_none() {
+        remarks.push("Kong is not running".to_owned());
+    }
+    if let Some(Err(why)) = &facts.manifest {
+        remarks.insert(0, format!("muster's manifest cannot be read: {why}"));
+    }
+    if let (Some(_), Err(trouble)) = (&facts.master, &facts.admin) {
+        remarks.push(trouble.text.clone());
+    }
+    if facts.ready.is_some_and(|status| status != 200) {
+        remarks.push(format!("/status/ready answers {}", facts.ready.unwrap_or_default()));
+    }
+    remarks.extend(diff.orphans.keys().map(|name| format!("{name} was installed by us and left the inventory")));
+    remarks
+}
+
+fn condition(diff: &NodeDiff, facts: &NodeFacts) -> Condition {
+    let drift = diff.items.values().any(|item| item.truths.is_drift());
+    let owed = diff.items.values().all(|item| {
+        let Truths { files, directive, loaded, .. } = item.truths;
+        !item.truths.is_drift() || (loaded == Mark::Differs && !files.is_drift() && !directive.is_drift())
+    });
+    match () {
+        () if drift && owed => Condition::ReloadOwed,
+        () if drift => Condition::Drift,
+        () if diff.items.values().any(|item| item.truths.is_unknown()) => {
+            let admin = facts.admin.as_ref().err().filter(|_| facts.master.is_some());
+            let why = admin.map(|trouble| trouble.text.clone()).or_else(|| diff.remarks.first().cloned());
+            let hints = admin.map(|trouble| trouble.hints.clone()).unwrap_or_default();
+            Condition::Unknown { why: why.unwrap_or_else(|| "not all of it could be read".to_owned()), hints }
+        }
+        () => Condition::InLine,
+    }
+}

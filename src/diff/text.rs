@@ -1,0 +1,53 @@
+//! Differences of text, for reading: bounded, and free of control characters.
+
+use similar::{ChangeTag, TextDiff};
+
+use crate::bundle::Bundle;
+
+/// Longer texts are not compared line by line: a diff of that size is read by nobody, and could be made to take minutes.
+const MAX_BYTES: usize = 512 << 10;
+
+/// How long one comparison may take before it gets coarser.
+const DEADLINE: std::time::Duration = std::time::Duration::from_millis(200);
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() > MAX_BYTES || bytes.contains(&0) { None } else { std::str::from_utf8(bytes).ok() }
+}
+
+/// Lines added and removed between two files; `None` if they are not text.
+pub fn line_counts(before: &[u8], after: &[u8]) -> Option<(usize, usize)> {
+    let diff = TextDiff::configure().timeout(DEADLINE).diff_lines(text(before)?, text(after)?);
+    let count = |tag| diff.iter_all_changes().filter(|change| change.tag() == tag).count();
+    Some((count(ChangeTag::Insert), count(ChangeTag::Delete)))
+}
+
+/// A unified diff of two files with three lines of context; one line says so where they are not text.
+pub fn unified(path: &str, before: &[u8], after: &[u8]) -> Vec<String> {
+    let (Some(before), Some(after)) = (text(before), text(after)) else {
+        return vec![format!("{path}: not text, or too long to compare by lines")];
+    };
+    let diff = TextDiff::configure().timeout(DEADLINE).diff_lines(before, after);
+    let unified = diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string();
+    unified.lines().map(|line| crate::kong::printable(&line.replace('\t', "    "), 500)).collect()
+}
+
+/// All of what differs between two contents of a bundle: the unified diffs, lines added, lines removed, files touched.
+pub fn content_diff(before: &Bundle, after: &Bundle) -> (Vec<String>, usize, usize, usize) {
+    let (mut lines, mut added, mut removed, mut files) = (Vec::new(), 0, 0, 0);
+    let paths: std::collections::BTreeSet<_> = before.files.keys().chain(after.files.keys()).collect();
+    for path in paths {
+        let bytes =
+            |bundle: &'_ Bundle| bundle.files.get(path).map(|content| content.bytes().to_vec()).unwrap_or_default();
+        let (old, new) = (bytes(before), bytes(after));
+        if old == new && before.files.contains_key(path) == after.files.contains_key(path) {
+            continue;
+        }
+        files += 1;
+        if let Some((more, less)) = line_counts(&old, &new) {
+            added += more;
+            removed += less;
+        }
+        lines.extend(unified(path.as_str(), &old, &new));
+    }
+    (lines, added, removed, files)
+}

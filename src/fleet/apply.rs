@@ -1,0 +1,166 @@
+//! Carrying out a plan on the fleet, with a journal, and looking again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Fleet, Picture};
+use crate::execute::{self, Clock, Control, Job, Looked, Readers, Relook};
+use crate::journal::Journal;
+use crate::name::{BundlePath, Digest, NodeName, RunId};
+use crate::perform::deliver::Parcel;
+use crate::perform::{NodePerformer, Performer, RunIdentity};
+use crate::plan::{Allow, Plan, Selection};
+use crate::run::{Reporter, RunState, SurveyCounts};
+
+/// For how long a lease is taken. Every changing script renews it; a run that died is out of the way after this.
+const LEASE: Duration = Duration::from_secs(300);
+
+/// What is to be carried out, and who hears of it.
+pub struct Apply {
+    /// The plan, as it was shown.
+    pub plan: Arc<Plan>,
+    /// What it was made from.
+    pub picture: Picture,
+    /// What may be changed, to see afterwards what is left of it.
+    pub selection: Selection,
+    /// What the operator lifts.
+    pub allow: Vec<Allow>,
+    /// Who runs it, `user@host`.
+    pub operator: String,
+    /// Where runs are recorded.
+    pub runs: PathBuf,
+    /// Who watches.
+    pub reporters: Vec<Box<dyn Reporter>>,
+    /// How it is cancelled.
+    pub control: Control,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// What came of it.
+pub struct Applied {
+    /// What is known of the run; the verdict is in it.
+    pub state: RunState,
+    /// The fleet as it was seen afterwards; `None` if nobody looked again.
+    pub picture: Option<Picture>,
+}
+
+/// Why a run could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Without a journal nothing is changed.
+    #[error("opening the journal in {dir}")]
+    Journal {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+}
+
+impl Fleet {
+    /// Carries out a plan to its end, whatever that is, and looks again.
+    pub async fn apply(self: &Arc<Self>, apply: Apply) -> Result<Applied, ApplyError> {
+        let Apply { plan, picture, selection, allow, operator, runs, reporters, control, clock } = apply;
+        let run = run_id(&clock);
+        let dir = runs.join(run.as_str());
+        let journal = Journal::create(&dir, &run, &plan).map_err(|error| ApplyError::Journal { dir, error })?;
+        let cargo = self.cargo(&plan);
+        let sizes = cargo.iter().map(|(digest, parcel)| (digest.clone(), parcel.bytes.len() as u64)).collect();
+        let performer = NodePerformer::new(Performer {
+            reach: self.pool.clone(),
+            sites: self.sites.clone(),
+            cargo: Arc::new(cargo),
+            identity: RunIdentity { run: run.clone(), holder: operator.clone(), ttl: LEASE },
+        });
+        let again = Arc::new(Again {
+            fleet: self.clone(),
+            before: Mutex::new(Some(picture)),
+            after: Mutex::new(None),
+            selection,
+            allow,
+            clock: clock.clone(),
+        });
+        let job = Job { plan, run, operator, sizes };
+        let readers = Readers { recorder: Box::new(journal), reporters };
+        let state = execute::run(job, Arc::new(performer), again.clone(), control, clock, readers).await;
+        let picture = again.after.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(Applied { state, picture })
+    }
+
+    /// Everything that the plan delivers, packed.
+    fn cargo(&self, plan: &Plan) -> BTreeMap<Digest, Arc<Parcel>> {
+        let wanted: BTreeSet<&Digest> = plan
+            .steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                crate::action::Action::Deliver(deliver) => Some(&deliver.digest),
+                crate::action::Action::Activate(_) => None,
+            })
+            .collect();
+        let bundles = self.desired.bundles.values().filter(|bundle| wanted.contains(&bundle.digest));
+        let parcel = |bundle: &crate::bundle::Bundle| {
+            let files: BTreeMap<BundlePath, Digest> =
+                bundle.files.iter().map(|(path, content)| (path.clone(), content.sha256().clone())).collect();
+            Arc::new(Parcel { bytes: bundle.pack(), files })
+        };
+        bundles.map(|bundle| (bundle.digest.clone(), parcel(bundle))).collect()
+    }
+}
+
+/// An id that sorts by time and is new.
+fn run_id(clock: &Clock) -> RunId {
+    let milliseconds = u64::try_from(clock().as_millisecond()).unwrap_or(0);
+    // The standard library's hasher keys are random; no more is asked of an id.
+    let random = || u128::from(RandomState::new().build_hasher().finish());
+    RunId::from_parts(milliseconds, (random() << 64) | random())
+}
+
+/// Looks again once the steps are over, and plans again: what is left is what that plan would do.
+struct Again {
+    fleet: Arc<Fleet>,
+    before: Mutex<Option<Picture>>,
+    after: Mutex<Option<Picture>>,
+    selection: Selection,
+    allow: Vec<Allow>,
+    clock: Clock,
+}
+
+#[async_trait]
+impl Relook for Again {
+    async fn look(&self, touched: &BTreeSet<NodeName>) -> Looked {
+        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let before = before.map(|picture| picture.survey).unwrap_or_default();
+        let picture = self.fleet.look_again(before, touched, (self.clock)()).await;
+        let plan = self.fleet.plan(&picture, self.selection.clone(), self.allow.clone());
+        let looked = looked(&plan, &picture);
+        *self.after.lock().unwrap_or_else(PoisonError::into_inner) = Some(picture);
+        looked
+    }
+}
+
+fn looked(plan: &Plan, picture: &Picture) -> Looked {
+    let mut counts = SurveyCounts::default();
+    let (mut left, mut in_line) = (Vec::new(), BTreeSet::new());
+    for cluster in &plan.clusters {
+        let lists = &cluster.nodes;
+        counts.in_line += lists.in_line.len();
+        counts.drift += lists.changing.len();
+        counts.blocked += lists.blocked.len();
+        counts.unknown += lists.unknown.len();
+        in_line.extend(lists.in_line.iter().cloned());
+        for node in lists.changing.iter().chain(&lists.blocked).chain(&lists.unknown) {
+            let seen = picture.diff.node(node);
+            let word = seen.map_or("unknown", |seen| seen.condition.words().1);
+            let why = seen.and_then(|seen| seen.remarks.first()).map(|why| format!(": {why}")).unwrap_or_default();
+            left.push(format!("{node} {word}{why}"));
+        }
+    }
+    Looked { counts, left, in_line }
+}

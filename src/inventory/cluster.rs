@@ -1,0 +1,97 @@
+//! Clusters: the nodes that share one configuration.
+
+use std::collections::BTreeMap;
+
+use super::{Assignment, Listen, Node, Place, Rollout, Subject};
+use crate::name::{ClusterName, NodeName, text_id};
+
+fn env_name(text: &str) -> Result<(), String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(allowed) && text.len() <= 200
+    {
+        return Ok(());
+    }
+    Err("a name of an environment variable has letters, digits and _, and begins with no digit".to_owned())
+}
+
+text_id!(
+    /// The name of an environment variable of the operator, where a secret is; the secret itself is never in Git.
+    EnvName, "name of an environment variable", "^[A-Za-z_][A-Za-z0-9_]*$", env_name
+);
+
+/// How a cluster's nodes get their configuration; the order of steps depends on it (architecture.md 6).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Topology {
+    /// Every node reads one database.
+    Traditional,
+    /// No database: each node has its own declarative configuration.
+    Dbless,
+    /// Control planes with a database, data planes that are told.
+    Hybrid,
+}
+
+impl Topology {
+    /// The word of the inventory.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Traditional => "traditional",
+            Self::Dbless => "dbless",
+            Self::Hybrid => "hybrid",
+        }
+    }
+}
+
+/// Through which node a cluster's Admin API is spoken to where one node speaks for all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Via {
+    /// Whichever is reachable.
+    #[default]
+    Any,
+    /// This one, a node of the same cluster.
+    Node(NodeName),
+}
+
+/// A cluster's Admin API. A node's own address and token are in [`super::NodeAdmin`], already resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Admin {
+    /// Where it listens, as seen from each node; none: where the node's own settings say.
+    pub listen: Option<Listen>,
+    /// Through which node the cluster is spoken to.
+    pub via: Via,
+    /// The variable of the operator's environment that holds the token (`Kong-Admin-Token`), if one is needed.
+    pub token: Option<EnvName>,
+}
+
+/// One cluster: machines, assignment and policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its name.
+    pub name: ClusterName,
+    /// How its nodes get their configuration.
+    pub topology: Topology,
+    /// Its Admin API.
+    pub admin: Admin,
+    /// How a change is rolled out over it.
+    pub rollout: Rollout,
+    /// Its nodes, those that are out too.
+    pub nodes: BTreeMap<NodeName, Node>,
+    /// What is wanted on its nodes, by bundle or plugin.
+    pub plugins: BTreeMap<Subject, Assignment>,
+    /// Where the cluster stands in the inventory.
+    pub place: Place,
+}
+
+impl Cluster {
+    /// The nodes that are not out: those that steps are planned for and that fences wait for.
+    pub fn active(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(|node| node.out.is_none())
+    }
+
+    /// The assignments that hold on this node (`on:`).
+    pub fn assignments<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Assignment> {
+        self.plugins.values().filter(|assignment| assignment.applies_to(node))
+    }
+}

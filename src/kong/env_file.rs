@@ -1,0 +1,111 @@
+//! `.kong_env`: what the master reads at every HUP (facts.md A4; measured.md 4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Conf, Directive, EditError, SearchPath};
+use crate::name::{Digest, Hasher};
+
+/// The file that Kong writes into its prefix. The same syntax as kong.conf, one key a line, in random order.
+#[derive(Debug, Clone)]
+pub struct EnvFile {
+    conf: Conf,
+}
+
+impl EnvFile {
+    /// Takes the bytes of the file.
+    pub fn parse(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { conf: Conf::parse(bytes) }
+    }
+
+    /// The file, byte for byte.
+    pub fn bytes(&self) -> &[u8] {
+        self.conf.bytes()
+    }
+
+    /// The value of a key, if it is set.
+    pub fn get(&self, key: &str) -> Option<String> {
+        self.conf.text(key)
+    }
+
+    /// The `plugins` that the next HUP would load; `bundled` where the key is absent, as Kong leaves out empty values.
+    pub fn directive(&self) -> Directive {
+        Directive::effective(self.get("plugins").as_deref())
+    }
+
+    /// The search path that the next HUP would use.
+    pub fn search_path(&self) -> SearchPath {
+        let default = super::setting::default_value("lua_package_path").unwrap_or_default();
+        SearchPath::new(self.get("lua_package_path").unwrap_or_else(|| default.to_owned()))
+    }
+
+    /// What identifies the content whatever the order of the lines, which is random at each write: sha256 over the lines
+    /// that are not empty and do not begin with `#`, sorted bytewise, each with a newline. On a node:
+    /// `LC_ALL=C grep -v -e '^#' -e '^$' FILE | LC_ALL=C sort | sha256sum`.
+    pub fn digest(&self) -> Digest {
+        let mut lines: Vec<&[u8]> = self
+            .bytes()
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+            .collect();
+        lines.sort_unstable();
+        let mut hasher = Hasher::default();
+        for line in lines {
+            hasher.update(line);
+            hasher.update(b"\n");
+        }
+        hasher.finish()
+    }
+
+    /// The file with these keys set and every other byte as it was: the candidate for a reload (protocols.md A).
+    pub fn with(&self, settings: &[(&str, &str)]) -> Result<Vec<u8>, EditError> {
+        settings
+            .iter()
+            .try_fold(self.conf.clone(), |conf, (key, value)| conf.set(key, value).map(Conf::parse))
+            .map(|conf| conf.bytes().to_vec())
+    }
+
+    /// The values of the keys that may be shown.
+    pub fn readable(&self) -> BTreeMap<&'static str, String> {
+        self.conf.readable()
+    }
+
+    /// The keys that the two files do not set alike. Names only.
+    pub fn differs(&self, other: &Self) -> BTreeSet<String> {
+        self.conf.differs(&other.conf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: &str = "# *************************\n# This file is generated\n\nplugins = bundled,hello\n\
+        pg_password = s\\#cret\nlua_package_path = ./?.lua;./?/init.lua;\nlog_level = notice\n";
+
+    #[test]
+    fn the_digest_does_not_depend_on_the_order_of_the_lines() {
+        let mut lines: Vec<&str> = LIVE.lines().collect();
+        lines.reverse();
+        let other = EnvFile::parse(lines.join("\n"));
+        assert_eq!(EnvFile::parse(LIVE).digest(), other.digest());
+        let changed = EnvFile::parse(LIVE.replace("notice", "debug"));
+        assert_ne!(EnvFile::parse(LIVE).digest(), changed.digest());
+    }
+
+    #[test]
+    fn a_candidate_differs_in_our_lines_alone() {
+        let live = EnvFile::parse(LIVE);
+        let path = live.search_path().as_str().to_owned();
+        let candidate =
+            live.with(&[("plugins", "bundled,hello,x"), ("lua_package_path", &format!("/r/?.lua;{path}"))]).unwrap();
+        let candidate = EnvFile::parse(candidate);
+        assert_eq!(live.differs(&candidate).into_iter().collect::<Vec<_>>(), ["lua_package_path", "plugins"]);
+        assert_eq!(candidate.directive().to_string(), "bundled,hello,x");
+        assert_eq!(candidate.bytes().split(|byte| *byte == b'\n').count(), LIVE.split('\n').count());
+    }
+
+    #[test]
+    fn an_absent_directive_means_bundled() {
+        assert_eq!(EnvFile::parse("log_level = notice\n").directive(), Directive::default());
+    }
+}

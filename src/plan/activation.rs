@@ -1,0 +1,161 @@
+//! The one activation of a node: links, directive, reload, and what has to hold afterwards.
+
+use std::collections::BTreeSet;
+
+use super::node::Draft;
+use super::{BlockerCode, obstacle};
+use crate::action::{Activate, ConfEdit, NodeBasis, ReloadWay, Switch};
+use crate::hint::Hint;
+use crate::kong::Directive;
+use crate::name::{Digest, PluginName};
+use crate::wire::{Manifest, Owned};
+
+/// Makes the activation, or adds the blocker that stands in its way.
+pub(super) fn make(draft: &mut Draft<'_>) {
+    let add = std::mem::take(&mut draft.add);
+    let loads: Vec<Switch> =
+        draft.switches.iter().filter(|s| s.plugins.iter().any(|p| draft.loaded.contains_key(p))).cloned().collect();
+    let Some(way) = way(draft, &add, &loads) else { return };
+    let Ok(conf) = conf(draft, &add) else { return };
+    let Some((directive, search_path)) = settings(draft, &add) else { return };
+    let manifest = manifest(draft, conf.as_ref());
+    let staged = if way == ReloadWay::Candidate {
+        loads.iter().map(|switch| (switch.bundle.clone(), switch.to.clone())).collect()
+    } else {
+        Vec::new()
+    };
+    draft.plan.activate = Some(Box::new(Activate {
+        basis: basis(draft),
+        switches: std::mem::take(&mut draft.switches),
+        directive,
+        way,
+        staged,
+        search_path,
+        conf,
+        loaded: std::mem::take(&mut draft.loaded),
+        gone: BTreeSet::new(),
+        manifest: manifest.lines(),
+        content: std::mem::take(&mut draft.content),
+    }));
+}
+
+/// How it is loaded (protocols.md A, "Reload, the way of choice", "fallback").
+fn way(draft: &mut Draft<'_>, add: &[PluginName], loads: &[Switch]) -> Option<ReloadWay> {
+    let live = |source: &crate::diff::Source| source.directive().is_some_and(|d| add.iter().all(|name| d.names(name)));
+    let listed = live(&draft.diff.directives.env) && live(&draft.diff.directives.running);
+    if draft.facts.master.is_none() {
+        return Some(ReloadWay::Stopped);
+    }
+    if loads.is_empty() && !draft.reload && listed {
+        return Some(ReloadWay::Unneeded);
+    }
+    let vault = draft.facts.env_file.as_ref().is_some_and(|env| contains(env.open().bytes(), b"{vault://"));
+    if !vault {
+        return Some(ReloadWay::Candidate);
+    }
+    let loads: Vec<&Switch> = loads.iter().collect();
+    if obstacle::staging(draft, &loads) { None } else { Some(ReloadWay::Hup) }
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// A blocker stands in the way and was added.
+struct Blocked;
+
+/// The edit of kong.conf, where it needs one.
+fn conf(draft: &mut Draft<'_>, add: &[PluginName]) -> Result<Option<ConfEdit>, Blocked> {
+    let file = draft.diff.directives.file.directive().cloned().unwrap_or_default();
+    if add.iter().all(|name| file.names(name)) {
+        return Ok(None);
+    }
+    let (Some(before), Some(path)) = (&draft.facts.conf_file, draft.facts.conf.real.clone()) else {
+        obstacle::conf(draft);
+        return Err(Blocked);
+    };
+    let before = before.open();
+    if obstacle::conf(draft) {
+        return Err(Blocked);
+    }
+    let edited = file.with(add, &[]).map_err(|problem| problem.to_string());
+    let edited =
+        edited.and_then(|directive| before.set("plugins", &directive.to_string()).map_err(|error| error.to_string()));
+    match edited {
+        Ok(after) => Ok(Some(edit(path, before.bytes(), &after))),
+        Err(why) => {
+            let hint = Hint::look(format!("{} on {}", draft.node.kong.conf, draft.node.name));
+            draft.block(
+                BlockerCode::DirectiveUnclear,
+                format!("kong.conf cannot be edited: {why}"),
+                Vec::new(),
+                vec![hint],
+            );
+            Err(Blocked)
+        }
+    }
+}
+
+/// The smallest edit that turns one content into the other.
+fn edit(path: crate::name::NodePath, before: &[u8], after: &[u8]) -> ConfEdit {
+    let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
+    let rest = before[same..].iter().rev().zip(after[same..].iter().rev()).take_while(|(a, b)| a == b).count();
+    ConfEdit {
+        path,
+        before: Digest::of(before),
+        offset: same as u64,
+        remove: (before.len() - same - rest) as u64,
+        insert: String::from_utf8_lossy(&after[same..after.len() - rest]).into_owned(),
+        after: Digest::of(after),
+    }
+}
+
+/// The directive before and after, and the search path as it is and will be again.
+fn settings(draft: &mut Draft<'_>, add: &[PluginName]) -> Option<((String, String), Option<String>)> {
+    let base = match draft.facts.master {
+        Some(_) => &draft.diff.directives.env,
+        None => &draft.diff.directives.file,
+    };
+    let before: Directive = base.directive().cloned().unwrap_or_default();
+    let after = match before.with(add, &[]) {
+        Ok(after) => after,
+        Err(problem) => {
+            draft.block(BlockerCode::DirectiveUnclear, problem.to_string(), Vec::new(), Vec::new());
+            return None;
+        }
+    };
+    let path = draft.facts.env_file.as_ref().and_then(|env| env.open().get("lua_package_path"));
+    Some(((before.to_string(), after.to_string()), path))
+}
+
+fn manifest(draft: &Draft<'_>, conf: Option<&ConfEdit>) -> Manifest {
+    let mut manifest = draft.manifest().cloned().unwrap_or_default();
+    manifest.generation += 1;
+    for switch in &draft.switches {
+        let owned = Owned {
+            owner: switch.owner.clone(),
+            digest: switch.to.clone(),
+            links: switch.links.clone(),
+            plugins: switch.plugins.clone(),
+        };
+        manifest.bundles.insert(switch.bundle.clone(), owned);
+    }
+    if let Some(edit) = conf {
+        manifest.config = Some((edit.path.clone(), edit.after.clone()));
+    }
+    manifest
+}
+
+fn basis(draft: &Draft<'_>) -> NodeBasis {
+    let facts = draft.facts;
+    // Links of roots that the old content alone had are not looked at by the survey; the script removes only links of ours.
+    let roots = draft.switches.iter().flat_map(|switch| &switch.links);
+    let link = |root: &crate::name::BundlePath| facts.roots.get(root).and_then(|found| found.target.clone());
+    NodeBasis {
+        conf: facts.conf_file.as_ref().map(|conf| Digest::of(conf.open().bytes())),
+        env: facts.env_file.as_ref().map(|env| env.open().digest()),
+        links: roots.map(|root| (root.clone(), link(root))).collect(),
+        generation: draft.manifest().map_or(0, |manifest| manifest.generation),
+        master: facts.master.as_ref().map(|master| master.process),
+    }
+}

@@ -1,0 +1,296 @@
+//! What stands in the way on a node: everything that would make a change unsafe, each with its fix.
+
+use super::BlockerCode;
+use super::node::Draft;
+use crate::action::Switch;
+use crate::bundle::Bundle;
+use crate::diff::{Item, Source};
+use crate::hint::Hint;
+use crate::inventory::{Assignment, Node};
+use crate::kong::version::Support;
+use crate::kong::{KongVersion, SearchPath, search_path::Reach};
+use crate::survey::Kind;
+
+/// What stands in the way of a bundle's files; true if something does.
+pub(super) fn files(draft: &mut Draft<'_>, assignment: &Assignment, item: &Item, bundle: &Bundle) -> bool {
+    let owner = &draft.request.inventory.owner;
+    if let Some(other) = draft.manifest().and_then(|m| m.bundles.get(&bundle.name)).filter(|o| o.owner != *owner) {
+        let what = format!("{} was installed for the owner {}, this inventory is {owner}", bundle.name, other.owner);
+        draft.block(
+            BlockerCode::OtherOwner,
+            what,
+            Vec::new(),
+            vec![Hint::do_("agree who has it; one of you drops it")],
+        );
+        return true;
+    }
+    let foreign: Vec<_> = item.files.foreign().cloned().collect();
+    if foreign.is_empty() {
+        return false;
+    }
+    let below = |file: &str| foreign.iter().any(|root| file == root.as_str() || file.starts_with(&format!("{root}/")));
+    if let Some(rock) = draft.facts.rocks.iter().find(|rock| rock.files.iter().any(|file| below(file))) {
+        let what = format!("{}: the rock {} {} owns the files that are there", bundle.name, rock.name, rock.version);
+        let hint = Hint::type_(format!("luarocks remove {}    (on {}, in a quiet hour)", rock.name, draft.node.name));
+        draft.block(BlockerCode::OwnedByRock, what, Vec::new(), vec![hint]);
+        return true;
+    }
+    if foreign.iter().any(|root| draft.facts.roots.get(root).is_some_and(|found| found.mount)) {
+        let what = format!("{}: a mount point stands where it has to go", bundle.name);
+        let hint = Hint::do_("unmount it, or say `files: external`");
+        draft.block(BlockerCode::ForeignFiles, what, foreign.iter().map(ToString::to_string).collect(), vec![hint]);
+        return true;
+    }
+    if assignment.adopt {
+        return false;
+    }
+    let what = format!("{}: other files, not ours, stand where it has to go ({})", bundle.name, item.files.words());
+    let details = item.files.files.iter().take(8).map(|(path, drift)| format!("{path}: {}", words(*drift))).collect();
+    let hint = Hint::do_(format!("to take them over (they are kept), write  {}: {{ adopt: true }}", bundle.name));
+    draft.block(BlockerCode::ForeignFiles, what, details, vec![hint]);
+    true
+}
+
+fn words(drift: crate::diff::FileDrift) -> &'static str {
+    use crate::diff::FileDrift;
+    match drift {
+        FileDrift::Missing => "not there",
+        FileDrift::Differs => "other content",
+        FileDrift::Extra => "not in the bundle",
+        FileDrift::Unknown => "could not be read",
+    }
+}
+
+/// What stands in the way of any change on this node; true if something does.
+pub(super) fn node(draft: &mut Draft<'_>) -> bool {
+    let before = draft.plan.blockers.len();
+    for check in [manifest, unfinished, shared, version, tools, admin, search_path, directives, pending] {
+        check(draft);
+    }
+    draft.plan.blockers.len() > before
+}
+
+fn manifest(draft: &mut Draft<'_>) {
+    let unreadable = draft.facts.manifest.as_ref().and_then(|manifest| manifest.as_ref().err()).cloned();
+    if let Some(why) = unreadable {
+        let what = format!("muster's manifest on the node cannot be read: {why}");
+        let hint = Hint::look(format!("{}/state/manifest on {}", draft.node.kong.home, draft.node.name));
+        draft.block(BlockerCode::NodeFiles, what, Vec::new(), vec![hint]);
+    }
+}
+
+fn unfinished(draft: &mut Draft<'_>) {
+    let Some(guard) = draft.facts.guard.clone().filter(|guard| guard.state == "armed" && guard.alive) else { return };
+    let what = format!("a guard of step {} is armed and fires in {} s", guard.step, guard.left.max(0));
+    draft.block(
+        BlockerCode::Unfinished,
+        what,
+        Vec::new(),
+        vec![Hint::do_("wait until it has put the node back, then plan again")],
+    );
+}
+
+/// Two nodes with one prefix or one Lua root: changing one changes the other, outside of its waves (protocols.md B1).
+fn shared(draft: &mut Draft<'_>) {
+    let facts = draft.facts;
+    let machine = &facts.host.machine;
+    let same = |other: &&Node| {
+        let Some(seen) = draft.request.survey.seen(&other.name) else { return false };
+        let alike = |ours: &crate::survey::PlaceFacts, theirs: &crate::survey::PlaceFacts| {
+            ours.id.is_some() && ours.id == theirs.id
+        };
+        other.name != draft.node.name
+            && seen.host.machine == *machine
+            && (alike(&facts.prefix, &seen.prefix) || alike(&facts.lua_root, &seen.lua_root))
+    };
+    let found = draft.request.inventory.nodes().find(same).map(|other| other.name.clone());
+    if let Some(other) = found {
+        let what = format!("it is on the same machine as {other}, with the same prefix or Lua root");
+        let hint = Hint::do_("list it once, or give each its own prefix and lua_root");
+        draft.block(BlockerCode::SharedNode, what, Vec::new(), vec![hint]);
+    }
+}
+
+fn version(draft: &mut Draft<'_>) {
+    let Some(text) = draft.diff.kong.clone() else { return };
+    let support = KongVersion::parse(&text).map(|version| version.support());
+    if matches!(support, Some(Support::Full)) {
+        return;
+    }
+    let what = format!("it runs Kong {text}, which this version of muster looks at and does not change");
+    draft.block(BlockerCode::KongVersion, what, Vec::new(), vec![Hint::look("docs/safety.md")]);
+}
+
+fn tools(draft: &mut Draft<'_>) {
+    let has = |tool: &str| draft.facts.host.tools.contains(tool);
+    let lacks: Vec<&str> = [("flock", "perl"), ("setsid", "perl")]
+        .into_iter()
+        .filter(|(tool, instead)| !has(tool) && !has(instead))
+        .map(|(tool, _)| tool)
+        .collect();
+    if !lacks.is_empty() {
+        let what = format!("it has no {}, without which a change cannot be guarded", lacks.join(" and no "));
+        draft.block(BlockerCode::NodeLacks, what, Vec::new(), vec![Hint::do_("install util-linux or perl there")]);
+    }
+    if draft.facts.master.is_some() && !draft.facts.host.proc_visible {
+        let what = "its process table is hidden (hidepid), so that a reload cannot be proven".to_owned();
+        draft.block(
+            BlockerCode::NodeLacks,
+            what,
+            Vec::new(),
+            vec![Hint::do_("use become: sudo, or mount /proc without hidepid")],
+        );
+    }
+}
+
+fn admin(draft: &mut Draft<'_>) {
+    let (Some(_), Err(trouble)) = (&draft.facts.master, &draft.facts.admin) else { return };
+    let (what, hints) = (
+        format!("its Admin API did not answer, so that nothing could be proven: {}", trouble.text),
+        trouble.hints.clone(),
+    );
+    draft.block(BlockerCode::AdminUnreachable, what, Vec::new(), hints);
+}
+
+fn search_path(draft: &mut Draft<'_>) {
+    let Some(path) = draft.facts.env_file.as_ref().and_then(|env| env.open().get("lua_package_path")) else { return };
+    let root = &draft.node.kong.lua_root;
+    let line = format!("lua_package_path = {root}/?.lua;{root}/?/init.lua;;");
+    let what = match SearchPath::new(path).unstaged(&draft.node.kong.home).reaches(root) {
+        Reach::Full => return,
+        Reach::NoInit => format!("lua_package_path finds {root}/?.lua and not {root}/?/init.lua"),
+        Reach::No => format!("lua_package_path does not reach the Lua root {root}"),
+    };
+    let hint = Hint::do_(format!(
+        "write  {line}  into {} and reload, or correct lua_root in the inventory",
+        draft.node.kong.conf
+    ));
+    draft.block(BlockerCode::SearchPath, what, Vec::new(), vec![hint]);
+}
+
+/// What each place says apart from the names that are wanted anyway must agree, else it cannot be known where the
+/// directive has to be kept so that the next start has it too (measured.md 4).
+fn directives(draft: &mut Draft<'_>) {
+    let diff = draft.diff;
+    for source in [&diff.directives.file, &diff.directives.env] {
+        let problem =
+            source.directive().and_then(|d| d.problems().into_iter().find(crate::kong::DirectiveProblem::blocks));
+        if let Some(problem) = problem {
+            let hint = Hint::look(format!("{} on {}", draft.node.kong.conf, draft.node.name));
+            draft.block(BlockerCode::DirectiveUnclear, problem.to_string(), Vec::new(), vec![hint]);
+            return;
+        }
+    }
+    let others = |source: &Source| {
+        source.directive().map(|directive| {
+            let words = directive.words().iter().map(ToString::to_string);
+            words
+                .filter(|word| !draft.loaded.keys().any(|name| name.as_str() == word))
+                .collect::<std::collections::BTreeSet<_>>()
+        })
+    };
+    let (file, env) = (others(&diff.directives.file), others(&diff.directives.env));
+    if let (Some(file), Some(env)) = (&file, &env)
+        && file != env
+    {
+        let show = |set: &std::collections::BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(",");
+        let what =
+            "kong.conf and the running settings disagree about plugins, so that it is unclear what sets it".to_owned();
+        let details = vec![
+            format!("{}: plugins = {}", draft.node.kong.conf, show(file)),
+            format!("{}/.kong_env: plugins = {}", draft.node.kong.prefix, show(env)),
+        ];
+        let hint =
+            Hint::do_("a unit file, KONG_PLUGINS, or an edit that was never loaded: bring the two together first");
+        draft.block(BlockerCode::DirectiveUnclear, what, details, vec![hint]);
+    }
+    if draft.facts.conf.kind == Kind::Denied
+        || (draft.facts.conf_file.is_none() && draft.facts.conf.kind != Kind::Absent)
+    {
+        let what = format!("{} could not be read", draft.node.kong.conf);
+        draft.block(
+            BlockerCode::ConfUnwritable,
+            what,
+            Vec::new(),
+            vec![Hint::do_("use become: sudo, or let the login read it")],
+        );
+    }
+}
+
+/// Settings that any reload would apply beside ours (protocols.md A, "Evidence before").
+fn pending(draft: &mut Draft<'_>) {
+    let (Ok(admin), Some(env)) = (&draft.facts.admin, &draft.facts.env_file) else { return };
+    let mut details = Vec::new();
+    let running = [("log_level", &admin.log_level), ("database", &admin.database), ("role", &admin.role)];
+    for (key, value) in running {
+        let next = env.open().get(key);
+        if let (Some(value), Some(next)) = (value, next)
+            && *value != next
+        {
+            details.push(format!("{key}  {value} > {next}"));
+        }
+    }
+    if let (Source::Read(next), Source::Read(now)) = (&draft.diff.directives.env, &draft.diff.directives.running) {
+        let foreign = |d: &crate::kong::Directive| {
+            d.plugins().into_iter().filter(|name| !draft.loaded.contains_key(*name)).cloned().collect::<Vec<_>>()
+        };
+        if foreign(next) != foreign(now) {
+            details.push(format!("plugins  {now} > {next}"));
+        }
+    }
+    if details.is_empty() || draft.request.allows(BlockerCode::PendingSettings, Some(&draft.node.name)) {
+        return;
+    }
+    let settings = if details.len() == 1 {
+        "a setting that was".to_owned()
+    } else {
+        format!("{} settings that were", details.len())
+    };
+    let what = format!("any reload of it would also apply {settings} prepared and never loaded");
+    let hints = vec![
+        Hint::do_("reload it yourself first, or:"),
+        Hint::type_(format!("muster --plan --allow pending-settings={}", draft.node.name)),
+    ];
+    draft.block(BlockerCode::PendingSettings, what, details, hints);
+}
+
+/// What stands in the way of an edit of kong.conf; true if something does.
+pub(super) fn conf(draft: &mut Draft<'_>) -> bool {
+    let place = &draft.facts.conf;
+    let path = &draft.node.kong.conf;
+    let fault = match () {
+        () if place.kind == Kind::Absent => Some(format!("{path} is not there; what else sets plugins is not known")),
+        () if place.kind != Kind::File => Some(format!("{path} is not a regular file")),
+        () if place.links > 1 => Some(format!("{path} has {} hard links, which an edit would break", place.links)),
+        () if !place.writable => Some(format!("{path} cannot be written")),
+        () => None,
+    };
+    if let Some(what) = fault {
+        let hint = Hint::do_("correct `conf:` in the inventory, or make it a file of its own that can be written");
+        draft.block(BlockerCode::ConfUnwritable, what, Vec::new(), vec![hint]);
+        return true;
+    }
+    let managed = draft.facts.conf_managed.clone();
+    match managed {
+        Some(line) if !draft.request.allows(BlockerCode::ManagedConf, Some(&draft.node.name)) => {
+            let what = format!("{path} says that something else writes it");
+            let hints = vec![
+                Hint::do_("let that add the plugin and say `directive: external`, or:"),
+                Hint::type_(format!("muster --plan --allow managed-conf={}", draft.node.name)),
+            ];
+            draft.block(BlockerCode::ManagedConf, what, vec![line], hints);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Content cannot be staged where only `.kong_env` and HUP work; true if something stands in the way.
+pub(super) fn staging(draft: &mut Draft<'_>, loads: &[&Switch]) -> bool {
+    if loads.is_empty() {
+        return false;
+    }
+    let what = "its settings hold vault references, with which new content cannot be staged for a reload".to_owned();
+    draft.block(BlockerCode::NodeLacks, what, Vec::new(), vec![Hint::look("docs/safety.md")]);
+    true
+}

@@ -1,0 +1,118 @@
+//! What the planner is given: values only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::BlockerCode;
+use crate::bundle::Bundle;
+use crate::diff::{Bundles, FleetDiff};
+use crate::inventory::{Cluster, Inventory, Node, Selector};
+use crate::name::{ClusterName, Digest, NodeName, Revision};
+use crate::survey::Survey;
+
+/// Where the desired state comes from, for the basis of the plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The name of the repository.
+    pub repository: String,
+    /// The commit.
+    pub revision: Revision,
+    /// The first line of its message.
+    pub summary: String,
+    /// The branch, if the commit is the tip of the one checked out.
+    pub branch: Option<String>,
+}
+
+/// What is to be changed; it never narrows what is looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Clusters, by name; none: all.
+    pub clusters: Option<Selector>,
+    /// Nodes; none: all.
+    pub nodes: Option<Selector>,
+    /// Plugins and bundles, as the inventory names them; none: all.
+    pub plugins: Option<Selector>,
+}
+
+impl Selection {
+    /// Whether this cluster may be changed.
+    pub fn cluster(&self, cluster: &ClusterName) -> bool {
+        self.clusters.as_ref().is_none_or(|selector| selector.matches_name(cluster.as_str()))
+    }
+
+    /// Whether this node may be changed.
+    pub fn node(&self, node: &Node) -> bool {
+        self.cluster(&node.cluster)
+            && self.nodes.as_ref().is_none_or(|selector| selector.matches(&node.name, &node.labels, &node.cluster))
+    }
+
+    /// Whether this plugin or bundle may be changed.
+    pub fn plugin(&self, name: &str) -> bool {
+        self.plugins.as_ref().is_none_or(|selector| selector.matches_name(name))
+    }
+}
+
+/// A blocker that the operator lifts: `--allow CODE[=NODE]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allow {
+    /// Which.
+    pub code: BlockerCode,
+    /// On which node; none: wherever it stands.
+    pub node: Option<NodeName>,
+}
+
+impl Allow {
+    /// Reads `pending-settings=eu-7`, or says what would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (code, node) = text.split_once('=').map_or((text, None), |(code, node)| (code, Some(node)));
+        let parsed = serde_json::from_value::<BlockerCode>(serde_json::Value::String(code.to_owned()));
+        let code =
+            parsed.map_err(|_| format!("there is no blocker `{code}`; a plan names the code behind each blocker"))?;
+        if !code.can_be_allowed() {
+            return Err(format!("`{}` cannot be lifted: what it stops would take a node down", code.word()));
+        }
+        let node = node.map(|node| NodeName::parse(node).map_err(|error| error.to_string())).transpose()?;
+        Ok(Self { code, node })
+    }
+}
+
+/// Everything that a plan is made from.
+pub struct Request<'a> {
+    /// The desired state.
+    pub inventory: &'a Inventory,
+    /// Its content.
+    pub bundles: &'a Bundles,
+    /// Other content that is known, by digest: to show what an upgrade changes.
+    pub known: &'a BTreeMap<Digest, Arc<Bundle>>,
+    /// What was seen.
+    pub survey: &'a Survey,
+    /// The two compared.
+    pub diff: &'a FleetDiff,
+    /// Where the desired state comes from.
+    pub origin: Origin,
+    /// What may be changed.
+    pub selection: Selection,
+    /// What the operator lifts.
+    pub allow: Vec<Allow>,
+}
+
+impl Request<'_> {
+    /// Whether the operator lifts this blocker on this node.
+    pub fn allows(&self, code: BlockerCode, node: Option<&NodeName>) -> bool {
+        let on = |allow: &Allow| allow.node.is_none() || allow.node.as_ref() == node;
+        code.can_be_allowed() && self.allow.iter().any(|allow| allow.code == code && on(allow))
+    }
+
+    /// The clusters in the order in which they are worked on: those that others wait for come first.
+    pub fn clusters(&self) -> Vec<&Cluster> {
+        let mut order: Vec<&Cluster> = Vec::new();
+        let mut left: Vec<&Cluster> = self.inventory.clusters.values().collect();
+        while !left.is_empty() {
+            let placed = |name: &ClusterName| order.iter().any(|cluster| cluster.name == *name);
+            let ready = left.iter().position(|cluster| cluster.rollout.after.keys().all(placed));
+            // The inventory has no cycles (it was checked); the first one is a way out all the same.
+            order.push(left.remove(ready.unwrap_or(0)));
+        }
+        order
+    }
+}

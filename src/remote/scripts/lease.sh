@@ -1,0 +1,69 @@
+# lease: takes, renews or gives back the right to change this node.
+#
+# Arguments: home  op take|renew|release  run  ttl (seconds, 600)
+#            holder (take: user@host)  generation (renew, release)
+# Records:   lease GENERATION LEFT BOOT     it is ours now, for that long
+#            those of the lock
+# Ends with: 0; 10 a lease given back that was not ours any more; 21; 22.
+# A lease ends by its time, in seconds of uptime, or with the boot. While a guard lives nobody takes over: it will put back.
+
+# The run and generation of the arguments are those of the lease.
+ours() {
+	[ "$lease_run" = "$run" ] && [ "$lease_generation" = "$generation" ] && [ "$lease_boot" = "$boot" ]
+}
+
+take() {
+	arg holder
+	encode "$arg"
+	holder=$field
+	if [ -n "$lease_run" ] && [ "$lease_boot" = "$boot" ] && [ "$lease_expires" -gt "$uptime" ] && [ "$lease_run" != "$run" ]; then
+		say_lease
+		finish 21
+	fi
+	if [ "$lease_run" = "$run" ] && [ "$lease_boot" = "$boot" ]; then
+		generation=$lease_generation
+	else
+		if guarded; then
+			emit locked guard "$guard_step" "$guard_left"
+			finish 21
+		fi
+		generation=$((lease_generation + 1))
+	fi
+}
+
+begin
+deadline 60
+arg home
+arg op
+op=$arg
+arg run
+run=$arg
+arg generation 0
+generation=$arg
+arg ttl 600
+ttl=$arg
+case $generation$ttl in *[!0-9]*) die 90 argument-not-a-number ttl ;; esac
+case $run in '' | *[!0-9A-Z]*) die 90 argument-odd run ;; esac
+hold
+boot
+uptime
+read_lease
+case $op in
+	take) take ;;
+	renew)
+		ours || {
+			say_lease
+			finish 21
+		}
+		holder=$lease_holder
+		;;
+	release)
+		ours || finish 10
+		write_lease "$generation" "$run" "$lease_holder" 0
+		finish 0
+		;;
+	*) die 90 argument-odd op ;;
+esac
+write_lease "$generation" "$run" "$holder" $((uptime + ttl))
+emit lease "$generation" "$ttl" "$boot"
+finish 0

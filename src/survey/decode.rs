@@ -1,0 +1,549 @@
+//! Reading the facts of a node from the answer of `scripts/survey.sh`, whose top has the table of records.
+//!
+//! What a node says is untrusted: a record that is not as the table has it, comes twice or names what was not asked for is
+//! an error that says so in our words; what is kept is bounded and free of control characters.
+
+use std::collections::BTreeMap;
+
+use super::{
+    FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, Process, Rock, RootFacts,
+    SurveyRequest, Trouble,
+};
+use crate::hint::Sealed;
+use crate::kong::{Conf, EnvFile};
+use crate::name::{BundleName, BundlePath, Digest, Hasher, NodePath};
+use crate::wire::{Lease, Manifest, Receipt, Record};
+
+/// How many entries of one kind are kept; a node that says more is not believed.
+const MOST: usize = 50_000;
+
+/// Why the answer of a survey is no survey.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SurveyError {
+    /// A tag that is not in the table.
+    #[error("the survey answered with a record that is not known here: {0}")]
+    Unknown(String),
+    /// A field that is missing or not of its kind.
+    #[error("the survey's record `{tag}` has no sensible {field}")]
+    Field {
+        /// The record.
+        tag: &'static str,
+        /// What the field is.
+        field: &'static str,
+    },
+    /// What may come once came twice.
+    #[error("the survey said `{0}` twice")]
+    Twice(String),
+    /// It tells of something that was not asked for.
+    #[error("the survey tells of {what} that was not asked for: {found}")]
+    Unasked {
+        /// What kind of thing.
+        what: &'static str,
+        /// Which one, cleaned.
+        found: String,
+    },
+    /// Something that every survey tells is missing.
+    #[error("the survey said nothing of {0}")]
+    Missing(String),
+    /// More of something than a node can have.
+    #[error("the survey lists more than {MOST} of `{0}`")]
+    Flood(&'static str),
+    /// The script ended with a complaint.
+    #[error("the survey could not be made: {0}")]
+    Problem(String),
+}
+
+type Outcome = Result<(), SurveyError>;
+
+/// A file of ours, as far as it could be read.
+type Ours<T> = Option<Result<T, String>>;
+
+/// Takes the records and blobs of one survey as they come, and gives the facts at the end.
+pub struct SurveyDecoder {
+    request: SurveyRequest,
+    roots: Vec<BundlePath>,
+    host: Option<HostFacts>,
+    tools: Option<Vec<String>>,
+    places: BTreeMap<&'static str, PlaceFacts>,
+    master: Option<MasterFacts>,
+    installed: Option<String>,
+    log: LogFacts,
+    found: BTreeMap<BundlePath, RootFacts>,
+    links: BTreeMap<BundleName, (String, i64)>,
+    releases: BTreeMap<BundleName, std::collections::BTreeSet<Digest>>,
+    guard: Option<GuardFacts>,
+    rocks: Vec<Rock>,
+    conf: Option<Vec<u8>>,
+    env: Option<Vec<u8>>,
+    manifest: Ours<Manifest>,
+    lease: Ours<Lease>,
+    receipts: BTreeMap<String, Receipt>,
+    entries: usize,
+}
+
+/// The digest of `.kong_env` by its sorted lines, as Kong writes them in random order (measured.md 1). `activate` computes
+/// the same with `sort`.
+pub fn env_digest(bytes: &[u8]) -> Digest {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    lines.sort_unstable();
+    let mut hasher = Hasher::default();
+    for line in lines {
+        hasher.update(line);
+        hasher.update(b"\n");
+    }
+    hasher.finish()
+}
+
+/// One record with its tag, for errors.
+struct Fields<'a> {
+    tag: &'static str,
+    record: &'a Record,
+}
+
+impl Fields<'_> {
+    fn bad(&self, field: &'static str) -> SurveyError {
+        SurveyError::Field { tag: self.tag, field }
+    }
+
+    fn text(&self, index: usize, field: &'static str) -> Result<String, SurveyError> {
+        self.record.text(index).ok_or_else(|| self.bad(field))
+    }
+
+    fn number<N: std::str::FromStr>(&self, index: usize, field: &'static str) -> Result<N, SurveyError> {
+        self.record.number(index).ok_or_else(|| self.bad(field))
+    }
+
+    fn flag(&self, index: usize, field: &'static str) -> Result<bool, SurveyError> {
+        match self.record.exact(index) {
+            Some("0") => Ok(false),
+            Some("1") => Ok(true),
+            _ => Err(self.bad(field)),
+        }
+    }
+
+    fn kind(&self, index: usize) -> Result<Kind, SurveyError> {
+        match self.record.exact(index) {
+            Some("file") => Ok(Kind::File),
+            Some("directory") => Ok(Kind::Directory),
+            Some("link") => Ok(Kind::Link),
+            Some("other") => Ok(Kind::Other),
+            Some("absent") => Ok(Kind::Absent),
+            Some("denied") => Ok(Kind::Denied),
+            _ => Err(self.bad("kind")),
+        }
+    }
+
+    /// The mode as `stat` has it: hexadecimal, with the type in its upper bits.
+    fn mode(&self, index: usize) -> Result<u32, SurveyError> {
+        let text = self.record.exact(index).ok_or_else(|| self.bad("mode"))?;
+        u32::from_str_radix(text, 16).map_err(|_| self.bad("mode"))
+    }
+
+    fn process(&self) -> Result<Process, SurveyError> {
+        Ok((self.number(0, "pid")?, self.number(1, "start")?))
+    }
+
+    fn path(&self, index: usize) -> Option<NodePath> {
+        NodePath::parse(self.record.exact(index)?).ok()
+    }
+}
+
+fn kind_of(mode: u32) -> Kind {
+    match mode >> 12 {
+        0o10 => Kind::File,
+        0o4 => Kind::Directory,
+        0o12 => Kind::Link,
+        _ => Kind::Other,
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T, tag: &str) -> Outcome {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(SurveyError::Twice(tag.to_owned())),
+    }
+}
+
+impl SurveyDecoder {
+    /// A decoder for the answer to this request.
+    pub fn new(request: SurveyRequest) -> Self {
+        Self {
+            roots: request.roots.iter().cloned().collect(),
+            request,
+            host: None,
+            tools: None,
+            places: BTreeMap::new(),
+            master: None,
+            installed: None,
+            log: LogFacts::default(),
+            found: BTreeMap::new(),
+            links: BTreeMap::new(),
+            releases: BTreeMap::new(),
+            guard: None,
+            rocks: Vec::new(),
+            conf: None,
+            env: None,
+            manifest: None,
+            lease: None,
+            receipts: BTreeMap::new(),
+            entries: 0,
+        }
+    }
+
+    /// Takes a record.
+    pub fn record(&mut self, record: &Record) -> Outcome {
+        self.entries += 1;
+        if self.entries > 4 * MOST {
+            return Err(SurveyError::Flood("record"));
+        }
+        let fields = |tag| Fields { tag, record };
+        match record.tag.as_str() {
+            "host" => self.host(&fields("host")),
+            "tools" => {
+                once(&mut self.tools, (0..record.fields.len()).filter_map(|i| record.text(i)).collect(), "tools")
+            }
+            "place" => self.place(&fields("place")),
+            "master" => self.master(&fields("master")),
+            "worker" => self.worker(&fields("worker")),
+            "installed" => once(&mut self.installed, fields("installed").text(0, "version")?, "installed"),
+            "log" => self.log(&fields("log")),
+            "root" => self.root(&fields("root")),
+            "file" => self.file(&fields("file"), 2),
+            "odd" => self.file(&fields("odd"), 3),
+            "sum" => self.sum(&fields("sum")),
+            "cut" => self.cut(&fields("cut")),
+            "current" => self.current(&fields("current")),
+            "release" => self.release(&fields("release")),
+            "guard" => self.guard(&fields("guard")),
+            "rock" => self.rock(&fields("rock")),
+            "rock-file" => self.rock_file(&fields("rock-file")),
+            "no-blob" => self.no_blob(&fields("no-blob")),
+            "problem" => {
+                let words: Vec<_> = (0..record.fields.len()).filter_map(|i| record.text(i)).collect();
+                Err(SurveyError::Problem(words.join(" ").chars().take(200).collect()))
+            }
+            other => Err(SurveyError::Unknown(other.chars().take(40).collect())),
+        }
+    }
+
+    /// Takes a blob.
+    pub fn blob(&mut self, name: &str, bytes: Vec<u8>) -> Outcome {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match name {
+            "conf" => once(&mut self.conf, bytes, name),
+            "env" => once(&mut self.env, bytes, name),
+            "manifest" => once(&mut self.manifest, Manifest::parse(&text(&bytes)).map_err(|e| e.to_string()), name),
+            "lease" => once(&mut self.lease, Lease::parse(&text(&bytes)).map_err(|e| e.to_string()), name),
+            other => match other.strip_prefix("receipt.") {
+                Some(id) => self.receipt(id, &text(&bytes)),
+                None => Err(SurveyError::Unasked { what: "a block", found: clean(other) }),
+            },
+        }
+    }
+
+    /// The facts, once the trailer was seen. The Admin API was not asked yet, and the facts say so.
+    pub fn finish(mut self) -> Result<NodeFacts, SurveyError> {
+        let missing = |what: &str| SurveyError::Missing(what.to_owned());
+        let mut host = self.host.take().ok_or_else(|| missing("the host"))?;
+        host.tools = self.tools.take().ok_or_else(|| missing("its tools"))?.into_iter().collect();
+        self.follow_links();
+        let roots = std::mem::take(&mut self.found);
+        if let Some(root) = self.roots.iter().find(|root| !roots.contains_key(*root)) {
+            return Err(missing(&format!("the root {root}")));
+        }
+        let mut place = |name: &'static str| self.places.remove(name).ok_or_else(|| missing(name));
+        Ok(NodeFacts {
+            host,
+            conf: place("conf")?,
+            prefix: place("prefix")?,
+            lua_root: place("lua-root")?,
+            home: place("home")?,
+            conf_managed: self.conf.as_deref().and_then(managed),
+            conf_file: self.conf.map(|bytes| Sealed::new(Conf::parse(bytes))),
+            env_file: self.env.map(|bytes| Sealed::new(EnvFile::parse(bytes))),
+            master: self.master,
+            installed_version: self.installed,
+            roots,
+            releases: self.releases,
+            current: self.links.into_iter().filter_map(|(name, (to, _))| Some((name, digest_of(&to)?))).collect(),
+            manifest: self.manifest,
+            lease: self.lease,
+            receipts: self.receipts.into_values().collect(),
+            guard: self.guard,
+            rocks: self.rocks,
+            log: self.log,
+            admin: Err(Trouble {
+                code: "not-asked".to_owned(),
+                text: "the Admin API was not asked".to_owned(),
+                hints: Vec::new(),
+            }),
+            ready: None,
+        })
+    }
+
+    fn host(&mut self, fields: &Fields<'_>) -> Outcome {
+        let host = HostFacts {
+            machine: fields.text(0, "machine id")?,
+            boot: fields.text(1, "boot id")?,
+            clock: fields.number(2, "clock")?,
+            uptime: fields.number(3, "uptime")?,
+            user: (fields.text(4, "user")?, fields.number(5, "uid")?),
+            tools: std::collections::BTreeSet::new(),
+            proc_visible: fields.flag(6, "view of processes")?,
+        };
+        once(&mut self.host, host, "host")
+    }
+
+    fn place(&mut self, fields: &Fields<'_>) -> Outcome {
+        let (name, path) = match fields.record.exact(0) {
+            Some("conf") => ("conf", &self.request.conf),
+            Some("prefix") => ("prefix", &self.request.prefix),
+            Some("lua-root") => ("lua-root", &self.request.lua_root),
+            Some("home") => ("home", &self.request.home),
+            _ => return Err(fields.bad("name")),
+        };
+        let mut place = PlaceFacts {
+            path: path.clone(),
+            kind: fields.kind(1)?,
+            real: None,
+            id: None,
+            mode: 0,
+            owner: (0, 0),
+            links: 0,
+            mount: fields.flag(4, "mount")?,
+            writable: fields.flag(2, "right to write")?,
+            free_kib: fields.record.number(3),
+        };
+        if fields.record.fields.len() > 5 {
+            place.id = Some((fields.number(5, "device")?, fields.number(6, "inode")?));
+            place.mode = fields.mode(7)? & 0o7777;
+            place.owner = (fields.number(8, "uid")?, fields.number(9, "gid")?);
+            place.links = fields.number(10, "number of links")?;
+            place.real = fields.path(11);
+        }
+        match self.places.insert(name, place) {
+            None => Ok(()),
+            Some(_) => Err(SurveyError::Twice(format!("place {name}"))),
+        }
+    }
+
+    fn master(&mut self, fields: &Fields<'_>) -> Outcome {
+        let master = MasterFacts {
+            process: fields.process()?,
+            owner: (fields.number(2, "uid")?, fields.number(3, "gid")?),
+            // `unlimited`, or a limit that we may not see.
+            nofile: fields.record.number(4).unwrap_or(u64::MAX),
+            idle: fields.flag(5, "state")?,
+            cwd: fields.path(6),
+            workers: std::collections::BTreeSet::new(),
+            leaving: std::collections::BTreeSet::new(),
+        };
+        once(&mut self.master, master, "master")
+    }
+
+    fn worker(&mut self, fields: &Fields<'_>) -> Outcome {
+        let master = self.master.as_mut().ok_or_else(|| fields.bad("master before it"))?;
+        let set = match fields.record.exact(2) {
+            Some("live") => &mut master.workers,
+            Some("leaving") => &mut master.leaving,
+            _ => return Err(fields.bad("state")),
+        };
+        set.insert(fields.process()?);
+        Ok(())
+    }
+
+    fn log(&mut self, fields: &Fields<'_>) -> Outcome {
+        if self.log.path.is_some() {
+            return Err(SurveyError::Twice("log".to_owned()));
+        }
+        let (inode, length) = (fields.number(1, "inode")?, fields.number(2, "length")?);
+        self.log = LogFacts { path: fields.path(0), inode, length };
+        Ok(())
+    }
+
+    fn root(&mut self, fields: &Fields<'_>) -> Outcome {
+        let number: usize = fields.number(0, "number")?;
+        let name = number.checked_sub(1).and_then(|index| self.roots.get(index));
+        let name = name.ok_or_else(|| SurveyError::Unasked { what: "a root", found: number.to_string() })?;
+        let mut root = RootFacts { kind: fields.kind(1)?, ..RootFacts::default() };
+        if fields.record.fields.len() > 2 {
+            let device: u64 = fields.number(2, "device")?;
+            root.newest = fields.number(3, "time of change")?;
+            let elsewhere = self.places.get("lua-root").and_then(|place| place.id).is_some_and(|(at, _)| at != device);
+            root.mount = fields.flag(4, "mount")? || (elsewhere && root.kind != Kind::Link);
+            root.target = fields.record.text(5).filter(|target| !target.is_empty());
+        }
+        match self.found.insert(name.clone(), root) {
+            None => Ok(()),
+            Some(_) => Err(SurveyError::Twice(format!("root {name}"))),
+        }
+    }
+
+    /// The roots that a path lies in, with the path inside each.
+    fn inside(&mut self, path: &str) -> Result<Vec<(&mut RootFacts, String)>, SurveyError> {
+        let unasked = || SurveyError::Unasked { what: "a file", found: clean(path) };
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return Err(unasked());
+        }
+        let mut hits = Vec::new();
+        for (root, facts) in &mut self.found {
+            let Some(rest) = path.strip_prefix(root.as_str()) else { continue };
+            match rest.strip_prefix('/') {
+                Some(below) => hits.push((facts, below.to_owned())),
+                None if rest.is_empty() => hits.push((facts, String::new())),
+                None => {}
+            }
+        }
+        if hits.is_empty() { Err(unasked()) } else { Ok(hits) }
+    }
+
+    fn file(&mut self, fields: &Fields<'_>, at: usize) -> Outcome {
+        let mode = fields.mode(0)?;
+        let changed: i64 = fields.number(1, "time of change")?;
+        let digest = if at == 3 { fields.record.exact(2).and_then(|text| Digest::parse(text).ok()) } else { None };
+        let path = fields.text(at, "path")?;
+        for (root, below) in self.inside(&path)? {
+            let facts = FileFacts { kind: kind_of(mode), digest: digest.clone(), mode: mode & 0o7777 };
+            if root.files.len() >= MOST {
+                return Err(SurveyError::Flood("file"));
+            }
+            root.newest = root.newest.max(changed);
+            // Two names that are the same once they are cleaned: neither is known.
+            if root.files.insert(below, facts).is_some() {
+                if at == 2 {
+                    return Err(SurveyError::Twice(format!("file {}", clean(&path))));
+                }
+                root.cut = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn sum(&mut self, fields: &Fields<'_>) -> Outcome {
+        let digest = fields.record.exact(0).and_then(|text| Digest::parse(text).ok());
+        let digest = digest.ok_or_else(|| fields.bad("digest"))?;
+        let path = fields.text(1, "path")?;
+        for (root, below) in self.inside(&path)? {
+            let file = root.files.get_mut(&below).ok_or_else(|| fields.bad("file before it"))?;
+            once(&mut file.digest, digest.clone(), "sum")?;
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, fields: &Fields<'_>) -> Outcome {
+        let number: usize = fields.number(0, "number")?;
+        for (index, root) in self.roots.iter().enumerate() {
+            if number == 0 || index + 1 == number {
+                if let Some(facts) = self.found.get_mut(root) {
+                    facts.cut |= facts.kind != Kind::Absent;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn current(&mut self, fields: &Fields<'_>) -> Outcome {
+        let bundle = fields.record.exact(0).and_then(|name| BundleName::parse(name).ok());
+        // What else lies there is not ours to judge.
+        let Some(bundle) = bundle else { return Ok(()) };
+        let changed = fields.number(1, "time of change")?;
+        let target = fields.text(2, "target")?;
+        match self.links.insert(bundle, (target, changed)) {
+            None => Ok(()),
+            Some(_) => Err(SurveyError::Twice("current".to_owned())),
+        }
+    }
+
+    fn release(&mut self, fields: &Fields<'_>) -> Outcome {
+        let bundle = fields.record.exact(0).and_then(|name| BundleName::parse(name).ok());
+        let digest = fields.record.exact(1).and_then(|text| Digest::parse(text).ok());
+        if let (Some(bundle), Some(digest)) = (bundle, digest) {
+            self.releases.entry(bundle).or_default().insert(digest);
+        }
+        Ok(())
+    }
+
+    fn guard(&mut self, fields: &Fields<'_>) -> Outcome {
+        let guard = GuardFacts {
+            state: fields.text(0, "state")?,
+            step: fields.text(1, "step")?,
+            left: fields.number(2, "time left")?,
+            alive: fields.flag(3, "life")?,
+        };
+        once(&mut self.guard, guard, "guard")
+    }
+
+    fn rock(&mut self, fields: &Fields<'_>) -> Outcome {
+        let rock = Rock { name: fields.text(0, "name")?, version: fields.text(1, "version")?, files: [].into() };
+        self.rocks.push(rock);
+        Ok(())
+    }
+
+    fn rock_file(&mut self, fields: &Fields<'_>) -> Outcome {
+        let path = fields.text(0, "path")?;
+        let rock = self.rocks.last_mut().ok_or_else(|| fields.bad("rock before it"))?;
+        rock.files.insert(path);
+        Ok(())
+    }
+
+    fn no_blob(&mut self, fields: &Fields<'_>) -> Outcome {
+        let why = match fields.record.exact(1) {
+            Some("unreadable") => "it cannot be read",
+            Some("long") => "it is far too long",
+            Some("torn") => "it changed while it was read, or is not text",
+            _ => return Err(fields.bad("reason")),
+        };
+        match fields.record.exact(0) {
+            Some("manifest") => once(&mut self.manifest, Err(why.to_owned()), "manifest"),
+            Some("lease") => once(&mut self.lease, Err(why.to_owned()), "lease"),
+            _ => Ok(()),
+        }
+    }
+
+    fn receipt(&mut self, id: &str, text: &str) -> Outcome {
+        // One that cannot be read says nothing, which is what a missing one says, too.
+        let Ok(receipt) = Receipt::parse(text) else { return Ok(()) };
+        match self.receipts.insert(id.to_owned(), receipt) {
+            None => Ok(()),
+            Some(_) => Err(SurveyError::Twice("receipt".to_owned())),
+        }
+    }
+
+    /// A root that is a link through `HOME/current/BUNDLE` changes when that link is switched.
+    fn follow_links(&mut self) {
+        let base = format!("{}/current/", self.request.home);
+        for root in self.found.values_mut() {
+            let through = root.target.as_deref().and_then(|target| target.strip_prefix(&base));
+            let bundle = through.and_then(|rest| BundleName::parse(rest.split('/').next()?).ok());
+            if let Some((_, changed)) = bundle.and_then(|bundle| self.links.get(&bundle)) {
+                root.newest = root.newest.max(*changed);
+            }
+        }
+    }
+}
+
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).take(120).collect()
+}
+
+/// The release that a switchable link points to: `../releases/BUNDLE/DIGEST`.
+fn digest_of(target: &str) -> Option<Digest> {
+    Digest::parse(target.rsplit('/').next()?).ok()
+}
+
+/// The line by which a configuration manager says that the file is its own (protocols.md B7).
+fn managed(conf: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(conf);
+    let mut comments = text.lines().filter(|line| line.trim_start().starts_with(['#', ';']));
+    let mark = |line: &&str| {
+        let line = line.to_lowercase();
+        let by = ["managed by", "do not edit", "maintained by", "generated by", "controlled by"];
+        by.iter().any(|words| line.contains(words))
+    };
+    comments.find(mark).map(|line| clean(line.trim()))
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

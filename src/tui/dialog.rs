@@ -1,0 +1,265 @@
+//! The questions: each lies over a screen, takes all keys, and has "no" as its answer unless more is typed.
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::look::Tone;
+use super::message::Notice;
+use super::shown::{count, names_together, shown};
+use crate::name::NodeName;
+use crate::plan::{Change, ChangeKind, ClusterPlan, Plan};
+use crate::run::CancelLevel;
+
+/// A question, or something that has to be read.
+#[derive(Debug, Clone)]
+pub enum Dialog {
+    /// Whether to apply a plan.
+    Apply(Box<Confirm>),
+    /// How hard to stop the run; the rung that is chosen.
+    Stop(CancelLevel),
+    /// Whether to leave while a run is on.
+    Leave(Typed),
+    /// Something could not be done.
+    Notice(Notice),
+}
+
+/// Whether to apply a plan.
+#[derive(Debug, Clone)]
+pub struct Confirm {
+    /// The plan, as it was shown.
+    pub plan: Arc<Plan>,
+    /// What will be lost or changed, worst first.
+    pub consequences: Vec<(Tone, String)>,
+    /// What has to be typed.
+    pub typed: Typed,
+}
+
+/// A word that has to be typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typed {
+    /// The word.
+    pub word: String,
+    /// What was typed so far.
+    pub text: String,
+    /// Something else was entered.
+    pub wrong: bool,
+}
+
+/// What a key in a question comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Not yet anything.
+    Open,
+    /// No.
+    No,
+    /// Yes: the word is there and was entered.
+    Yes,
+}
+
+/// Longer than any name, and short enough for any paste.
+const MOST_TYPED: usize = 300;
+
+impl Typed {
+    /// A word that has to be typed.
+    pub fn new(word: impl Into<String>) -> Self {
+        Self { word: word.into(), text: String::new(), wrong: false }
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: &KeyEvent) -> Answer {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Esc => return Answer::No,
+            KeyCode::Char('c') if control => return Answer::No,
+            KeyCode::Enter if self.text == self.word => return Answer::Yes,
+            KeyCode::Enter => self.wrong = true,
+            KeyCode::Backspace => drop(self.text.pop()),
+            KeyCode::Char('u') if control => self.text.clear(),
+            KeyCode::Char(c) if !control => self.add(&c.to_string()),
+            _ => return Answer::Open,
+        }
+        Answer::Open
+    }
+
+    /// Takes text in, typed or pasted: its first line. A paste never enters anything.
+    pub fn add(&mut self, text: &str) {
+        self.wrong = false;
+        let line = text.lines().next().unwrap_or_default();
+        let room = MOST_TYPED.saturating_sub(self.text.chars().count());
+        self.text.push_str(&shown(&line.chars().take(room).collect::<String>()));
+    }
+}
+
+impl Confirm {
+    /// The question for a plan.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let typed = Typed::new(word(&plan));
+        Self { consequences: consequences(&plan), typed, plan }
+    }
+}
+
+/// The clusters that a plan changes.
+pub fn changed_clusters(plan: &Plan) -> impl Iterator<Item = &ClusterPlan> {
+    plan.clusters.iter().filter(|cluster| !cluster.nodes.changing.is_empty())
+}
+
+/// What has to be typed for a plan: the name of its cluster, or `all` where there are several.
+fn word(plan: &Plan) -> String {
+    let mut clusters = changed_clusters(plan);
+    match (clusters.next(), clusters.next()) {
+        (Some(only), None) => only.cluster.to_string(),
+        _ => "all".to_owned(),
+    }
+}
+
+/// What a plan will do, worst first: what is lost, what is taken away, what is exchanged, what is new, what is left alone.
+pub fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
+    let mut changes: Vec<(&ClusterPlan, &Change)> = changed_clusters(plan)
+        .flat_map(|cluster| cluster.changes.iter().map(move |change| (cluster, change)))
+        .collect();
+    changes.sort_by_key(|(_, change)| weight(change.kind));
+    let several = changed_clusters(plan).nth(1).is_some();
+    let lines = changes.iter().map(|(cluster, change)| change_line(cluster, change, several));
+    let reloads = changed_clusters(plan).map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
+    lines.chain(reloads).chain(left_alone(plan)).collect()
+}
+
+const fn weight(kind: ChangeKind) -> u8 {
+    match kind {
+        ChangeKind::Repair => 0,
+        ChangeKind::Disable => 1,
+        ChangeKind::Upgrade => 2,
+        ChangeKind::Reload => 3,
+        ChangeKind::Record => 4,
+        ChangeKind::Enable => 5,
+        ChangeKind::Install => 6,
+        ChangeKind::Stage => 7,
+    }
+}
+
+fn change_line(cluster: &ClusterPlan, change: &Change, several: bool) -> (Tone, String) {
+    let name = &change.name;
+    let to = change.to.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+    let what = match change.kind {
+        ChangeKind::Repair => format!("overwrites what was edited by hand in {name}"),
+        ChangeKind::Disable => format!("takes {name} out of the directive"),
+        ChangeKind::Upgrade => format!("replaces the content of {name}{}", versions(change)),
+        ChangeKind::Reload => format!("makes the workers load {name} as it is on disk"),
+        ChangeKind::Record => format!("brings what the next start reads of {name} in line with what runs"),
+        ChangeKind::Enable => format!("puts {name} into the directive"),
+        ChangeKind::Install => format!("installs {name}{to}"),
+        ChangeKind::Stage => format!("puts the files of {name}{to} there, without enabling it"),
+    };
+    let tone = if matches!(change.kind, ChangeKind::Repair | ChangeKind::Disable) { Tone::Bad } else { Tone::Plain };
+    let place = if several { format!(" in {}", cluster.cluster) } else { String::new() };
+    (tone, format!("{what} on {}{place}", nodes_briefly(&change.nodes)))
+}
+
+fn versions(change: &Change) -> String {
+    match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!(", {from} to {to},"),
+        (None, Some(to)) => format!(", to {to},"),
+        (_, None) => String::new(),
+    }
+}
+
+/// Some nodes by their names where these are few, else by their number.
+fn nodes_briefly(nodes: &[NodeName]) -> String {
+    let names = names_together(nodes.iter().map(NodeName::as_str));
+    if names.len() <= 30 { names } else { count(nodes.len(), "node") }
+}
+
+fn reload_line(plan: &Plan, cluster: &ClusterPlan, several: bool) -> String {
+    let changing: std::collections::BTreeSet<&NodeName> = cluster.nodes.changing.iter().collect();
+    let reloads = plan.steps.iter().filter(|step| step.reloads() && changing.contains(step.target.node())).count();
+    let place = if several { format!(" of {}", cluster.cluster) } else { String::new() };
+    format!("reloads {}{place}, {}, {}", count(reloads, "gateway"), wave_words(plan, cluster), stop_words(cluster))
+}
+
+/// How a cluster goes: "1 then 9 then 17", or "all at once".
+pub fn wave_words(plan: &Plan, cluster: &ClusterPlan) -> String {
+    let waves = plan.waves.iter().filter(|wave| wave.cluster == cluster.cluster);
+    let sizes: Vec<String> = waves.map(|wave| wave.nodes.len().to_string()).collect();
+    match sizes.len() {
+        0 | 1 => "in one wave".to_owned(),
+        _ => format!("{} at a time", sizes.join(" then ")),
+    }
+}
+
+/// When a cluster stops.
+pub fn stop_words(cluster: &ClusterPlan) -> String {
+    match cluster.max_failed {
+        0 => "stopping at the first failure".to_owned(),
+        some => format!("stopping after more than {}", count(some, "failure")),
+    }
+}
+
+fn left_alone(plan: &Plan) -> Vec<(Tone, String)> {
+    let sum = |list: fn(&ClusterPlan) -> usize| plan.clusters.iter().map(list).sum::<usize>();
+    let blocked = sum(|cluster| cluster.nodes.blocked.len());
+    let unknown = sum(|cluster| cluster.nodes.unknown.len());
+    let line = |number: usize, why: &str| {
+        (number > 0).then(|| (Tone::Unknown, format!("leaves {} alone: {why}", count(number, "node"))))
+    };
+    [line(blocked, "blocked, see the plan"), line(unknown, "not seen, so not known")].into_iter().flatten().collect()
+}
+
+/// The rungs of stopping, from the softest.
+pub const LADDER: [CancelLevel; 4] =
+    [CancelLevel::AfterWave, CancelLevel::AfterSteps, CancelLevel::LeaveSteps, CancelLevel::Close];
+
+/// The rung above, if there is one.
+pub fn next_rung(asked: Option<CancelLevel>) -> Option<CancelLevel> {
+    LADDER.into_iter().find(|level| asked.is_none_or(|asked| *level > asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(code: KeyCode) -> KeyEvent {
+        KeyEvent::new(code, KeyModifiers::NONE)
+    }
+
+    fn typed(word: &str, text: &str) -> Typed {
+        let mut typed = Typed::new(word);
+        for c in text.chars() {
+            assert_eq!(typed.key(&key(KeyCode::Char(c))), Answer::Open);
+        }
+        typed
+    }
+
+    #[test]
+    fn only_the_whole_word_and_then_enter_is_yes() {
+        assert_eq!(typed("eu-prod", "eu-prod").key(&key(KeyCode::Enter)), Answer::Yes);
+        let mut wrong = typed("eu-prod", "eu-pro");
+        assert_eq!(wrong.key(&key(KeyCode::Enter)), Answer::Open);
+        assert!(wrong.wrong);
+        assert_eq!(typed("eu-prod", "").key(&key(KeyCode::Enter)), Answer::Open);
+    }
+
+    #[test]
+    fn escape_and_ctrl_c_are_no() {
+        assert_eq!(typed("all", "all").key(&key(KeyCode::Esc)), Answer::No);
+        let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(typed("all", "all").key(&interrupt), Answer::No);
+    }
+
+    #[test]
+    fn a_paste_of_several_lines_enters_nothing() {
+        let mut typed = Typed::new("all");
+        typed.add("all\nyes\n");
+        assert_eq!(typed.text, "all");
+        typed.add(&"x".repeat(100_000));
+        assert!(typed.text.len() <= MOST_TYPED);
+    }
+
+    #[test]
+    fn the_ladder_only_rises() {
+        assert_eq!(next_rung(None), Some(CancelLevel::AfterWave));
+        assert_eq!(next_rung(Some(CancelLevel::AfterSteps)), Some(CancelLevel::LeaveSteps));
+        assert_eq!(next_rung(Some(CancelLevel::Close)), None);
+        assert!(LADDER.is_sorted());
+    }
+}

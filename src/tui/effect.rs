@@ -1,0 +1,56 @@
+//! What the interface asks for, and who does it.
+
+use std::sync::Arc;
+
+use crate::name::{ClusterName, NodeName};
+use crate::plan::Plan;
+use crate::run::CancelLevel;
+
+/// A part of the fleet. It narrows what the command line already chose, never widens it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All of it.
+    All,
+    /// One cluster.
+    Cluster(ClusterName),
+    /// One node.
+    Node(NodeName),
+}
+
+/// Something to be done outside of the model: `update` returns it, the loop has it done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Look again.
+    Look(Selection),
+    /// Make a plan from the last survey.
+    Plan(Selection),
+    /// Carry a plan out.
+    Apply(Arc<Plan>),
+    /// Cancel the run, this hard.
+    Cancel(CancelLevel),
+    /// Draw everything anew: something else wrote on the terminal.
+    Redraw,
+    /// Give the terminal back to the shell until the operator returns.
+    Suspend,
+    /// Leave.
+    Quit,
+}
+
+/// What does the work. Every method returns at once; what comes of it arrives as a [`super::Message`]:
+///
+/// - `look` ends in `Looked` or `Failed`, after any number of `Looking`;
+/// - `plan` ends in `Planned` or `Failed`;
+/// - `apply` gives the run's events as `Run`, the last of them `RunEnded`; or `Failed` if it could not begin;
+/// - `cancel` shows as an event of the run.
+///
+/// If a task of the driver panics, it sends `Died`.
+pub trait Driver {
+    /// Looks again, over the connections that are held. What is not selected stays as it was.
+    fn look(&self, selection: Selection);
+    /// Makes a plan from the last survey. A selection narrows what is changed, never what is looked at.
+    fn plan(&self, selection: Selection);
+    /// Carries out exactly this plan.
+    fn apply(&self, plan: Arc<Plan>);
+    /// Cancels the run that is on. It only ever rises.
+    fn cancel(&self, level: CancelLevel);
+}

@@ -1,0 +1,236 @@
+//! The fleet as the screens show it: clusters, nodes, and the four truths of each plugin as marks.
+
+use std::cmp::Ordering;
+
+use jiff::Timestamp;
+
+use crate::name::{ClusterName, NodeName};
+
+/// What is shown in the first line: which commit of which repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Title {
+    /// The name of the repository.
+    pub repository: String,
+    /// The branch, if one is checked out.
+    pub branch: Option<String>,
+    /// The commit, short.
+    pub revision: String,
+    /// The first line of its message.
+    pub summary: String,
+    /// What has to be known all the time: uncommitted changes are not used, this is the demo.
+    pub remark: Option<String>,
+}
+
+/// The fleet after a look.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Picture {
+    /// When looking began.
+    pub looked: Timestamp,
+    /// How many nodes answered.
+    pub seen: usize,
+    /// How many nodes there are.
+    pub nodes: usize,
+    /// The plugins and bundles that any cluster assigns: the columns of the matrix.
+    pub columns: Vec<String>,
+    /// The clusters.
+    pub clusters: Vec<ClusterRows>,
+}
+
+/// A cluster and its nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterRows {
+    /// Its name.
+    pub name: ClusterName,
+    /// `traditional`, `dbless`, `hybrid`.
+    pub topology: String,
+    /// Its nodes, in natural order.
+    pub nodes: Vec<NodeRow>,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeRow {
+    /// Its name.
+    pub name: NodeName,
+    /// The version of Kong, where it is known.
+    pub kong: Option<String>,
+    /// One entry for each column; `None` where its cluster does not assign it.
+    pub cells: Vec<Option<Marks>>,
+    /// Its state.
+    pub state: NodeState,
+    /// What there is to say of it, worst first, one line each.
+    pub remarks: Vec<String>,
+    /// For each plugin with something to say: its column and the lines.
+    pub plugins: Vec<(usize, Vec<String>)>,
+}
+
+/// The state of a node: mark, word, and a few words more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeState {
+    /// The mark (screens.md).
+    pub mark: char,
+    /// The word: `in line`, `drift`, `reload owed`, `unknown`, `out`.
+    pub word: &'static str,
+    /// Why, one line; may be empty.
+    pub why: String,
+}
+
+/// The four truths of a plugin on a node: files, directive, loaded, used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks(pub [char; 4]);
+
+impl Marks {
+    /// Nothing is known.
+    pub const UNKNOWN: Self = Self(['?'; 4]);
+
+    /// The four signs.
+    pub fn signs(self) -> String {
+        self.0.iter().collect()
+    }
+
+    /// The sign that decides how loud the cell is: the first that is not quiet.
+    pub fn loudest(self) -> char {
+        let rank = |mark: &char| match mark {
+            '?' => 3,
+            '-' | '~' | '+' => 2,
+            '=' => 1,
+            _ => 0,
+        };
+        self.0.iter().copied().max_by_key(rank).unwrap_or('.')
+    }
+
+    /// The four truths in words: "files as wanted, not in the directive, …".
+    pub fn words(self) -> String {
+        let [files, directive, loaded, used] = self.0;
+        [file_words(files), directive_words(directive), loaded_words(loaded), used_words(used)].join(", ")
+    }
+}
+
+const fn file_words(mark: char) -> &'static str {
+    match mark {
+        '=' => "files as wanted",
+        '-' => "files missing",
+        '~' => "files differ",
+        '+' => "files there, not wanted",
+        '.' => "no files",
+        _ => "files unknown",
+    }
+}
+
+const fn directive_words(mark: char) -> &'static str {
+    match mark {
+        '=' => "in the directive",
+        '-' => "not in the directive",
+        '~' => "directive differs",
+        '+' => "in the directive, not wanted",
+        '.' => "rightly not in the directive",
+        _ => "directive unknown",
+    }
+}
+
+const fn loaded_words(mark: char) -> &'static str {
+    match mark {
+        '=' => "loaded",
+        '-' => "not loaded",
+        '~' => "loaded, other content",
+        '+' => "loaded, not wanted",
+        '.' => "rightly not loaded",
+        _ => "loaded or not is unknown",
+    }
+}
+
+const fn used_words(mark: char) -> &'static str {
+    match mark {
+        '=' => "in use",
+        '-' => "wanted in use, not used",
+        '~' => "used otherwise than wanted",
+        '+' => "in use, not wanted",
+        '.' => "not in use",
+        _ => "use unknown",
+    }
+}
+
+impl ClusterRows {
+    /// How many nodes are in which state, worst first: "1 unknown, 3 drift, 2 in line".
+    pub fn summary(&self) -> String {
+        const ORDER: [char; 7] = ['x', '!', '?', '*', '~', '=', '.'];
+        let counts = ORDER.iter().filter_map(|mark| {
+            let mut nodes = self.nodes.iter().filter(|node| node.state.mark == *mark);
+            let first = nodes.next()?;
+            Some(format!("{} {}", nodes.count() + 1, first.state.word))
+        });
+        counts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The mark of the worst node.
+    pub fn worst(&self) -> char {
+        ['x', '!', '?', '*', '~', '=']
+            .into_iter()
+            .find(|m| self.nodes.iter().any(|n| n.state.mark == *m))
+            .unwrap_or('.')
+    }
+}
+
+impl Picture {
+    /// The row of a node.
+    pub fn node(&self, name: &NodeName) -> Option<&NodeRow> {
+        self.clusters.iter().flat_map(|cluster| &cluster.nodes).find(|row| row.name == *name)
+    }
+}
+
+/// Compares names as people count: eu-2 before eu-10.
+pub fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    loop {
+        let order = match (a.first(), b.first()) {
+            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
+                let (x, y) = (number(&mut a), number(&mut b));
+                x.len().cmp(&y.len()).then_with(|| x.cmp(y))
+            }
+            (Some(x), Some(y)) => {
+                (a, b) = (&a[1..], &b[1..]);
+                x.cmp(y)
+            }
+            (x, y) => return x.is_some().cmp(&y.is_some()),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+/// Takes a number off the front, without its leading zeros.
+fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let end = text.iter().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    *text = rest;
+    let zeros = digits.iter().take_while(|c| **c == b'0').count();
+    &digits[zeros..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ordered_as_people_count() {
+        let mut names = ["eu-10", "eu-9", "eu-1", "eu-1a", "us", "eu", "eu-010"];
+        names.sort_by(|a, b| natural(a, b).then_with(|| a.cmp(b)));
+        assert_eq!(names, ["eu", "eu-1", "eu-1a", "eu-9", "eu-010", "eu-10", "us"]);
+    }
+
+    #[test]
+    fn unknown_is_louder_than_drift_and_drift_louder_than_the_rest() {
+        assert_eq!(Marks(['=', '-', '?', '.']).loudest(), '?');
+        assert_eq!(Marks(['=', '=', '-', '.']).loudest(), '-');
+        assert_eq!(Marks(['=', '=', '=', '.']).loudest(), '=');
+    }
+
+    #[test]
+    fn each_of_the_four_truths_has_words_for_every_mark() {
+        let all: Vec<String> = "=-~+.?".chars().map(|mark| Marks([mark; 4]).words()).collect();
+        assert_eq!(all[0], "files as wanted, in the directive, loaded, in use");
+        assert_eq!(all[5], "files unknown, directive unknown, loaded or not is unknown, use unknown");
+        assert!(all[..5].iter().all(|words| !words.contains("unknown")));
+    }
+}

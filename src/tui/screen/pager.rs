@@ -1,0 +1,46 @@
+//! A text to read: a node, the difference of a change, the help.
+
+use crate::name::NodeName;
+use crate::tui::cursor::Cursor;
+use crate::tui::keymap::Place;
+use crate::tui::text::TextLine;
+
+/// What a text is about; its lines are made from that anew when a fact or the width changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// A node, as it was seen.
+    Node(NodeName),
+    /// A node, in the run.
+    RunNode(NodeName),
+    /// A change of the plan: its cluster and its place there.
+    Diff(usize, usize),
+    /// The keys of a screen.
+    Help(Place),
+}
+
+/// A text that scrolls.
+#[derive(Debug, Clone)]
+pub struct Pager {
+    /// What it is about.
+    pub about: About,
+    /// Its lines.
+    pub lines: Vec<TextLine>,
+    /// What is seen of them.
+    pub scroll: Cursor,
+}
+
+impl Pager {
+    /// A text whose lines are still to be made.
+    pub fn new(about: About) -> Self {
+        Self { about, lines: Vec::new(), scroll: Cursor::default() }
+    }
+
+    /// What kind of screen it is.
+    pub const fn place(&self) -> Place {
+        match self.about {
+            About::Node(_) | About::RunNode(_) => Place::Node,
+            About::Diff(..) => Place::Diff,
+            About::Help(_) => Place::Help,
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Text on its way to the screen: cleaned, fitted into columns, wrapped, and node names drawn together.
+//!
+//! What a node, a repository or a person wrote is never drawn raw: everything passes [`shown`] or [`fit`].
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// What stands for a character that may not reach a terminal.
+const STAND_IN: char = '\u{fffd}';
+
+/// True for characters that move the cursor, begin a sequence, turn the writing direction round or cannot be seen.
+fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The text as it may be drawn: a tab becomes four spaces, every hostile character a visible stand-in.
+pub fn shown(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' => clean.push_str("    "),
+            c if is_hostile(c) => clean.push(STAND_IN),
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// How many columns a clean text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text in exactly `columns` columns: cleaned, cut with `more` at the end, or filled with spaces.
+pub fn fit(text: &str, columns: usize, more: &str) -> String {
+    let mut text = clip(text, columns, more);
+    let taken = width(&text);
+    text.extend(std::iter::repeat_n(' ', columns.saturating_sub(taken)));
+    text
+}
+
+/// The text in at most `columns` columns: cleaned, and cut with `more` at the end where it is too long.
+pub fn clip(text: &str, columns: usize, more: &str) -> String {
+    // A line of a log may be a megabyte long: no more of it is cleaned than can be seen.
+    let text = shown(&text.chars().take(columns.saturating_add(1)).collect::<String>());
+    if width(&text) <= columns {
+        return text;
+    }
+    let room = columns.saturating_sub(width(more));
+    let mut cut = take_columns(&text, room).to_owned();
+    if width(more) <= columns {
+        cut.push_str(more);
+    }
+    cut
+}
+
+/// The longest beginning of a clean text that takes at most `columns` columns.
+fn take_columns(text: &str, columns: usize) -> &str {
+    let mut taken = 0;
+    for (at, c) in text.char_indices() {
+        taken += c.width().unwrap_or(0);
+        if taken > columns {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+/// The text in lines of at most `columns` columns, broken at spaces where there are any; never more than [`MOST`] lines.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    // As in `clip`: what can never be seen is not worth cleaning.
+    let clean = shown(&text.chars().take(columns.saturating_mul(MOST)).collect::<String>());
+    let mut rest = clean.as_str();
+    let mut lines = Vec::new();
+    while width(rest) > columns && lines.len() + 1 < MOST {
+        let (line, after) = break_at(rest, columns);
+        lines.push(line.to_owned());
+        rest = after;
+    }
+    lines.push(take_columns(rest, columns).to_owned());
+    lines
+}
+
+/// How many lines [`wrap`] makes of one text at most.
+pub const MOST: usize = 200;
+
+fn break_at(text: &str, columns: usize) -> (&str, &str) {
+    let head = take_columns(text, columns);
+    // A character wider than the whole line has to go somewhere.
+    let head = if head.is_empty() { &text[..text.chars().next().map_or(0, char::len_utf8)] } else { head };
+    if text[head.len()..].starts_with(' ') {
+        return (head, text[head.len()..].trim_start());
+    }
+    match head.rfind(' ').filter(|at| !head[..*at].trim().is_empty()) {
+        Some(at) => (head[..at].trim_end(), text[at..].trim_start()),
+        None => (head, &text[head.len()..]),
+    }
+}
+
+/// `1 node`, `2 nodes`, `no nodes`.
+pub fn count(number: usize, one: &str) -> String {
+    match number {
+        0 => format!("no {one}s"),
+        1 => format!("1 {one}"),
+        many => format!("{many} {one}s"),
+    }
+}
+
+/// Seconds as `01:12` or `1:02:03`.
+pub fn duration(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
+/// The time of day, UTC, as on every screen.
+pub fn time_of_day(at: jiff::Timestamp) -> String {
+    at.strftime("%H:%M:%S").to_string()
+}
+
+/// Names drawn together where they differ in a last number only: `eu-[1-5,8-28], us-1`. The order is that of the names.
+pub fn names_together<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut groups: Vec<(&str, &str, Vec<u64>)> = Vec::new();
+    for name in names {
+        let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let (stem, number) = name.split_at(name.len() - digits);
+        // Leading zeros are part of the name: eu-01 and eu-1 are two nodes.
+        let parsed = number.parse().ok().filter(|_| number == "0" || !number.starts_with('0'));
+        match (parsed, groups.iter_mut().find(|(known, _, numbers)| *known == stem && !numbers.is_empty())) {
+            (Some(number), Some((_, _, numbers))) => numbers.push(number),
+            (Some(number), None) => groups.push((stem, name, vec![number])),
+            (None, _) => groups.push((stem, name, Vec::new())),
+        }
+    }
+    groups.into_iter().map(|(stem, name, numbers)| group_text(stem, name, numbers)).collect::<Vec<_>>().join(", ")
+}
+
+fn group_text(stem: &str, name: &str, mut numbers: Vec<u64>) -> String {
+    if numbers.len() < 2 {
+        return name.to_owned();
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    let runs = numbers.chunk_by(|a, b| a.checked_add(1) == Some(*b));
+    let parts = runs.map(|run| match run {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, .., last] => format!("{first}-{last}"),
+    });
+    format!("{stem}[{}]", parts.collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_replaced() {
+        assert_eq!(
+            shown("a\x1b[2Jb\u{9b}31m\u{202e}c\r\n\0"),
+            "a\u{fffd}[2Jb\u{fffd}31m\u{fffd}c\u{fffd}\u{fffd}\u{fffd}"
+        );
+        assert_eq!(shown("\tif x"), "    if x");
+        assert_eq!(shown("plain – text"), "plain – text");
+    }
+
+    #[test]
+    fn a_text_is_fitted_by_columns_and_not_by_characters() {
+        assert_eq!(fit("ab", 4, "…"), "ab  ");
+        assert_eq!(fit("abcdef", 4, "…"), "abc…");
+        assert_eq!(fit("日本語", 4, "…"), "日… ");
+        assert_eq!(fit("abcdef", 4, "..."), "a...");
+        assert_eq!(fit("abcdef", 0, "…"), "");
+    }
+
+    #[test]
+    fn lines_break_at_spaces_and_long_words_are_cut() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("", 3), [""]);
+        assert_eq!(wrap(&"x".repeat(10_000_000), 10).len(), MOST);
+    }
+
+    #[test]
+    fn names_that_differ_in_a_number_are_drawn_together() {
+        assert_eq!(names_together(["eu-1", "eu-2", "eu-3", "eu-8", "us-1"]), "eu-[1-3,8], us-1");
+        assert_eq!(names_together(["eu-01", "eu-02"]), "eu-01, eu-02");
+        assert_eq!(names_together(["gw", "gw-7"]), "gw, gw-7");
+        assert_eq!(names_together([]), "");
+    }
+
+    #[test]
+    fn numbers_carry_their_unit() {
+        assert_eq!(
+            (count(0, "node"), count(1, "node"), count(9, "node")),
+            ("no nodes".into(), "1 node".into(), "9 nodes".into())
+        );
+        assert_eq!((duration(72), duration(3723), duration(-4)), ("01:12".into(), "1:02:03".into(), "00:00".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_out_of_its_columns(text in any::<String>(), columns in 0usize..60) {
+            prop_assert_eq!(width(&fit(&text, columns, "…")), columns);
+            for line in wrap(&text, columns) {
+                prop_assert!(!line.chars().any(is_hostile));
+                prop_assert!(width(&line) <= columns.max(2));
+            }
+        }
+
+        #[test]
+        fn drawing_names_together_never_loses_one(names in prop::collection::btree_set("[a-c]-[0-9]{1,2}", 1..20)) {
+            let together = names_together(names.iter().map(String::as_str));
+            for name in names {
+                let (stem, number) = name.split_once('-').unwrap_or_default();
+                prop_assert!(together.contains(&name) || together.contains(&format!("{stem}-[")), "{} not in {}", name, together);
+                let _ = number;
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The questions, drawn in the middle of the screen.
+
+use ratatui::layout::{Position, Rect};
+
+use super::canvas::{Canvas, cells};
+use super::run::{asked_words, under_way};
+use crate::run::CancelLevel;
+use crate::tui::dialog::{Confirm, Dialog, LADDER, Typed, changed_clusters};
+use crate::tui::look::{Look, Tone};
+use crate::tui::message::Notice;
+use crate::tui::model::Model;
+use crate::tui::screen::note;
+use crate::tui::shown::{clip, width};
+use crate::tui::text::{TextLine, hanging};
+
+/// The widest that a question becomes: longer lines are hard to read.
+const WIDEST: u16 = 90;
+
+/// Draws a question; where something is typed, the place of the cursor comes back.
+pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
+    let columns = usize::from(area.width.saturating_sub(4).min(WIDEST)).saturating_sub(4);
+    let body = match dialog {
+        Dialog::Apply(confirm) => apply(confirm, canvas.look, columns),
+        Dialog::Stop(level) => stop(model, *level, canvas.look, columns),
+        Dialog::Leave(typed) => leave(model, typed, canvas.look, columns),
+        Dialog::Notice(notice) => notice_body(notice, columns),
+    };
+    body.draw(canvas, area)
+}
+
+/// A question, ready to be drawn.
+struct Body {
+    title: String,
+    tone: Tone,
+    /// May be cut where the terminal is too low.
+    lines: Vec<TextLine>,
+    /// Is always whole.
+    end: Vec<TextLine>,
+    /// The column of the cursor in the first line of `end`.
+    cursor: Option<usize>,
+}
+
+impl Body {
+    fn draw(self, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
+        let room = usize::from(area.height.saturating_sub(4));
+        let fit = room.saturating_sub(self.end.len() + 1);
+        let mut lines = self.lines;
+        if lines.len() > fit {
+            let cut = lines.len() - fit.saturating_sub(1);
+            lines.truncate(fit.saturating_sub(1));
+            lines.push(TextLine::new(Tone::Bad, &format!("and {cut} lines more: the plan has them all")));
+        }
+        let height = cells(lines.len() + self.end.len() + 3).min(area.height);
+        let width = area.width.saturating_sub(4).min(WIDEST);
+        let place = Rect::new((area.width - width) / 2, (area.height - height) / 2, width, height);
+        let inner = canvas.dialog(place, &self.title, self.tone);
+        for (y, line) in (0..).zip(&lines) {
+            canvas.line(inner, y, line);
+        }
+        let end = cells(lines.len() + 1);
+        for (y, line) in (end..).zip(&self.end) {
+            canvas.line(inner, y, line);
+        }
+        let column = cells(self.cursor?).min(inner.width.saturating_sub(1));
+        Some(Position::new(inner.x + column, inner.y + end))
+    }
+}
+
+fn apply(confirm: &Confirm, look: Look, columns: usize) -> Body {
+    let bullet = TextLine::new(Tone::Plain, &format!("{} ", look.dot()));
+    let mut lines: Vec<TextLine> =
+        confirm.consequences.iter().flat_map(|(tone, text)| hanging(&bullet, *tone, text, columns)).collect();
+    if lines.is_empty() {
+        lines.push(TextLine::new(Tone::Plain, "nothing that a reload would show"));
+    }
+    let clusters: Vec<&str> = changed_clusters(&confirm.plan).map(|cluster| cluster.cluster.as_str()).collect();
+    let what = if confirm.typed.word == "all" { "type all to go on" } else { "type the cluster's name to go on" };
+    typed_body(format!("Apply to {}", clusters.join(", ")), lines, what, &confirm.typed, (look, columns))
+}
+
+fn typed_body(title: String, lines: Vec<TextLine>, what: &str, typed: &Typed, (look, columns): (Look, usize)) -> Body {
+    let lead = format!("{what}:  ");
+    let room = columns.saturating_sub(width(&lead) + 1);
+    let text = clip(&typed.text, room, look.more());
+    let cursor = Some(width(&lead) + width(&text));
+    let wrong = format!("that is not {}: nothing was done", typed.word);
+    let said = if typed.wrong { TextLine::new(Tone::Bad, &wrong) } else { TextLine::default() };
+    let keys = TextLine::new(Tone::Faint, "enter: yes, once the word is there   esc: no");
+    Body {
+        title,
+        tone: Tone::Bad,
+        lines,
+        end: vec![TextLine::new(Tone::Head, &lead).with(Tone::Plain, &text), said, keys],
+        cursor,
+    }
+}
+
+fn stop(model: &Model, chosen: CancelLevel, look: Look, columns: usize) -> Body {
+    let asked = model.run.as_ref().and_then(asked_words);
+    let mut lines = Vec::new();
+    for level in LADDER {
+        let (name, what) = note(level);
+        let past = asked.as_ref().is_some_and(|(asked, _)| *asked >= level);
+        let is_chosen = !past && level == chosen;
+        let cursor = if is_chosen { look.cursor() } else { " " };
+        let tone = if is_chosen { Tone::Head } else { Tone::Plain };
+        let state = if past { "asked for: " } else { "" };
+        let lead = TextLine::new(if past { Tone::Faint } else { tone }, &format!("{cursor} {name:<17} "));
+        lines.extend(hanging(&lead, if past { Tone::Faint } else { Tone::Plain }, &format!("{state}{what}"), columns));
+    }
+    let done = asked.as_ref().is_some_and(|(asked, _)| *asked == CancelLevel::Close);
+    let first = match asked {
+        Some((_, words)) => words,
+        None => "nothing has been asked for yet".to_owned(),
+    };
+    let keys = if done {
+        "it cannot be stopped any harder   esc: back to the run"
+    } else {
+        "enter: stop like that   up, down: choose   esc: no   it can only become harder"
+    };
+    let end = vec![TextLine::new(Tone::Plain, &first), TextLine::new(Tone::Faint, keys)];
+    Body { title: "Stop the run".to_owned(), tone: Tone::Change, lines, end, cursor: None }
+}
+
+fn leave(model: &Model, typed: &Typed, look: Look, columns: usize) -> Body {
+    let under_way = model.run.as_ref().map(under_way).unwrap_or_default();
+    let words = [
+        (Tone::Bad, format!("a run is on, {under_way} in the middle of a change")),
+        (Tone::Plain, "leaving closes the connections: the guards of those nodes put them back".to_owned()),
+        (Tone::Plain, "how they end is unknown until the fleet is looked at again".to_owned()),
+        (Tone::Plain, "to stop in good order: esc, then x".to_owned()),
+    ];
+    let bullet = TextLine::new(Tone::Plain, &format!("{} ", look.dot()));
+    let lines = words.iter().flat_map(|(tone, text)| hanging(&bullet, *tone, text, columns)).collect();
+    typed_body("Leave while a run is on".to_owned(), lines, "type leave to go", typed, (look, columns))
+}
+
+fn notice_body(notice: &Notice, columns: usize) -> Body {
+    let mut lines = hanging(&TextLine::default(), Tone::Bad, &notice.text, columns);
+    let indent = TextLine::new(Tone::Plain, "  ");
+    lines.extend(notice.details.iter().flat_map(|line| hanging(&indent, Tone::Plain, line, columns)));
+    let lead = TextLine::new(Tone::Head, "what to do  ");
+    let hints = notice.hints.iter().flat_map(|hint| hanging(&lead, Tone::Plain, &hint.to_string(), columns));
+    // What to do must not be cut off by what was found.
+    let end = hints.chain([TextLine::new(Tone::Faint, "enter or esc: close")]).collect();
+    Body { title: "It could not be done".to_owned(), tone: Tone::Bad, lines, end, cursor: None }
+}

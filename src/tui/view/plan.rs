@@ -1,0 +1,252 @@
+//! The plan: grouped by cluster; the changes, how they are carried out, what is left alone and why.
+
+use std::collections::BTreeMap;
+
+use super::canvas::Canvas;
+use super::head;
+use crate::hint::Hint;
+use crate::name::{ClusterName, NodeName};
+use crate::plan::{Blocker, Change, ClusterPlan, Note, Plan, Scope};
+use crate::tui::dialog::{stop_words, wave_words};
+use crate::tui::layout::Areas;
+use crate::tui::look::{Look, Tone, tone_of};
+use crate::tui::model::Model;
+use crate::tui::screen::{PlanLine, PlanScreen};
+use crate::tui::shown::{count, fit, names_together, time_of_day, width};
+use crate::tui::text::{TextLine, hanging};
+
+/// Draws the screen.
+pub(super) fn draw(model: &Model, screen: &PlanScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
+    let left = head::title(model);
+    let right = match model.plan.as_deref() {
+        Some(plan) => format!("from the survey of {} ", time_of_day(plan.basis.surveyed)),
+        None => String::new(),
+    };
+    let right = if model.busy.planning || model.busy.looking.is_some() {
+        head::age(model)
+    } else {
+        TextLine::new(Tone::Faint, &right)
+    };
+    canvas.ends(areas.head, 0, &left, &right);
+    let window = screen.cursor.window(screen.lines.len(), usize::from(areas.body.height));
+    for (y, at) in (0..).zip(window) {
+        canvas.line_at(areas.body, 1, y, &screen.lines[at].text);
+        if at == screen.cursor.at {
+            canvas.line(areas.body, y, &TextLine::new(Tone::Plain, canvas.look.cursor()));
+            canvas.highlight(areas.body, y);
+        }
+    }
+}
+
+/// The lines of the plan that the model holds, for the present width.
+pub(crate) fn lines(model: &Model) -> Vec<PlanLine> {
+    let Some(plan) = model.plan.as_deref() else {
+        return plain(vec![TextLine::new(Tone::Plain, " the plan was carried out or is gone: p makes another")]);
+    };
+    let composer = Composer { plan, look: model.look, columns: model.width().saturating_sub(2), homes: homes(plan) };
+    composer.compose()
+}
+
+fn plain(lines: Vec<TextLine>) -> Vec<PlanLine> {
+    lines.into_iter().map(|text| PlanLine { text, change: None }).collect()
+}
+
+fn blank() -> PlanLine {
+    PlanLine { text: TextLine::default(), change: None }
+}
+
+/// The cluster of every node that the plan knows.
+fn homes(plan: &Plan) -> BTreeMap<&NodeName, &ClusterName> {
+    let mut homes = BTreeMap::new();
+    for cluster in &plan.clusters {
+        let n = &cluster.nodes;
+        let lists = [&n.changing, &n.in_line, &n.blocked, &n.unknown, &n.out, &n.left_out];
+        homes.extend(lists.into_iter().flatten().map(|node| (node, &cluster.cluster)));
+    }
+    homes
+}
+
+struct Composer<'a> {
+    plan: &'a Plan,
+    look: Look,
+    columns: usize,
+    homes: BTreeMap<&'a NodeName, &'a ClusterName>,
+}
+
+impl Composer<'_> {
+    fn compose(&self) -> Vec<PlanLine> {
+        let mut lines = plain(self.run_blockers());
+        for (at, cluster) in self.plan.clusters.iter().enumerate() {
+            lines.extend(self.cluster(at, cluster));
+            lines.push(blank());
+        }
+        let general = self.plan.notes.iter().filter(|note| self.home(note).is_none());
+        let general: Vec<TextLine> = general.flat_map(|note| self.note(note, None)).collect();
+        if !general.is_empty() {
+            lines.extend(plain(general));
+            lines.push(blank());
+        }
+        lines.extend(plain(self.totals()));
+        lines
+    }
+
+    fn hanging(&self, lead: &TextLine, tone: Tone, text: &str) -> Vec<TextLine> {
+        hanging(lead, tone, text, self.columns)
+    }
+
+    fn run_blockers(&self) -> Vec<TextLine> {
+        let of_run = self.plan.blockers.iter().filter(|blocker| blocker.scope == Scope::Run);
+        of_run.flat_map(|blocker| self.blocker(blocker)).collect()
+    }
+
+    fn cluster(&self, at: usize, cluster: &ClusterPlan) -> Vec<PlanLine> {
+        let mut lines = plain(self.cluster_head(cluster));
+        for (place, change) in cluster.changes.iter().enumerate() {
+            let texts = self.change(cluster, change);
+            lines.extend(texts.into_iter().map(|text| PlanLine { text, change: Some((at, place)) }));
+        }
+        let notes = self.plan.notes.iter().filter(|note| self.home(note) == Some(&cluster.cluster));
+        lines.extend(plain(notes.flat_map(|note| self.note(note, Some(cluster))).collect()));
+        let blockers = self.plan.blockers.iter().filter(|blocker| self.is_of(blocker, &cluster.cluster));
+        lines.extend(plain(blockers.flat_map(|blocker| self.blocker(blocker)).collect()));
+        lines.extend(plain(self.left_alone(cluster)));
+        lines
+    }
+
+    fn cluster_head(&self, cluster: &ClusterPlan) -> Vec<TextLine> {
+        let lead = TextLine::new(Tone::Head, &format!("{}  ", cluster.cluster));
+        let n = &cluster.nodes;
+        let all =
+            n.changing.len() + n.in_line.len() + n.blocked.len() + n.unknown.len() + n.out.len() + n.left_out.len();
+        if n.changing.is_empty() && cluster.changes.is_empty() {
+            let words = if n.in_line.len() == all { "in line, nothing to do" } else { "nothing to do now" };
+            return vec![lead.with(Tone::Good, words)];
+        }
+        let dot = format!(" {} ", self.look.dot());
+        let soak = (cluster.soak > 0).then(|| format!("each wave healthy for {} s", cluster.soak));
+        let parts = [
+            Some(format!("{} of {}", n.changing.len(), count(all, "node"))),
+            Some(wave_words(self.plan, cluster)),
+            Some(stop_words(cluster)),
+            soak,
+        ];
+        self.hanging(&lead, Tone::Plain, &parts.into_iter().flatten().collect::<Vec<_>>().join(&dot))
+    }
+
+    fn change(&self, cluster: &ClusterPlan, change: &Change) -> Vec<TextLine> {
+        let mark = change.kind.mark();
+        let version = match (&change.from, &change.to) {
+            (Some(from), Some(to)) => format!(" {from} {} {to}", self.look.to()),
+            (None, Some(to)) => format!(" {to}"),
+            (Some(from), None) => format!(" {from}"),
+            (None, None) => String::new(),
+        };
+        let subject = format!("{}{version}", change.name);
+        let head = TextLine::new(tone_of(mark), &format!("  {mark} {} ", fit(change.kind.verb(), 8, "")))
+            .with(Tone::Head, &fit(&subject, width(&subject).max(26), ""))
+            .with(Tone::Plain, "  ");
+        let nodes = count(change.nodes.len(), "node");
+        let room = self.columns.saturating_sub(head.width() + width(&nodes));
+        let mut lines = if width(&change.detail) + 2 <= room {
+            vec![head.with(Tone::Faint, &fit(&change.detail, room, "")).with(Tone::Plain, &nodes)]
+        } else {
+            let lead = TextLine::new(Tone::Plain, "             ");
+            let detail = self.hanging(&lead, Tone::Faint, &change.detail);
+            std::iter::once(head.with(Tone::Plain, &nodes)).chain(detail).collect()
+        };
+        if change.nodes.len() < cluster.nodes.changing.len() {
+            let lead = TextLine::new(Tone::Faint, "             on ");
+            lines.extend(self.hanging(&lead, Tone::Faint, &names(&change.nodes)));
+        }
+        lines
+    }
+
+    /// The cluster that a note is about, by its first node.
+    fn home(&self, note: &Note) -> Option<&ClusterName> {
+        self.homes.get(note.nodes.first()?).copied()
+    }
+
+    fn note(&self, note: &Note, cluster: Option<&ClusterPlan>) -> Vec<TextLine> {
+        let every = cluster.is_some_and(|cluster| note.nodes.len() == cluster.nodes.changing.len());
+        let nodes = match note.nodes.len() {
+            0 => String::new(),
+            _ if every => String::new(),
+            _ => format!(" ({})", names(&note.nodes)),
+        };
+        let tone = if note.topic == "unknown" { Tone::Unknown } else { Tone::Faint };
+        self.hanging(
+            &TextLine::new(tone, &format!("  {}: ", note.topic)),
+            Tone::Plain,
+            &format!("{}{nodes}", note.text),
+        )
+    }
+
+    fn is_of(&self, blocker: &Blocker, cluster: &ClusterName) -> bool {
+        match &blocker.scope {
+            Scope::Run => false,
+            Scope::Cluster { cluster: of } | Scope::Plugin { cluster: of, .. } => of == cluster,
+            Scope::Node { node } => self.homes.get(node).is_some_and(|of| *of == cluster),
+        }
+    }
+
+    fn blocker(&self, blocker: &Blocker) -> Vec<TextLine> {
+        let (about, allow) = match &blocker.scope {
+            Scope::Run => ("the run is blocked: ".to_owned(), String::new()),
+            Scope::Cluster { cluster } => (format!("{cluster} is left alone: "), String::new()),
+            Scope::Plugin { cluster, name } => (format!("{name} is left alone on {cluster}: "), String::new()),
+            Scope::Node { node } => (format!("{node} is left alone: "), format!("={node}")),
+        };
+        let lead = TextLine::new(Tone::Bad, "  ! ");
+        let mut lines = self.hanging(&lead, Tone::Bad, &format!("{about}{}", blocker.what));
+        let indent = TextLine::new(Tone::Plain, "      ");
+        lines.extend(blocker.details.iter().flat_map(|line| self.hanging(&indent, Tone::Plain, line)));
+        lines.extend(blocker.hints.iter().flat_map(|hint| self.hint(hint)));
+        if blocker.code.can_be_allowed() {
+            let allow = format!("muster --plan --allow {}{allow}", blocker.code.word());
+            lines.extend(self.hint(&Hint::type_(allow)));
+        }
+        lines.push(TextLine::new(Tone::Faint, &format!("      ({})", blocker.code.word())));
+        lines
+    }
+
+    fn hint(&self, hint: &Hint) -> Vec<TextLine> {
+        self.hanging(&TextLine::new(Tone::Head, "      what to do  "), Tone::Plain, &hint.to_string())
+    }
+
+    fn left_alone(&self, cluster: &ClusterPlan) -> Vec<TextLine> {
+        let n = &cluster.nodes;
+        let lists = [
+            ('?', &n.unknown, "not seen: planned when it can be"),
+            ('.', &n.out, "out: known, not touched"),
+            ('.', &n.left_out, "not selected"),
+        ];
+        let some = lists.into_iter().filter(|(_, nodes, _)| !nodes.is_empty());
+        some.flat_map(|(mark, nodes, why)| {
+            let lead = TextLine::new(tone_of(mark), &format!("  {mark} "));
+            self.hanging(&lead, tone_of(mark), &format!("{}: {why}", names(nodes)))
+        })
+        .collect()
+    }
+
+    fn totals(&self) -> Vec<TextLine> {
+        let sum = |list: fn(&ClusterPlan) -> usize| self.plan.clusters.iter().map(list).sum::<usize>();
+        let (changing, in_line) = (sum(|c| c.nodes.changing.len()), sum(|c| c.nodes.in_line.len()));
+        let (blocked, unknown) = (sum(|c| c.nodes.blocked.len()), sum(|c| c.nodes.unknown.len()));
+        let others = [(blocked, "blocked"), (unknown, "unknown"), (in_line, "in line")];
+        let others = others.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
+        let first = [format!("{} to change", count(changing, "node")), count(self.plan.reloads(), "reload")];
+        let words = first.into_iter().chain(others).collect::<Vec<_>>().join(", ");
+        let next = if self.plan.is_empty() {
+            "Nothing has been changed, and there is nothing to apply"
+        } else {
+            "Nothing has been changed. a applies exactly this"
+        };
+        let mut lines = self.hanging(&TextLine::default(), Tone::Head, &words);
+        lines.push(TextLine::new(Tone::Plain, next));
+        lines
+    }
+}
+
+fn names(nodes: &[NodeName]) -> String {
+    names_together(nodes.iter().map(NodeName::as_str))
+}

@@ -1,0 +1,279 @@
+//! The run: node by phase, what everything waits for, more about the node under the cursor, and the verdict.
+
+use jiff::Timestamp;
+use ratatui::layout::Rect;
+
+use super::canvas::Canvas;
+use super::pager;
+use crate::name::{ClusterName, NodeName};
+use crate::run::{CancelLevel, Cause, Cell, NodeRun, RunState, Verdict};
+use crate::tui::layout::Areas;
+use crate::tui::look::{Look, Tone, tone_of};
+use crate::tui::model::Model;
+use crate::tui::screen::{Counts, RunRow, RunScreen, Watched, mark, note};
+use crate::tui::shown::{count, duration, fit, time_of_day, width};
+use crate::tui::text::{TextLine, hanging};
+
+const PHASES: [&str; 5] = ["deliver", "guard", "reload", "prove", "commit"];
+const PHASE: usize = 8;
+const LEAD: usize = 2;
+const NAME: std::ops::RangeInclusive<usize> = 10..=26;
+
+/// Draws the screen.
+pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
+    let Some(run) = &model.run else { return };
+    let counts = run.counts();
+    canvas.ends(areas.head, 0, &title(run), &progress(run, counts, model.clock));
+    second_line(run, counts, model.clock, canvas, areas.head);
+    if run.rows.is_empty() {
+        canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  the run is being prepared"));
+        return;
+    }
+    let name = name_width(run);
+    let heads = PHASES.map(|phase| fit(phase, PHASE, "")).concat();
+    let columns = format!("{}{}{heads}NOW", " ".repeat(LEAD), fit("NODE", name, ""));
+    canvas.line(areas.columns, 0, &TextLine::new(Tone::Head, &columns));
+    let window = screen.cursor.window(run.rows.len(), usize::from(areas.body.height));
+    for (y, at) in (0..).zip(window) {
+        let is_here = at == screen.cursor.at;
+        let line = row(run, &run.rows[at], name, model.clock, is_here, canvas.look);
+        canvas.line(areas.body, y, &line);
+        if is_here {
+            canvas.highlight(areas.body, y);
+        }
+    }
+    draw_pane(model, run, screen, canvas, areas.pane);
+}
+
+/// All names count, not only those that are seen: scrolling must not move the columns.
+fn name_width(run: &Watched) -> usize {
+    let names = run.rows.iter().map(|row| match row {
+        RunRow::Node(node) => width(node.as_str()),
+        RunRow::Cluster(_) => 0,
+    });
+    names.max().unwrap_or(0).clamp(*NAME.start(), *NAME.end()) + 2
+}
+
+fn title(run: &Watched) -> TextLine {
+    match &run.state.head {
+        None => TextLine::new(Tone::Head, " run"),
+        Some(head) => {
+            let clusters: Vec<&str> = head.clusters.iter().map(|(cluster, _)| cluster.as_str()).collect();
+            TextLine::new(Tone::Head, &format!(" run {}", head.run.short()))
+                .with(Tone::Plain, &format!("  {}", clusters.join(", ")))
+                .with(Tone::Faint, &format!("  @ {}", head.revision.short()))
+        }
+    }
+}
+
+fn progress(run: &Watched, counts: Counts, clock: Timestamp) -> TextLine {
+    let mut line = TextLine::default();
+    if let Some(wave) = wave_words(&run.state) {
+        line = line.with(Tone::Plain, &format!("{wave}   "));
+    }
+    let tone = if counts.proven == counts.nodes { Tone::Good } else { Tone::Plain };
+    line = line.with(tone, &format!("{}/{} proven   ", counts.proven, counts.nodes));
+    let worse =
+        [(counts.rolled_back, "rolled back", '<'), (counts.failed, "failed", 'x'), (counts.unknown, "unknown", '?')];
+    for (number, what, mark) in worse.into_iter().filter(|(number, ..)| *number > 0) {
+        line = line.with(tone_of(mark), &format!("{number} {what}   "));
+    }
+    line.with(Tone::Plain, &format!("{} ", duration(run.elapsed(clock))))
+}
+
+/// The wave that is on: of the last cluster in order that has begun one.
+fn wave_words(state: &RunState) -> Option<String> {
+    let head = state.head.as_ref()?;
+    let mut begun = head.clusters.iter().filter_map(|(cluster, _)| Some((cluster, *state.waves.get(cluster)?)));
+    let (cluster, wave) = begun.rfind(|(_, wave)| *wave > 0)?;
+    let of = head.waves.get(cluster).copied().unwrap_or(wave);
+    let place = if head.clusters.len() > 1 { format!("{cluster} ") } else { String::new() };
+    Some(format!("{place}wave {wave} of {of}"))
+}
+
+fn second_line(run: &Watched, counts: Counts, clock: Timestamp, canvas: &mut Canvas<'_>, head: Rect) {
+    if let Some(verdict) = run.verdict() {
+        return canvas.line(head, 1, &verdict_line(run, verdict));
+    }
+    let length = usize::from(head.width / 3);
+    let done = (counts.ended * length).checked_div(counts.nodes).unwrap_or(0).min(length);
+    let (full, empty) = canvas.look.bar();
+    let bar = format!(" {}{}  ", full.repeat(done), empty.repeat(length - done));
+    let mut line = TextLine::new(Tone::Plain, &bar);
+    if let Some(level) = run.cancelling() {
+        line = line.with(Tone::Bad, &format!("stopping: {}  ", note(level).0));
+    }
+    canvas.line(head, 1, &line.with(Tone::Plain, &waiting_words(run, clock)));
+}
+
+fn waiting_words(run: &Watched, clock: Timestamp) -> String {
+    let Some(waiting) = &run.state.waiting else { return String::new() };
+    let node = waiting.node.as_ref().map(|node| format!("{node} ")).unwrap_or_default();
+    let since = run.waiting_since.map(|since| (clock.as_second() - since.as_second()).max(0));
+    let time = match (since, waiting.limit) {
+        (Some(since), Some(limit)) => format!(" ({since} s of {limit} s)"),
+        (Some(since), None) => format!(" ({since} s)"),
+        (None, _) => String::new(),
+    };
+    format!("waiting: {node}{}{time}", waiting.what)
+}
+
+fn verdict_line(run: &Watched, verdict: Verdict) -> TextLine {
+    let tone = if verdict.exit() == 0 { Tone::Good } else { Tone::Bad };
+    let line = TextLine::new(tone, &format!(" verdict: {}", verdict.word()))
+        .with(Tone::Plain, &format!(", exit {}", verdict.exit()));
+    let Some((counts, _)) = &run.state.looked else { return line };
+    let parts = [
+        (counts.unknown, "unknown"),
+        (counts.blocked, "blocked"),
+        (counts.drift, "drift"),
+        (counts.in_line, "in line"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
+    line.with(Tone::Plain, &format!("; looked again: {}", parts.join(", ")))
+}
+
+fn row(run: &Watched, row: &RunRow, name: usize, clock: Timestamp, is_here: bool, look: Look) -> TextLine {
+    let cursor = if is_here { look.cursor() } else { " " };
+    match row {
+        RunRow::Cluster(cluster) => cluster_row(run, cluster, cursor),
+        RunRow::Node(node) => node_row(run, node, name, clock, cursor, look),
+    }
+}
+
+fn cluster_row(run: &Watched, cluster: &ClusterName, cursor: &str) -> TextLine {
+    let wave = run.state.waves.get(cluster).copied().unwrap_or(0);
+    let of = run.state.head.as_ref().and_then(|head| head.waves.get(cluster).copied()).unwrap_or(wave);
+    let line = TextLine::new(Tone::Head, &format!("{cursor}{cluster}  "));
+    match (run.state.stopped.get(cluster), wave) {
+        (Some(why), _) => line.with(Tone::Bad, &format!("stopped: {why}")),
+        (None, 0) => line.with(Tone::Faint, "no wave has begun"),
+        (None, wave) => line.with(Tone::Faint, &format!("wave {wave} of {of}")),
+    }
+}
+
+fn node_row(run: &Watched, node: &NodeName, name: usize, clock: Timestamp, cursor: &str, look: Look) -> TextLine {
+    let lead = format!("{cursor} {}  ", fit(node.as_str(), name - 2, look.more()));
+    let mut line = TextLine::new(Tone::Plain, &lead);
+    let Some(state) = run.state.nodes.get(node) else { return line };
+    for cell in &state.cells {
+        let (tone, text) = cell_text(cell, clock, run.is_on());
+        line = line.with(tone, &format!("  {}", fit(&text, PHASE - 2, "")));
+    }
+    line.with(tone_of(mark(state)), &state.now)
+}
+
+fn cell_text(cell: &Cell, clock: Timestamp, is_on: bool) -> (Tone, String) {
+    let mark = match cell {
+        Cell::Waiting => return (Tone::Plain, String::new()),
+        Cell::Running(since) if is_on => {
+            let seconds = (clock.as_second() - since.as_second()).max(0);
+            return (Tone::Change, format!("{seconds} s"));
+        }
+        // The run is over and nothing was heard of the end of it.
+        Cell::Running(_) | Cell::Unknown => '?',
+        Cell::Done => '=',
+        Cell::Failed => 'x',
+        Cell::PutBack => '<',
+        Cell::Skipped => '.',
+    };
+    (tone_of(mark), mark.to_string())
+}
+
+fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canvas<'_>, area: Rect) {
+    let columns = usize::from(area.width);
+    let mut lines = end_lines(run, columns);
+    if let Some(node) = screen.node(run) {
+        lines.extend(node_lines(model, node, columns));
+    }
+    pager::draw_beginning(canvas, area, &lines, "enter shows the node:");
+}
+
+/// What is left, and what to do next, once the run is over.
+fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
+    let Some(verdict) = run.verdict() else { return Vec::new() };
+    let lead = TextLine::new(Tone::Head, " what to do  ");
+    let mut lines = hanging(&lead, Tone::Plain, next_words(verdict), columns);
+    for (cluster, why) in &run.state.stopped {
+        lines.extend(hanging(&TextLine::new(Tone::Bad, &format!(" {cluster} stopped: ")), Tone::Plain, why, columns));
+    }
+    let left = run.state.looked.as_ref().map(|(_, left)| left.as_slice()).unwrap_or_default();
+    for line in left.iter().take(3) {
+        lines.extend(hanging(&TextLine::new(Tone::Unknown, " still differs: "), Tone::Plain, line, columns));
+    }
+    if left.len() > 3 {
+        let more = format!(" and {} more; esc goes to the fleet, which shows them", left.len() - 3);
+        lines.push(TextLine::new(Tone::Faint, &more));
+    }
+    lines
+}
+
+/// What to do after a verdict.
+const fn next_words(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::InLine => "nothing: every node was in line already",
+        Verdict::Converged => "nothing: every node was looked at again and is in line",
+        Verdict::Pending => "some nodes were not changed: p makes a plan for what is left",
+        Verdict::Incomplete => "reach the nodes that are unknown, r in the fleet looks again, p plans for them",
+        Verdict::NotReached => "see the causes (n goes from one to the next), mend them, commit, then p",
+        Verdict::Refused => "a safety rule forbids it: the plan names it, with what to do",
+        Verdict::Locked => "another run holds nodes: wait for it to end, then p",
+        Verdict::Interrupted => "it was stopped: r in the fleet looks again, p plans what is left",
+        Verdict::NotStarted(_) => "nothing was changed: mend what is named, then p",
+    }
+}
+
+/// A node in the run: its cause, what to do, and what it printed.
+pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<TextLine> {
+    let Some((run, state)) = model.run.as_ref().and_then(|run| Some((run, run.state.nodes.get(node)?))) else {
+        return vec![TextLine::new(Tone::Plain, &format!(" {node} is not in the run"))];
+    };
+    let mark = mark(state);
+    let mut head = TextLine::new(Tone::Head, &format!(" {node}  "));
+    if state.wave > 0 {
+        head = head.with(Tone::Faint, &format!("wave {}  ", state.wave));
+    }
+    let now = if state.now.is_empty() { waits_for(run, state) } else { state.now.as_str() };
+    let mut lines = hanging(&head, tone_of(mark), now, columns);
+    if let Some(cause) = &state.cause {
+        lines.extend(cause_lines(cause, columns));
+    }
+    lines.extend(printed_lines(state, columns));
+    lines
+}
+
+fn waits_for(run: &Watched, state: &NodeRun) -> &'static str {
+    match (run.is_on(), state.wave) {
+        (false, _) => "was not begun",
+        (true, 0) => "waits for its wave",
+        (true, _) => "waits for its turn in the wave",
+    }
+}
+
+fn cause_lines(cause: &Cause, columns: usize) -> Vec<TextLine> {
+    let mut lines = hanging(&TextLine::new(Tone::Head, "   cause       "), Tone::Bad, &cause.text, columns);
+    let indent = TextLine::new(Tone::Plain, "               ");
+    lines.extend(cause.details.iter().flat_map(|line| hanging(&indent, Tone::Plain, line, columns)));
+    let lead = TextLine::new(Tone::Head, "   what to do  ");
+    lines.extend(cause.hints.iter().flat_map(|hint| hanging(&lead, Tone::Plain, &hint.to_string(), columns)));
+    lines
+}
+
+fn printed_lines(state: &NodeRun, columns: usize) -> Vec<TextLine> {
+    let lead = TextLine::new(Tone::Faint, "   printed     ");
+    state.printed.iter().flat_map(|line| hanging(&lead, Tone::Faint, line, columns)).collect()
+}
+
+/// What a level of stopping says of itself when it was asked for.
+pub(super) fn asked_words(run: &Watched) -> Option<(CancelLevel, String)> {
+    let level = run.cancelling()?;
+    let at = run.asked.map(|(_, at)| format!(" at {}", time_of_day(at))).unwrap_or_default();
+    Some((level, format!("asked for{at}: {}", note(level).0)))
+}
+
+/// How many nodes are in the middle of something.
+pub(super) fn under_way(run: &Watched) -> String {
+    let running = |node: &&NodeRun| node.cells.iter().any(|cell| matches!(cell, Cell::Running(_)));
+    count(run.state.nodes.values().filter(running).count(), "node")
+}
