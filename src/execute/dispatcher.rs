@@ -35,6 +35,9 @@ pub(super) enum Turn {
     Time,
 }
 
+/// A step's proof, with the event that says so.
+pub(super) type Proof = (StepId, EventKind);
+
 pub(super) struct Dispatcher {
     pub(super) job: Job,
     pub(super) perform: Arc<dyn Perform>,
@@ -44,7 +47,7 @@ pub(super) struct Dispatcher {
     /// Held so that `orders` never closes.
     _control: Control,
     orders: watch::Receiver<Orders>,
-    facts: (mpsc::UnboundedSender<(StepId, EventKind)>, mpsc::UnboundedReceiver<(StepId, EventKind)>),
+    facts: (mpsc::UnboundedSender<Proof>, mpsc::UnboundedReceiver<Proof>),
     chatter: (mpsc::Sender<EventKind>, mpsc::Receiver<EventKind>),
     errands: JoinSet<Answer>,
     away: HashMap<Id, (Errand, AbortHandle)>,
@@ -187,7 +190,7 @@ impl Dispatcher {
         }
     }
 
-    fn hear_fact(&mut self, (step, kind): (StepId, EventKind)) {
+    fn hear_fact(&mut self, (step, kind): Proof) {
         self.committing.insert(step);
         self.record(kind);
     }
@@ -229,7 +232,7 @@ impl Dispatcher {
         let Some(step) = plan.step(id) else { return };
         let well = matches!(end, StepEnd::Done { .. });
         let why = match &end {
-            StepEnd::Skipped { why } => why.clone(),
+            StepEnd::Skipped { why } if *why != SkipReason::NodeMoved => why.clone(),
             _ => SkipReason::Needs { step: id },
         };
         self.ended(step, end);

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Looked;
 use super::control::Orders;
+use super::dispatcher::Proof;
 use crate::name::NodeName;
 use crate::perform::{LeaseRefusal, Watch};
 use crate::plan::StepId;
@@ -39,7 +40,7 @@ pub(super) enum Answer {
 pub(super) struct Lookout {
     pub(super) step: StepId,
     pub(super) node: NodeName,
-    pub(super) facts: mpsc::UnboundedSender<(StepId, EventKind)>,
+    pub(super) facts: mpsc::UnboundedSender<Proof>,
     pub(super) chatter: mpsc::Sender<EventKind>,
     pub(super) orders: watch::Receiver<Orders>,
     pub(super) proven: AtomicBool,

@@ -21,7 +21,7 @@ const LEASES: usize = 32;
 /// How long giving a lease back may take; leases expire.
 const RELEASE: Duration = Duration::from_secs(10);
 /// A lease that is older when a wave begins is taken again, so that it does not expire in the middle.
-const RENEW: Duration = Duration::from_secs(60);
+const RENEW: Duration = Duration::from_mins(1);
 
 /// The nodes whose leases are held, and since when.
 type Leases = BTreeMap<NodeName, Instant>;

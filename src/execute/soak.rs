@@ -11,7 +11,7 @@ use super::errand::{Answer, Errand, cause};
 use super::lane::Budget;
 use crate::name::NodeName;
 use crate::plan::{ClusterPlan, Wave};
-use crate::run::{CancelLevel, Cause, EventKind};
+use crate::run::{CancelLevel, Cause, EventKind, NodeRun};
 
 /// How long one answer about a node's health may take.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ impl Dispatcher {
     /// Watches the proven nodes of a wave for the cluster's soak. A node that is unhealthy counts against the budget; once
     /// that is spent, or the run is cancelled harder than "no next wave", the rest of the soak is not waited for.
     pub(super) async fn soak(&mut self, cluster: &ClusterPlan, wave: &Wave, budget: &mut Budget) {
-        if cluster.soak > 0 {
+        if cluster.soak > 0 && !self.proven(wave).is_empty() {
             self.wait_for(Some((&format!("wave {} to stay healthy", wave.number), Some(cluster.soak))));
             let whole = self.watch(cluster, wave, budget).await;
             self.wait_for(None);
@@ -35,14 +35,21 @@ impl Dispatcher {
                 return;
             }
         }
+        if self.proven(wave).is_empty() {
+            return;
+        }
         let (cluster, soak) = (cluster.cluster.clone(), cluster.soak);
         self.record(EventKind::WaveProven { cluster, wave: wave.number, soak });
     }
 
+    /// The nodes of a wave on which everything held until now.
+    fn proven(&self, wave: &Wave) -> BTreeSet<NodeName> {
+        let proven = |node: &&NodeName| self.state.nodes.get(*node).is_some_and(NodeRun::proven);
+        wave.nodes.iter().filter(proven).cloned().collect()
+    }
+
     async fn watch(&mut self, cluster: &ClusterPlan, wave: &Wave, budget: &mut Budget) -> bool {
-        let proven = |node: &&NodeName| self.state.nodes.get(*node).is_some_and(|n| !n.fate.is_bad() && n.touched);
-        let mut watched =
-            Watched { healthy: wave.nodes.iter().filter(proven).cloned().collect(), suspect: BTreeSet::new() };
+        let mut watched = Watched { healthy: self.proven(wave), suspect: BTreeSet::new() };
         let pace = Duration::from_secs((cluster.soak / 10).clamp(1, 5));
         let end = Instant::now() + Duration::from_secs(cluster.soak);
         loop {
