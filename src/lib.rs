@@ -6,13 +6,13 @@
 
 pub mod action;
 pub mod bundle;
-pub mod cli;
-pub mod demo;
+// wip pub mod cli;
+// wip pub mod demo;
 pub mod diff;
 pub mod execute;
 pub mod exit;
 pub mod failure;
-pub mod fleet;
+// wip pub mod fleet;
 pub mod git;
 pub mod hint;
 pub mod inventory;
