@@ -15,7 +15,8 @@ type Files = BTreeMap<BundlePath, Content>;
 pub(super) fn finish(name: BundleName, laid: Laid) -> Result<Bundle, BundleError> {
     let Laid { files, mut notes } = laid;
     let directories = plugin_directories(&files);
-    let mut faults = compile(&files, &mut notes);
+    let mut faults: Vec<Fault> = files.iter().filter_map(bytecode).collect();
+    faults.extend(compile(&files, &mut notes));
     let mut plugins = BTreeMap::new();
     for directory in &directories {
         match plugin(&name, &files, directory)? {
@@ -169,6 +170,12 @@ fn is_lua(path: &BundlePath) -> bool {
     super::layout::is_lua(path.as_str())
 }
 
+/// Compiled Lua under whatever name: nobody can review it, and nginx's Lua loads it where it finds it.
+fn bytecode((path, content): (&BundlePath, &Content)) -> Option<Fault> {
+    let compiled = [b"\x1bLJ".as_slice(), b"\x1bLua"].iter().any(|magic| content.bytes().starts_with(magic));
+    compiled.then(|| Fault { path: path.clone(), line: None, kind: FaultKind::Bytecode })
+}
+
 #[cfg(not(feature = "lua"))]
 fn compile(_: &Files, notes: &mut Vec<Note>) -> Vec<Fault> {
     notes.push(Note::NotCompiled);
@@ -192,8 +199,8 @@ const CHUNK: &str = "=\u{b6}";
 #[cfg(feature = "lua")]
 fn compile_one(lua: &mlua::Lua, path: &BundlePath, content: &Content) -> Option<Fault> {
     let fault = |line, kind| Some(Fault { path: path.clone(), line, kind });
-    if content.bytes().starts_with(b"\x1b") {
-        return fault(None, FaultKind::Bytecode);
+    if bytecode((path, content)).is_some() {
+        return None;
     }
     let chunk = lua.load(content.bytes()).set_name(CHUNK).set_mode(mlua::ChunkMode::Text);
     let message = chunk.into_function().err()?.to_string();
@@ -262,8 +269,12 @@ mod tests {
     }
 
     #[test]
-    fn compiled_lua_is_refused() {
-        assert_eq!(compiled("\u{1b}LJ\u{2}").unwrap().kind, FaultKind::Bytecode);
+    fn compiled_lua_is_refused_by_content_not_by_name() {
+        for (text, refused) in [("\u{1b}LJ\u{2}", true), ("\u{1b}LuaQ", true), ("\u{1b}[0m", false)] {
+            let path = BundlePath::parse("kong/plugins/x/asset.bin").unwrap();
+            let fault = bytecode((&path, &Content::new(text.as_bytes().to_vec())));
+            assert_eq!(fault.map(|fault| fault.kind), refused.then_some(FaultKind::Bytecode), "{text:?}");
+        }
     }
 
     #[test]

@@ -232,7 +232,8 @@ fn a_field_that_is_certainly_missing_or_wrong_is_refused_and_a_computed_one_is_n
 fn a_module_of_the_bundle_that_is_not_in_it_is_refused_with_its_line() {
     let handler = "local a = require \"kong.plugins.acme-auth.there\"\nlocal b = require(\"kong.plugins.acme-auth.gone\")\n\
         local c = require \"kong.plugins.jwt.jwt_parser\"\nlocal d = require \"resty.http\"\n\
-        local ok = pcall(require, \"kong.plugins.acme-auth.maybe\")\nreturn { VERSION = \"1\", PRIORITY = 1 }";
+        local ok = pcall(require, \"kong.plugins.acme-auth.maybe\")\n\
+        local ok = pcall(function() return require \"kong.plugins.acme-auth.perhaps\" end)\nreturn { VERSION = \"1\", PRIORITY = 1 }";
     let files = [("handler.lua", handler), ("schema.lua", SCHEMA), ("there/init.lua", "return {}")];
     let found = faults(bundle(&files));
     let expected =

@@ -36,6 +36,8 @@ pub enum Cause {
     InUseNotEnabled,
     /// The declarative configuration uses a plugin that the directive does not name.
     ConfiguredNotEnabled,
+    /// The declarative configuration itself is wrong.
+    DeclarativeInvalid,
     /// The database lacks migrations of a plugin.
     MigrationsPending,
     /// The new workers run without a configuration: every request gets an empty reply.
@@ -89,6 +91,7 @@ impl Cause {
             Self::ConfiguredNotEnabled => {
                 "the declarative configuration uses a plugin that the directive does not name"
             }
+            Self::DeclarativeInvalid => "the declarative configuration is not one that this Kong takes",
             Self::MigrationsPending => "a plugin brings database migrations that have not been run",
             Self::WorkersBroken => "the workers run without a configuration and answer every request with nothing",
             Self::EnvUnreadable => "the master may not read .kong_env: another user wrote it",
@@ -119,6 +122,7 @@ impl Cause {
             Self::ConfiguredNotEnabled => {
                 "put the name back into the directive, or take the plugin out of the declarative file first"
             }
+            Self::DeclarativeInvalid => "correct the entry that the message names in the declarative file",
             Self::MigrationsPending => "run `kong migrations up` once for the cluster, with the new directive",
             Self::WorkersBroken => "put the name back into the directive and reload; a restart alone does not help",
             Self::EnvUnreadable => "give .kong_env back to the master's user",
@@ -197,12 +201,12 @@ struct Reason<'a> {
     plugin: Option<&'a str>,
     place: Option<Place<'a>>,
     module: Option<&'a str>,
-    words: &'a str,
+    words: String,
 }
 
 impl<'a> Reason<'a> {
-    fn new(cause: Cause, plugin: Option<&'a str>, words: &'a str) -> Self {
-        Self { cause, plugin, place: None, module: None, words }
+    fn new(cause: Cause, plugin: Option<&'a str>, words: &str) -> Self {
+        Self { cause, plugin, place: None, module: None, words: words.to_owned() }
     }
 }
 
@@ -221,6 +225,7 @@ const SIGNS: &[(&str, Cause, Around)] = &[
     ("because it implements both `response`", Cause::ConflictingPhases, Some(("Plugin \"", "\" can"))),
     (" plugin is in use but not enabled", Cause::InUseNotEnabled, Some((" ", " plugin is in use but not enabled"))),
     ("' not enabled; add it to the 'plugins'", Cause::ConfiguredNotEnabled, Some(("plugin '", "' not enabled; add"))),
+    ("error parsing declarative config", Cause::DeclarativeInvalid, None),
     ("schema violation", Cause::SchemaViolation, None),
     ("New migrations available", Cause::MigrationsPending, None),
     ("Database needs bootstrapping", Cause::MigrationsPending, None),
@@ -238,10 +243,26 @@ fn reason<'a>(text: &'a str, plugin: Option<&'a str>) -> Option<Reason<'a>> {
     for (sign, cause, around) in SIGNS {
         let Some(at) = text.find(sign) else { continue };
         let named = around.and_then(|(before, after)| between(text, before, after));
-        return Some(Reason::new(*cause, plugin.or(named), words(text, at)));
+        let words = if around.is_none() { message(text, at) } else { words(text, at).to_owned() };
+        return Some(Reason::new(*cause, plugin.or(named), &words));
+    }
+    if let Some((at, module)) = missing_at_run_time(text) {
+        let plugin = plugin.or_else(|| plugin_of(module));
+        return Some(Reason { module: Some(module), ..Reason::new(Cause::MissingModule, plugin, words(text, at)) });
     }
     let init = ["init_by_lua error:", "init_worker_by_lua error:"].iter().find_map(|sign| text.find(sign));
-    init.map(|at| Reason::new(Cause::Other, plugin, line_of(&text[at..])))
+    init.map(|at| Reason::new(Cause::Other, plugin, words(text, at)))
+}
+
+/// A module that a worker required only when it needed it, and did not find (measured.md 6).
+fn missing_at_run_time(text: &str) -> Option<(usize, &str)> {
+    let at = text.find("' not found:")?;
+    let line = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    quoted_after(&text[line..], "module '").map(|module| (at, module))
+}
+
+fn plugin_of(module: &str) -> Option<&str> {
+    module.strip_prefix("kong.plugins.")?.split('.').next()
 }
 
 /// The name that stands between two texts: the last word before `after`.
@@ -257,10 +278,10 @@ fn load_error<'a>(text: &'a str, plugin: Option<&'a str>) -> Reason<'a> {
     let start = text.find("error loading module '").unwrap_or(0);
     let text = &text[start..];
     let module = quoted_after(text, "error loading module '");
-    let plugin = plugin.or_else(|| module?.strip_prefix("kong.plugins.")?.split('.').next());
+    let plugin = plugin.or_else(|| plugin_of(module?));
     let body = text.split_once('\n').map_or("", |(_, body)| body);
     let place = first_place(body);
-    let reason = |cause, module, place, words| Reason { cause, plugin, place, module, words };
+    let reason = |cause, module, place, words: &str| Reason { cause, plugin, place, module, words: words.to_owned() };
     if let Some(missing) = quoted_after(body, "module '").filter(|_| body.contains("' not found:")) {
         return reason(Cause::MissingModule, Some(missing), place, body.lines().next().map_or(body, after_place));
     }
@@ -289,6 +310,14 @@ fn words(text: &str, at: usize) -> &str {
     let line = line_of(&text[start..]);
     let head = HEADS.iter().filter_map(|head| line.find(head).map(|found| found + head.len())).max();
     after_place(head.map_or(line, |head| &line[head..])).trim_start()
+}
+
+/// The message in which a sign was found, its further lines too, down to the stack trace, as one line.
+fn message(text: &str, at: usize) -> String {
+    let below = text[at..].split_once('\n').map_or("", |(_, below)| below);
+    let below = below.split("stack traceback").next().unwrap_or_default();
+    let whole = [words(text, at), below].join(" ");
+    whole.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn line_of(text: &str) -> &str {

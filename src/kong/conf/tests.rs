@@ -28,6 +28,7 @@ fn files_are_read_as_kong_reads_them() {
         ("plugins = a,\\\n  b\n", Some("a,  b")),
         ("plugins = a, \\  \n# comment\n\nb\n", Some("a, b")),
         ("plugins = a,\\\r\nb\r\n", Some("a,b")),
+        ("plugins = a,\\\n ; comment\nb\n", Some("a,b")),
         ("x = 1\nplugins = a \\\n", None),
         ("plugins = a\nplugins = b \\", Some("a")),
         ("[kong]\nplugins = x\n", None),

@@ -164,6 +164,32 @@ fn failures_without_a_plugin_in_the_list_are_recognised() {
 }
 
 #[test]
+fn messages_of_several_lines_are_read_to_their_end() {
+    let schema = format!(
+        "{INIT}error loading plugin schemas: on plugin 'c': [off] schema violation (fields.3: {{\n  fields = {{\n    }}\n}}){TRACE}"
+    );
+    assert_eq!(only(&schema).words, "[off] schema violation (fields.3: { fields = { } })");
+    let declarative = format!(
+        "{INIT}error parsing declarative config file /x/kong.yml:\nin 'services':\n  - in entry 1 of 'services':\n    in 'url': invalid path{TRACE}"
+    );
+    let found = only(&declarative);
+    assert_eq!(found.cause, Cause::DeclarativeInvalid);
+    assert_eq!(
+        found.words,
+        "error parsing declarative config file /x/kong.yml: in 'services': - in entry 1 of 'services': in 'url': invalid path"
+    );
+}
+
+#[test]
+fn a_module_that_a_worker_missed_later_is_recognised() {
+    let found = only(
+        "2026/11/20 07:36:54 [warn] 7211#7211: *1289 [kong] handler.lua:4 [lazy] module 'kong.plugins.lazy.util' not found:\n\tno field package.preload",
+    );
+    assert_eq!((found.cause, found.module.as_deref()), (Cause::MissingModule, Some("kong.plugins.lazy.util")));
+    assert_eq!(found.plugin.unwrap().as_str(), "lazy");
+}
+
+#[test]
 fn what_a_good_reload_writes_is_no_failure() {
     let log = format!(
         "{HEAD}2026/11/20 07:02:38 [error] 20937#20937: *7786 [lua] worker.lua:325: communicate(): event worker failed to communicate \

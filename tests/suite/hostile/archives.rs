@@ -228,6 +228,42 @@ fn damage_anywhere_is_an_error_and_never_a_panic() {
     }
 }
 
+/// What an operator packs with the usual tools is one bundle, whatever the format, the times and the umask.
+#[test]
+#[expect(clippy::print_stdout, reason = "a tool that is not there is said, not passed over")]
+fn archives_of_the_usual_tools_are_the_same_bundle() {
+    let scratch = tempfile::tempdir().unwrap();
+    let plugin = scratch.path().join("pkg-1.0/kong/plugins/x/").join("deep/".repeat(30));
+    std::fs::create_dir_all(&plugin).unwrap();
+    let root = scratch.path().join("pkg-1.0/kong/plugins/x");
+    std::fs::write(root.join("handler.lua"), HANDLER).unwrap();
+    std::fs::write(root.join("schema.lua"), SCHEMA).unwrap();
+    std::fs::write(plugin.join("asset with blanks.json"), b"{}").unwrap();
+    std::fs::write(scratch.path().join("pkg-1.0/README.md"), b"x").unwrap();
+    let mut digests = Vec::new();
+    for (tool, options, what) in [
+        ("tar", &["--format=gnu"][..], "pkg-1.0"),
+        ("tar", &["--format=posix"], "pkg-1.0"),
+        ("tar", &["--format=ustar"], "pkg-1.0"),
+        ("tar", &["--format=posix", "--mtime=2001-01-01"], "./pkg-1.0"),
+        ("tar", &["--format=gnu", "--mode=0600"], "."),
+        ("busybox", &["tar"], "pkg-1.0"),
+    ] {
+        // Busybox takes its applet first and has no formats.
+        let arguments = options.iter().copied().chain(["-c", "-z", "-f", "-", "-C"]);
+        let packed = std::process::Command::new(tool).args(arguments).arg(scratch.path()).arg(what).output();
+        let Ok(packed) = packed.inspect_err(|error| println!("skipped, as {tool} cannot be run: {error}")) else {
+            continue;
+        };
+        assert!(packed.status.success(), "{tool} {options:?}: {}", String::from_utf8_lossy(&packed.stderr));
+        let bundle = read(&packed.stdout).unwrap_or_else(|error| panic!("{tool} {options:?}: {error}"));
+        assert_eq!(bundle.files.len(), 3, "{tool} {options:?}");
+        digests.push(bundle.digest);
+    }
+    assert!(!digests.is_empty(), "no tar on this machine");
+    assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
+}
+
 /// The lint of a bundle and the cleaning of versions live in two modules that may not know each other.
 #[test]
 fn a_version_is_refused_exactly_where_kong_could_not_clean_it() {
