@@ -116,8 +116,8 @@ where
                         host.suspend()?;
                         repaint(terminal, model)?;
                     }
-                    Effect::Look(selection) => driver.look(selection),
-                    Effect::Plan(selection) => driver.plan(selection),
+                    Effect::Look(part) => driver.look(part),
+                    Effect::Plan(part) => driver.plan(part),
                     Effect::Apply(plan) => driver.apply(plan),
                     Effect::Cancel(level) => driver.cancel(level),
                 }

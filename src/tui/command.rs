@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::cursor::Step;
 use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
-use super::effect::{Effect, Selection};
+use super::effect::{Effect, Part};
 use super::keymap::{Command, Place};
 use super::model::Model;
 use super::screen::{About, FleetRow, RunScreen, Screen};
@@ -34,10 +34,10 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Watch => watch(model),
         Command::Stop => stop(model),
         Command::Help => help(model),
-        Command::Plan => return plan(model, Selection::All),
-        Command::PlanHere => return here(model).map_or_else(Vec::new, |selection| plan(model, selection)),
-        Command::Look => return look(model, Selection::All),
-        Command::LookHere => return here(model).map_or_else(Vec::new, |selection| look(model, selection)),
+        Command::Plan => return plan(model, Part::All),
+        Command::PlanHere => return here(model).map_or_else(Vec::new, |part| plan(model, part)),
+        Command::Look => return look(model, Part::All),
+        Command::LookHere => return here(model).map_or_else(Vec::new, |part| look(model, part)),
         Command::Quit => return quit(model),
         Command::Redraw => return vec![Effect::Redraw],
         Command::Suspend => return suspend(model),
@@ -86,31 +86,31 @@ fn next_trouble(model: &mut Model) {
 }
 
 /// What is under the cursor, or says that there is nothing.
-fn here(model: &mut Model) -> Option<Selection> {
-    let selection = match (model.screen(), model.picture.as_deref()) {
-        (Screen::Fleet(fleet), Some(picture)) => fleet.selection(picture),
+fn here(model: &mut Model) -> Option<Part> {
+    let part = match (model.screen(), model.picture.as_deref()) {
+        (Screen::Fleet(fleet), Some(picture)) => fleet.part(picture),
         (Screen::Pager(pager), _) => match &pager.about {
-            About::Node(node) | About::RunNode(node) => Some(Selection::Node(node.clone())),
+            About::Node(node) | About::RunNode(node) => Some(Part::Node(node.clone())),
             About::Diff(..) | About::Help(_) => None,
         },
         _ => None,
     };
-    if selection.is_none() {
+    if part.is_none() {
         say(model, "nothing is under the cursor");
     }
-    selection
+    part
 }
 
 fn open(model: &mut Model) {
     let height = model.height(Place::Fleet);
     let picture = model.picture.clone();
     let about = match (model.screen_mut(), picture) {
-        (Screen::Fleet(fleet), Some(picture)) => match (fleet.row(), fleet.selection(&picture)) {
-            (Some(FleetRow::Cluster(_)), Some(Selection::Cluster(cluster))) => {
+        (Screen::Fleet(fleet), Some(picture)) => match (fleet.row(), fleet.part(&picture)) {
+            (Some(FleetRow::Cluster(_)), Some(Part::Cluster(cluster))) => {
                 fleet.fold(&picture, &cluster, height);
                 None
             }
-            (Some(FleetRow::Node(..)), Some(Selection::Node(node))) => Some(About::Node(node)),
+            (Some(FleetRow::Node(..)), Some(Part::Node(node))) => Some(About::Node(node)),
             _ => None,
         },
         (Screen::Run(_), _) => run_node(model),
@@ -128,7 +128,7 @@ fn run_node(model: &Model) -> Option<About> {
     }
 }
 
-fn plan(model: &mut Model, selection: Selection) -> Vec<Effect> {
+fn plan(model: &mut Model, part: Part) -> Vec<Effect> {
     if model.is_running() {
         say(model, "a run is on: a plan can be made when it has ended");
         return Vec::new();
@@ -138,10 +138,10 @@ fn plan(model: &mut Model, selection: Selection) -> Vec<Effect> {
         return Vec::new();
     }
     model.busy.planning = true;
-    vec![Effect::Plan(selection)]
+    vec![Effect::Plan(part)]
 }
 
-fn look(model: &mut Model, selection: Selection) -> Vec<Effect> {
+fn look(model: &mut Model, part: Part) -> Vec<Effect> {
     if model.is_running() {
         say(model, "a run is on: it looks again by itself at its end");
         return Vec::new();
@@ -151,7 +151,7 @@ fn look(model: &mut Model, selection: Selection) -> Vec<Effect> {
         return Vec::new();
     }
     model.busy.looking = Some((0, 0));
-    vec![Effect::Look(selection)]
+    vec![Effect::Look(part)]
 }
 
 fn apply(model: &mut Model) {

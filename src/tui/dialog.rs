@@ -100,7 +100,7 @@ impl Confirm {
 }
 
 /// The clusters that a plan changes.
-pub fn changed_clusters(plan: &Plan) -> impl Iterator<Item = &ClusterPlan> {
+pub(super) fn changed_clusters(plan: &Plan) -> impl Iterator<Item = &ClusterPlan> {
     plan.clusters.iter().filter(|cluster| !cluster.nodes.changing.is_empty())
 }
 
@@ -114,7 +114,7 @@ fn word(plan: &Plan) -> String {
 }
 
 /// What a plan will do, worst first: what is lost, what is taken away, what is exchanged, what is new, what is left alone.
-pub fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
+pub(super) fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
     let mut changes: Vec<(&ClusterPlan, &Change)> = changed_clusters(plan)
         .flat_map(|cluster| cluster.changes.iter().map(move |change| (cluster, change)))
         .collect();
@@ -178,7 +178,7 @@ fn reload_line(plan: &Plan, cluster: &ClusterPlan, several: bool) -> String {
 }
 
 /// How a cluster goes: "1 then 9 then 17", or "all at once".
-pub fn wave_words(plan: &Plan, cluster: &ClusterPlan) -> String {
+pub(super) fn wave_words(plan: &Plan, cluster: &ClusterPlan) -> String {
     let waves = plan.waves.iter().filter(|wave| wave.cluster == cluster.cluster);
     let sizes: Vec<String> = waves.map(|wave| wave.nodes.len().to_string()).collect();
     match sizes.len() {
@@ -188,7 +188,7 @@ pub fn wave_words(plan: &Plan, cluster: &ClusterPlan) -> String {
 }
 
 /// When a cluster stops.
-pub fn stop_words(cluster: &ClusterPlan) -> String {
+pub(super) fn stop_words(cluster: &ClusterPlan) -> String {
     match cluster.max_failed {
         0 => "stopping at the first failure".to_owned(),
         some => format!("stopping after more than {}", count(some, "failure")),
@@ -206,11 +206,11 @@ fn left_alone(plan: &Plan) -> Vec<(Tone, String)> {
 }
 
 /// The rungs of stopping, from the softest.
-pub const LADDER: [CancelLevel; 4] =
+pub(super) const LADDER: [CancelLevel; 4] =
     [CancelLevel::AfterWave, CancelLevel::AfterSteps, CancelLevel::LeaveSteps, CancelLevel::Close];
 
 /// The rung above, if there is one.
-pub fn next_rung(asked: Option<CancelLevel>) -> Option<CancelLevel> {
+pub(super) fn next_rung(asked: Option<CancelLevel>) -> Option<CancelLevel> {
     LADDER.into_iter().find(|level| asked.is_none_or(|asked| *level > asked))
 }
 

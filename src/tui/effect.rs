@@ -8,7 +8,7 @@ use crate::run::CancelLevel;
 
 /// A part of the fleet. It narrows what the command line already chose, never widens it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selection {
+pub enum Part {
     /// All of it.
     All,
     /// One cluster.
@@ -21,9 +21,9 @@ pub enum Selection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Look again.
-    Look(Selection),
+    Look(Part),
     /// Make a plan from the last survey.
-    Plan(Selection),
+    Plan(Part),
     /// Carry a plan out.
     Apply(Arc<Plan>),
     /// Cancel the run, this hard.
@@ -45,10 +45,10 @@ pub enum Effect {
 ///
 /// If a task of the driver panics, it sends `Died`.
 pub trait Driver {
-    /// Looks again, over the connections that are held. What is not selected stays as it was.
-    fn look(&self, selection: Selection);
-    /// Makes a plan from the last survey. A selection narrows what is changed, never what is looked at.
-    fn plan(&self, selection: Selection);
+    /// Looks again, over the connections that are held. What is not looked at stays as it was.
+    fn look(&self, part: Part);
+    /// Makes a plan from the last survey. A part narrows what is changed, never what is looked at.
+    fn plan(&self, part: Part);
     /// Carries out exactly this plan.
     fn apply(&self, plan: Arc<Plan>);
     /// Cancels the run that is on. It only ever rises.

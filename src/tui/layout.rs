@@ -5,11 +5,11 @@ use ratatui::layout::{Rect, Size};
 use super::keymap::Place;
 
 /// The smallest terminal on which the screens can be read.
-pub const LEAST: Size = Size { width: 60, height: 15 };
+pub(super) const LEAST: Size = Size { width: 60, height: 15 };
 
 /// The parts of a screen, from top to bottom. A rule lies under `head` and above `pane` and `foot`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Areas {
+pub(super) struct Areas {
     /// What it is about: one line, two on the run screen.
     pub head: Rect,
     /// The names of the columns, where there are columns.
@@ -24,14 +24,14 @@ pub struct Areas {
 
 impl Areas {
     /// Where the rules lie.
-    pub fn rules(&self) -> impl Iterator<Item = u16> + use<> {
+    pub(super) fn rules(&self) -> impl Iterator<Item = u16> + use<> {
         let pane = (self.pane.height > 0).then(|| self.pane.y.saturating_sub(1));
         [Some(self.head.bottom()), pane, Some(self.foot.y.saturating_sub(1))].into_iter().flatten()
     }
 }
 
 /// The parts of a screen of this size.
-pub fn areas(size: Size, place: Place) -> Areas {
+pub(super) fn areas(size: Size, place: Place) -> Areas {
     let (head, columns, pane) = match place {
         Place::Fleet => (1, 1, pane_height(size)),
         Place::Run => (2, 1, pane_height(size)),

@@ -112,7 +112,7 @@ impl Look {
 }
 
 /// The tone of a mark (screens.md, "The marks").
-pub const fn tone_of(mark: char) -> Tone {
+pub(super) const fn tone_of(mark: char) -> Tone {
     match mark {
         '=' => Tone::Good,
         '~' | '-' | '+' | '*' => Tone::Change,

@@ -23,7 +23,7 @@ mod update;
 mod view;
 
 pub use app::{Clock, Ended, Host, run_on};
-pub use effect::{Driver, Effect, Selection};
+pub use effect::{Driver, Effect, Part};
 pub use look::Look;
 pub use message::{Doing, Message, Notice, Signal};
 pub use model::Model;

@@ -1,9 +1,13 @@
 //! The fleet as the screens show it: clusters, nodes, and the four truths of each plugin as marks.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::shown::count;
+use crate::diff::{ClusterDiff, Condition, FleetDiff, Item, Mark, NodeDiff, Truths};
+use crate::hint::Hint;
 use crate::name::{ClusterName, NodeName};
 
 /// What is shown in the first line: which commit of which repository.
@@ -172,14 +176,79 @@ impl ClusterRows {
 }
 
 impl Picture {
+    /// The picture of a fleet that was compared: when it was looked at, and how many nodes answered.
+    pub fn of(fleet: &FleetDiff, looked: Timestamp, seen: usize) -> Self {
+        let mut columns: Vec<String> = Vec::new();
+        for name in fleet.clusters.values().flat_map(|cluster| &cluster.columns) {
+            if !columns.contains(name) {
+                columns.push(name.clone());
+            }
+        }
+        let clusters = fleet.clusters.iter().map(|(name, cluster)| cluster_rows(name, cluster, &columns));
+        let clusters: Vec<ClusterRows> = clusters.collect();
+        let nodes = clusters.iter().map(|cluster| cluster.nodes.len()).sum();
+        Self { looked, seen, nodes, columns, clusters }
+    }
+
     /// The row of a node.
     pub fn node(&self, name: &NodeName) -> Option<&NodeRow> {
         self.clusters.iter().flat_map(|cluster| &cluster.nodes).find(|row| row.name == *name)
     }
 }
 
+fn cluster_rows(name: &ClusterName, cluster: &ClusterDiff, columns: &[String]) -> ClusterRows {
+    let mut nodes: Vec<NodeRow> = cluster.nodes.iter().map(|(name, node)| node_row(name, node, columns)).collect();
+    nodes.sort_by(|a, b| natural(a.name.as_str(), b.name.as_str()).then_with(|| a.name.cmp(&b.name)));
+    ClusterRows { name: name.clone(), topology: cluster.topology.clone(), nodes }
+}
+
+fn node_row(name: &NodeName, node: &NodeDiff, columns: &[String]) -> NodeRow {
+    let items = || columns.iter().enumerate().filter_map(|(at, column)| Some((at, node.items.get(column)?)));
+    let cells = columns.iter().map(|column| node.items.get(column).map(|item| marks(item.truths))).collect();
+    let plugins: Vec<_> =
+        items().map(|(at, item)| (at, item_lines(item))).filter(|(_, lines)| !lines.is_empty()).collect();
+    let (state, hints) = state(node);
+    // What a plugin says stands with the plugin.
+    let of_items: BTreeSet<String> = node
+        .items
+        .iter()
+        .flat_map(|(name, item)| item.remarks.iter().map(move |remark| format!("{name}: {remark}")))
+        .collect();
+    let own = node.remarks.iter().filter(|remark| !of_items.contains(*remark)).cloned();
+    let remarks = own.filter(|remark| *remark != state.why).chain(hints.iter().map(ToString::to_string)).collect();
+    NodeRow { name: name.clone(), kong: node.kong.clone(), cells, state, remarks, plugins }
+}
+
+fn marks(truths: Truths) -> Marks {
+    Marks([truths.files, truths.directive, truths.loaded, truths.used].map(Mark::sign))
+}
+
+fn item_lines(item: &Item) -> Vec<String> {
+    let mut lines = item.remarks.clone();
+    match (&item.loaded_version, &item.version) {
+        (Some(loaded), Some(wanted)) if loaded != wanted => lines.push(format!("loaded {loaded}, wanted {wanted}")),
+        (None, Some(wanted)) if item.truths.loaded.is_drift() => lines.push(format!("wanted {wanted}")),
+        _ => {}
+    }
+    if let Some(rows @ 1..) = item.rows {
+        lines.push(format!("used by {}", count(rows, "row")));
+    }
+    lines
+}
+
+fn state(node: &NodeDiff) -> (NodeState, &[Hint]) {
+    let (mark, word) = node.condition.words();
+    let (why, hints) = match &node.condition {
+        Condition::InLine => (String::new(), [].as_slice()),
+        Condition::Drift | Condition::ReloadOwed => (node.remarks.first().cloned().unwrap_or_default(), [].as_slice()),
+        Condition::Unknown { why, hints } => (why.clone(), hints.as_slice()),
+        Condition::Out { why } => (why.clone(), [].as_slice()),
+    };
+    (NodeState { mark, word, why }, hints)
+}
+
 /// Compares names as people count: eu-2 before eu-10.
-pub fn natural(a: &str, b: &str) -> Ordering {
+pub(super) fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
     loop {
         let order = match (a.first(), b.first()) {

@@ -15,7 +15,7 @@ fn is_hostile(c: char) -> bool {
 }
 
 /// The text as it may be drawn: a tab becomes four spaces, every hostile character a visible stand-in.
-pub fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -28,12 +28,12 @@ pub fn shown(text: &str) -> String {
 }
 
 /// How many columns a clean text takes.
-pub fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// The text in exactly `columns` columns: cleaned, cut with `more` at the end, or filled with spaces.
-pub fn fit(text: &str, columns: usize, more: &str) -> String {
+pub(super) fn fit(text: &str, columns: usize, more: &str) -> String {
     let mut text = clip(text, columns, more);
     let taken = width(&text);
     text.extend(std::iter::repeat_n(' ', columns.saturating_sub(taken)));
@@ -41,7 +41,7 @@ pub fn fit(text: &str, columns: usize, more: &str) -> String {
 }
 
 /// The text in at most `columns` columns: cleaned, and cut with `more` at the end where it is too long.
-pub fn clip(text: &str, columns: usize, more: &str) -> String {
+pub(super) fn clip(text: &str, columns: usize, more: &str) -> String {
     // A line of a log may be a megabyte long: no more of it is cleaned than can be seen.
     let text = shown(&text.chars().take(columns.saturating_add(1)).collect::<String>());
     if width(&text) <= columns {
@@ -68,7 +68,7 @@ fn take_columns(text: &str, columns: usize) -> &str {
 }
 
 /// The text in lines of at most `columns` columns, broken at spaces where there are any; never more than [`MOST`] lines.
-pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     // As in `clip`: what can never be seen is not worth cleaning.
     let clean = shown(&text.chars().take(columns.saturating_mul(MOST)).collect::<String>());
@@ -84,7 +84,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
 }
 
 /// How many lines [`wrap`] makes of one text at most.
-pub const MOST: usize = 200;
+pub(super) const MOST: usize = 200;
 
 fn break_at(text: &str, columns: usize) -> (&str, &str) {
     let head = take_columns(text, columns);
@@ -100,7 +100,7 @@ fn break_at(text: &str, columns: usize) -> (&str, &str) {
 }
 
 /// `1 node`, `2 nodes`, `no nodes`.
-pub fn count(number: usize, one: &str) -> String {
+pub(super) fn count(number: usize, one: &str) -> String {
     match number {
         0 => format!("no {one}s"),
         1 => format!("1 {one}"),
@@ -109,19 +109,19 @@ pub fn count(number: usize, one: &str) -> String {
 }
 
 /// Seconds as `01:12` or `1:02:03`.
-pub fn duration(seconds: i64) -> String {
+pub(super) fn duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
 }
 
 /// The time of day, UTC, as on every screen.
-pub fn time_of_day(at: jiff::Timestamp) -> String {
+pub(super) fn time_of_day(at: jiff::Timestamp) -> String {
     at.strftime("%H:%M:%S").to_string()
 }
 
 /// Names drawn together where they differ in a last number only: `eu-[1-5,8-28], us-1`. The order is that of the names.
-pub fn names_together<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn names_together<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut groups: Vec<(&str, &str, Vec<u64>)> = Vec::new();
     for name in names {
         let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::app::{Clock, Ended, Host, run_on};
-use super::effect::{Driver, Selection};
+use super::effect::{Driver, Part};
 use super::look::Look;
 use super::message::{Message, Signal};
 use super::model::Model;
@@ -42,7 +42,7 @@ pub async fn run(
     let mut terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
     let mut model = Model::new(title, look, terminal.size()?, clock());
     model.busy.looking = Some((0, 0));
-    driver.look(Selection::All);
+    driver.look(Part::All);
     let sources = (EventStream::new(), signals, messages);
     run_on(&mut terminal, &mut screen, &mut model, sources, (driver, clock)).await
 }

@@ -35,7 +35,7 @@ impl TextLine {
 }
 
 /// A text in as many lines as it needs: the first behind `first`, the others behind as many spaces.
-pub fn hanging(first: &TextLine, tone: Tone, text: &str, columns: usize) -> Vec<TextLine> {
+pub(super) fn hanging(first: &TextLine, tone: Tone, text: &str, columns: usize) -> Vec<TextLine> {
     let indent = first.width();
     let lines = wrap(text, columns.saturating_sub(indent).max(8));
     let mut lines = lines.into_iter();

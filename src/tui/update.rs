@@ -231,7 +231,7 @@ fn ended(model: &mut Model) -> Vec<Effect> {
         model.dialog = None;
     }
     model.busy.looking = Some((0, 0));
-    vec![Effect::Look(super::effect::Selection::All)]
+    vec![Effect::Look(super::effect::Part::All)]
 }
 
 fn follow(model: &mut Model) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::name::ClusterName;
 use crate::tui::cursor::{Cursor, Step};
-use crate::tui::effect::Selection;
+use crate::tui::effect::Part;
 use crate::tui::picture::{ClusterRows, NodeRow, Picture};
 use crate::tui::shown::width;
 
@@ -39,7 +39,7 @@ impl FleetScreen {
 
     /// Takes a new picture of the fleet in; the cursor stays on the row that it was on, where that row is still there.
     pub fn picture_changed(&mut self, old: Option<&Picture>, new: &Picture, height: usize) {
-        let before = old.and_then(|old| self.selection(old));
+        let before = old.and_then(|old| self.part(old));
         self.lay_out(new);
         if let Some(at) = before.and_then(|before| self.rows.iter().position(|row| select(new, *row) == before)) {
             self.cursor.at = at;
@@ -75,7 +75,7 @@ impl FleetScreen {
     }
 
     /// What is under the cursor, by name.
-    pub fn selection(&self, picture: &Picture) -> Option<Selection> {
+    pub fn part(&self, picture: &Picture) -> Option<Part> {
         Some(select(picture, self.row()?))
     }
 
@@ -97,23 +97,23 @@ impl FleetScreen {
 }
 
 /// The cluster of a row.
-pub fn cluster_at(picture: &Picture, row: FleetRow) -> Option<&ClusterRows> {
+pub(crate) fn cluster_at(picture: &Picture, row: FleetRow) -> Option<&ClusterRows> {
     let (FleetRow::Cluster(cluster) | FleetRow::Node(cluster, _)) = row;
     picture.clusters.get(cluster)
 }
 
 /// The node of a row, if it is one.
-pub fn node_at(picture: &Picture, row: FleetRow) -> Option<&NodeRow> {
+pub(crate) fn node_at(picture: &Picture, row: FleetRow) -> Option<&NodeRow> {
     match row {
         FleetRow::Cluster(_) => None,
         FleetRow::Node(cluster, node) => picture.clusters.get(cluster)?.nodes.get(node),
     }
 }
 
-fn select(picture: &Picture, row: FleetRow) -> Selection {
+fn select(picture: &Picture, row: FleetRow) -> Part {
     match (node_at(picture, row), cluster_at(picture, row)) {
-        (Some(node), _) => Selection::Node(node.name.clone()),
-        (None, Some(cluster)) => Selection::Cluster(cluster.name.clone()),
-        (None, None) => Selection::All,
+        (Some(node), _) => Part::Node(node.name.clone()),
+        (None, Some(cluster)) => Part::Cluster(cluster.name.clone()),
+        (None, None) => Part::All,
     }
 }

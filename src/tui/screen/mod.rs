@@ -5,10 +5,10 @@ mod pager;
 mod plan;
 mod run;
 
-pub use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
-pub use pager::{About, Pager};
-pub use plan::{PlanLine, PlanScreen};
-pub use run::{Counts, RunRow, RunScreen, Watched, mark, note};
+pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
+pub(super) use pager::{About, Pager};
+pub(super) use plan::{PlanLine, PlanScreen};
+pub(super) use run::{RunRow, RunScreen, Watched, mark, note};
 
 use std::mem::discriminant;
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::name::{ClusterName, NodeName};
-use crate::run::{CancelLevel, Cell, Event, EventKind, NodeRun, RunState, Verdict};
+use crate::run::{CancelLevel, Event, EventKind, Fate, NodeRun, RunState, Verdict};
 use crate::tui::cursor::{Cursor, Step};
 
 /// A run that is watched, live or over.
@@ -13,8 +13,6 @@ pub struct Watched {
     pub state: RunState,
     /// The rows, in the order of the run's first event; they never move.
     pub rows: Vec<RunRow>,
-    /// Since when everything waits for what it waits for.
-    pub waiting_since: Option<Timestamp>,
     /// The hardest cancelling that was asked for, and when.
     pub asked: Option<(CancelLevel, Timestamp)>,
 }
@@ -28,31 +26,12 @@ pub enum RunRow {
     Node(NodeName),
 }
 
-/// How many nodes are how far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// All with steps.
-    pub nodes: usize,
-    /// Proven.
-    pub proven: usize,
-    /// Put back.
-    pub rolled_back: usize,
-    /// Failed and not put back.
-    pub failed: usize,
-    /// Not known.
-    pub unknown: usize,
-    /// Ended, well or not.
-    pub ended: usize,
-}
-
 impl Watched {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         self.state.apply(event);
-        match &event.kind {
-            EventKind::RunStarted { head } => self.rows = rows(&head.clusters),
-            EventKind::WaitingFor { .. } => self.waiting_since = Some(event.at),
-            _ => {}
+        if let EventKind::RunStarted { head } = &event.kind {
+            self.rows = rows(&head.clusters);
         }
     }
 
@@ -64,22 +43,6 @@ impl Watched {
     /// The hardest cancelling that was asked for, here or elsewhere.
     pub fn cancelling(&self) -> Option<CancelLevel> {
         self.asked.map(|(level, _)| level).max(self.state.cancel)
-    }
-
-    /// How many nodes are how far.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts { nodes: self.state.nodes.len(), ..Counts::default() };
-        for node in self.state.nodes.values() {
-            counts.ended += usize::from(node.ended);
-            match mark(node) {
-                '=' => counts.proven += 1,
-                '<' => counts.rolled_back += 1,
-                'x' => counts.failed += 1,
-                '?' => counts.unknown += 1,
-                _ => {}
-            }
-        }
-        counts
     }
 
     /// Seconds since it began; it stands still after the verdict.
@@ -97,16 +60,15 @@ impl Watched {
     }
 }
 
-/// How a node stands in a run, as one mark: `=` proven, `<` rolled back, `x` failed, `?` unknown, `.` skipped, else space.
-pub fn mark(node: &NodeRun) -> char {
-    let has = |wanted: &Cell| node.cells.contains(wanted);
-    match () {
-        () if has(&Cell::Unknown) => '?',
-        () if has(&Cell::PutBack) => '<',
-        () if has(&Cell::Failed) => 'x',
-        () if node.proven => '=',
-        () if node.ended => '.',
-        () => ' ',
+/// How a node stands in a run, as one mark: `=` proven, `<` rolled back, `x` failed, `?` unknown, `.` not tried, else space.
+pub(crate) const fn mark(node: &NodeRun) -> char {
+    match node.fate {
+        Fate::Waiting | Fate::Running => ' ',
+        Fate::Proven => '=',
+        Fate::RolledBack => '<',
+        Fate::Failed => 'x',
+        Fate::Unknown => '?',
+        Fate::NotTried => '.',
     }
 }
 
@@ -162,11 +124,11 @@ fn is_trouble(run: &Watched, row: usize) -> bool {
         Some(RunRow::Node(node)) => run.state.nodes.get(node),
         Some(RunRow::Cluster(_)) | None => None,
     };
-    node.is_some_and(|node| matches!(mark(node), '<' | 'x' | '?'))
+    node.is_some_and(|node| node.fate.is_bad())
 }
 
 /// Why a level of cancelling means what it means, for the ladder: what it does, and what it leaves.
-pub const fn note(level: CancelLevel) -> (&'static str, &'static str) {
+pub(crate) const fn note(level: CancelLevel) -> (&'static str, &'static str) {
     match level {
         CancelLevel::AfterWave => ("no next wave", "nodes of the wave that is on are finished and proven"),
         CancelLevel::AfterSteps => ("no new steps", "steps that are under way end; other nodes stay as they are"),

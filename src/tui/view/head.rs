@@ -44,8 +44,8 @@ pub(super) fn age(model: &Model) -> TextLine {
 pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
     let run = model.run.as_ref().filter(|run| run.is_on() && model.place() != crate::tui::keymap::Place::Run);
     let running = run.map(|run| {
-        let counts = run.counts();
-        format!(" a run is on: {} of {} nodes proven (w) ", counts.proven, counts.nodes)
+        let counts = run.state.counts();
+        format!(" a run is on: {} of {} nodes proven (w) ", counts.proven, counts.total)
     });
     let remark = model.title.remark.as_ref().map(|remark| format!(" {remark} "));
     if let Some(words) = running.or(remark) {

@@ -6,11 +6,11 @@ use ratatui::layout::Rect;
 use super::canvas::Canvas;
 use super::pager;
 use crate::name::{ClusterName, NodeName};
-use crate::run::{CancelLevel, Cause, Cell, NodeRun, RunState, Verdict};
+use crate::run::{CancelLevel, Cause, Cell, Counts, NodeRun, RunState, Verdict};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
-use crate::tui::screen::{Counts, RunRow, RunScreen, Watched, mark, note};
+use crate::tui::screen::{RunRow, RunScreen, Watched, mark, note};
 use crate::tui::shown::{count, duration, fit, time_of_day, width};
 use crate::tui::text::{TextLine, hanging};
 
@@ -22,7 +22,7 @@ const NAME: std::ops::RangeInclusive<usize> = 10..=26;
 /// Draws the screen.
 pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
     let Some(run) = &model.run else { return };
-    let counts = run.counts();
+    let counts = run.state.counts();
     canvas.ends(areas.head, 0, &title(run), &progress(run, counts, model.clock));
     second_line(run, counts, model.clock, canvas, areas.head);
     if run.rows.is_empty() {
@@ -71,8 +71,8 @@ fn progress(run: &Watched, counts: Counts, clock: Timestamp) -> TextLine {
     if let Some(wave) = wave_words(&run.state) {
         line = line.with(Tone::Plain, &format!("{wave}   "));
     }
-    let tone = if counts.proven == counts.nodes { Tone::Good } else { Tone::Plain };
-    line = line.with(tone, &format!("{}/{} proven   ", counts.proven, counts.nodes));
+    let tone = if counts.proven == counts.total { Tone::Good } else { Tone::Plain };
+    line = line.with(tone, &format!("{}/{} proven   ", counts.proven, counts.total));
     let worse =
         [(counts.rolled_back, "rolled back", '<'), (counts.failed, "failed", 'x'), (counts.unknown, "unknown", '?')];
     for (number, what, mark) in worse.into_iter().filter(|(number, ..)| *number > 0) {
@@ -96,7 +96,8 @@ fn second_line(run: &Watched, counts: Counts, clock: Timestamp, canvas: &mut Can
         return canvas.line(head, 1, &verdict_line(run, verdict));
     }
     let length = usize::from(head.width / 3);
-    let done = (counts.ended * length).checked_div(counts.nodes).unwrap_or(0).min(length);
+    let ended = run.state.nodes.values().filter(|node| node.ended()).count();
+    let done = (ended * length).checked_div(counts.total).unwrap_or(0).min(length);
     let (full, empty) = canvas.look.bar();
     let bar = format!(" {}{}  ", full.repeat(done), empty.repeat(length - done));
     let mut line = TextLine::new(Tone::Plain, &bar);
@@ -107,14 +108,10 @@ fn second_line(run: &Watched, counts: Counts, clock: Timestamp, canvas: &mut Can
 }
 
 fn waiting_words(run: &Watched, clock: Timestamp) -> String {
-    let Some(waiting) = &run.state.waiting else { return String::new() };
+    let Some((since, waiting)) = run.state.waiting() else { return String::new() };
     let node = waiting.node.as_ref().map(|node| format!("{node} ")).unwrap_or_default();
-    let since = run.waiting_since.map(|since| (clock.as_second() - since.as_second()).max(0));
-    let time = match (since, waiting.limit) {
-        (Some(since), Some(limit)) => format!(" ({since} s of {limit} s)"),
-        (Some(since), None) => format!(" ({since} s)"),
-        (None, _) => String::new(),
-    };
+    let since = (clock.as_second() - since.as_second()).max(0);
+    let time = waiting.limit.map_or(format!(" ({since} s)"), |limit| format!(" ({since} s of {limit} s)"));
     format!("waiting: {node}{}{time}", waiting.what)
 }
 
@@ -198,6 +195,9 @@ fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     for (cluster, why) in &run.state.stopped {
         lines.extend(hanging(&TextLine::new(Tone::Bad, &format!(" {cluster} stopped: ")), Tone::Plain, why, columns));
     }
+    if let Some(cause) = &run.state.refused {
+        lines.extend(cause_lines(cause, columns));
+    }
     let left = run.state.looked.as_ref().map(|(_, left)| left.as_slice()).unwrap_or_default();
     for line in left.iter().take(3) {
         lines.extend(hanging(&TextLine::new(Tone::Unknown, " still differs: "), Tone::Plain, line, columns));
@@ -274,6 +274,5 @@ pub(super) fn asked_words(run: &Watched) -> Option<(CancelLevel, String)> {
 
 /// How many nodes are in the middle of something.
 pub(super) fn under_way(run: &Watched) -> String {
-    let running = |node: &&NodeRun| node.cells.iter().any(|cell| matches!(cell, Cell::Running(_)));
-    count(run.state.nodes.values().filter(running).count(), "node")
+    count(run.state.running().count(), "node")
 }

@@ -1,1 +1,8 @@
-//! The terminal UI, whole.
+//! The terminal UI, whole: keys and messages in, screens out, on a terminal that is not there.
+
+mod fixture;
+mod hostile;
+mod keys;
+mod screens;
+mod script;
+mod sizes;

@@ -1,0 +1,145 @@
+//! Every screen at two sizes, as it is seen.
+
+use muster::run::{StepPhase, Verdict};
+use muster::tui::{Doing, Look, Message, Notice};
+
+use super::fixture::{Recording, empty_plan, looked, planned};
+use super::script::{Act, ctrl, enter, key, play, say, typed};
+use crossterm::event::KeyCode;
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (160, 50)];
+
+/// Plays a script at both sizes and compares the screens with those that were read and found good.
+fn seen(name: &str, script: &[Vec<Act>]) {
+    for (width, height) in SIZES {
+        let played = play((width, height), Look::FULL, script.concat());
+        insta::assert_snapshot!(format!("{name}-{width}x{height}"), played.screen);
+    }
+}
+
+/// From the start to the run: a plan, the question, the cluster's name.
+pub(super) fn to_run() -> Vec<Act> {
+    [say(looked()), typed("p"), say(planned()), typed("aeu-prod"), enter()].concat()
+}
+
+#[test]
+fn before_the_first_look() {
+    seen("start", &[say(Message::Looking { done: 2, of: 6 })]);
+}
+
+#[test]
+fn the_fleet() {
+    seen("fleet", &[say(looked()), typed("jj")]);
+}
+
+#[test]
+fn the_fleet_with_a_cluster_folded() {
+    seen("fleet-folded", &[say(looked()), enter()]);
+}
+
+#[test]
+fn the_fleet_on_the_next_node_in_trouble() {
+    seen("fleet-trouble", &[say(looked()), typed("nnnn")]);
+}
+
+#[test]
+fn a_node() {
+    seen("node", &[say(looked()), typed("jjj"), enter()]);
+}
+
+#[test]
+fn the_plan() {
+    seen("plan", &[say(looked()), typed("p"), say(planned())]);
+}
+
+#[test]
+fn a_plan_without_steps() {
+    seen("plan-empty", &[say(looked()), typed("p"), say(Message::Planned(empty_plan().into())), typed("a")]);
+}
+
+#[test]
+fn the_difference_of_a_change() {
+    seen("diff", &[say(looked()), typed("p"), say(planned()), typed("jd")]);
+}
+
+#[test]
+fn the_question_before_a_run() {
+    seen("confirm", &[say(looked()), typed("p"), say(planned()), typed("aeu-pr")]);
+}
+
+#[test]
+fn the_question_after_a_wrong_word() {
+    seen("confirm-wrong", &[say(looked()), typed("p"), say(planned()), typed("aall"), enter()]);
+}
+
+#[test]
+fn a_run_in_its_second_wave() {
+    let mut run = Recording::begin();
+    run.delivered().wave(1, &["eu-1"]).proven(3, "eu-1").wave(2, &["eu-2", "eu-3"]);
+    run.started(4, "eu-2", "activate", "request-tag, acme-auth");
+    run.phase(4, "eu-2", StepPhase::Prove, "still loading (2 old workers answer)");
+    run.waiting("eu-2", "to prove its reload", 30);
+    seen("run", &[to_run(), run.acts, vec![Act::Wait(6)]]);
+}
+
+#[test]
+fn a_run_that_rolled_back() {
+    let mut run = Recording::begin();
+    run.delivered().wave(1, &["eu-1"]).proven(3, "eu-1").wave(2, &["eu-2", "eu-3"]).rolled_back(4, "eu-2");
+    let stopped = "1 failed, 0 allowed".to_owned();
+    let (cluster, counts) = (super::fixture::cluster("eu-prod"), muster::run::Counts::default());
+    run.push(muster::run::EventKind::ClusterStopped { cluster, why: stopped, counts });
+    run.looked(1, 2, &["eu-2: acme-auth is 2.0.3, wanted 2.1.0", "eu-3: acme-auth is 2.0.3, wanted 2.1.0"]);
+    run.verdict(Verdict::NotReached);
+    seen("run-not-reached", &[to_run(), run.acts.clone()]);
+    seen("run-node", &[to_run(), run.acts, enter()]);
+}
+
+#[test]
+fn a_run_that_converged() {
+    let mut run = Recording::begin();
+    run.delivered().wave(1, &["eu-1"]).proven(3, "eu-1").wave(2, &["eu-2", "eu-3"]).proven(4, "eu-2").proven(5, "eu-3");
+    run.looked(4, 0, &[]).verdict(Verdict::Converged);
+    seen("run-converged", &[to_run(), run.acts]);
+}
+
+#[test]
+fn the_ladder_of_stopping() {
+    let mut run = Recording::begin();
+    run.delivered().wave(1, &["eu-1"]).started(3, "eu-1", "activate", "request-tag");
+    seen("stop", &[to_run(), run.acts.clone(), typed("x"), enter(), typed("x"), key(KeyCode::Down)]);
+    seen("stop-all", &[to_run(), run.acts.clone(), typed("xjjj"), enter(), typed("x")]);
+    seen("leave", &[to_run(), run.acts, typed("qleav")]);
+}
+
+#[test]
+fn something_that_could_not_be_done() {
+    let notice = Notice {
+        text: "the inventory has 2 mistakes".to_owned(),
+        details: vec!["inventory.yaml:12:7: unknown key `plugin`, did you mean `plugins`".to_owned()],
+        hints: vec![muster::hint::Hint::type_("muster check")],
+    };
+    seen("notice", &[say(looked()), typed("p"), say(Message::Failed { doing: Doing::Plan, notice })]);
+}
+
+#[test]
+fn the_help_of_each_screen() {
+    seen("help-fleet", &[say(looked()), typed("?")]);
+    seen("help-plan", &[say(looked()), typed("p"), say(planned()), typed("?")]);
+    seen("help-run", &[to_run(), Recording::begin().acts, typed("?")]);
+}
+
+#[test]
+fn the_fleet_while_a_run_is_on() {
+    let mut run = Recording::begin();
+    run.delivered();
+    seen("fleet-during-run", &[to_run(), run.acts, key(KeyCode::Esc)]);
+}
+
+#[test]
+fn everything_can_be_read_in_ascii_without_colour() {
+    let script = [to_run(), Recording::begin().delivered().acts.clone(), ctrl('c')].concat();
+    let played = play((80, 24), Look::PLAIN, script);
+    assert!(played.screen.is_ascii(), "{}", played.screen);
+    insta::assert_snapshot!("ascii-80x24", played.screen);
+}
