@@ -1,1 +1,503 @@
-# to come
+# activate: brings delivered bundles and the directive into force on one node, with one reload, and stays while that is proven.
+#
+# Arguments: home conf prefix lua_root cli     cli: the kong command
+#            run step generation ttl           the lease
+#            way candidate|hup|none|settle     none: Kong does not run; settle: only finish or undo what an earlier run left
+#            plugins                           the new value of the directive, as Kong's own `.kong_env` has it
+#            stage                             what is put before lua_package_path: `RELEASE/?.lua;RELEASE/?/init.lua;…`
+#            patience                          seconds until the guard puts back by itself (300)
+#            no_guard                          1: go on where no guard can be started
+#            idle_seconds cli_seconds          how long a busy master (60) and the CLI (120) are waited for
+#   basis    conf_sha env_sha                  digests, the second of sorted lines; `-` for no such file
+#            master_pid master_start           `-` for none
+#            manifest_generation               0 for no manifest
+#            was_N                             `BUNDLE DIGEST`, `BUNDLE -`: where the switchable links point
+#   wanted   switch_N                          `BUNDLE DIGEST`, `BUNDLE -` to drop it
+#            root_N drop_N adopt_N             `BUNDLE ROOT`: roots to be links of ours, to go, that may be adopted
+#            conf_offset conf_remove conf_insert conf_after    the edit of kong.conf, bytes as octal; none without conf_after
+#            manifest_N                        the lines of the new manifest
+#            content_N                         `BUNDLE DIGEST`: what the workers have loaded then
+# Words:     look, confirm, undo. The end of input is undo.
+# Records:   settled WHAT STEP                 an earlier run's guard: dropped, committed, undone …
+#            moved WHAT [DETAIL]               the basis does not hold
+#            before PID START                  a worker before the reload
+#            no-guard                          there is none here
+#            reloading                         from here on Kong may have been told
+#            cli EXIT TEXT                     what the CLI said, if it said no
+#            proof SECONDS IDLE ALIVE N        seconds since the signal; the master is idle; it is the same; N workers follow
+#            worker PID START live|leaving
+#            undone HOW                        proved, restored, unproved
+#            those of the commit and the lock
+# Ends with: 0 committed; 10 settle: nothing was there; 20, 21, 22 nothing was touched; 23 put back by the guard;
+#            30 the CLI said no and the files are put back, or the commit could not go on.
+
+moved() {
+	emit moved "$@"
+	finish 20
+}
+
+# env_value KEY: the last value in the live .kong_env, as it is without escapes.
+env_value() {
+	sed -n "s/^$1 *= *//p" "$a_prefix/.kong_env" 2>/dev/null | tail -n 1 | sed 's/\\#/#/g'
+}
+
+# strip_path PATH: a search path without our releases, in $stripped.
+strip_path() {
+	rest=$1
+	stripped=
+	while [ -n "$rest" ]; do
+		case $rest in
+			*\;*) each="${rest%%;*};" && rest=${rest#*;} ;;
+			*) each=$rest && rest= ;;
+		esac
+		case $each in "$a_home/releases/"*) ;; *) stripped=$stripped$each ;; esac
+	done
+}
+
+# env_line KEY VALUE: as Kong writes it.
+env_line() {
+	case $2 in
+		*\#*) printf '%s = %s\n' "$1" "$(printf %s "$2" | sed 's/#/\\#/g')" ;;
+		*) printf '%s = %s\n' "$1" "$2" ;;
+	esac
+}
+
+# rewrite_env PLUGINS PATH: these lines of .kong_env and no other; an empty one stays as it is.
+rewrite_env() {
+	rm -f "$a_prefix/.kong_env.muster"
+	(
+		umask 077
+		{
+			MUSTER_PLUGINS=$1 MUSTER_PATH=$2 awk '
+				/^plugins *=/ && ENVIRON["MUSTER_PLUGINS"] != "" { next }
+				/^lua_package_path *=/ && ENVIRON["MUSTER_PATH"] != "" { next }
+				{ print }' "$a_prefix/.kong_env" &&
+				if [ -n "$1" ]; then env_line plugins "$1"; fi &&
+				if [ -n "$2" ]; then env_line lua_package_path "$2"; fi
+		} >"$a_prefix/.kong_env.muster"
+	) && replace "$a_prefix/.kong_env.muster" "$a_prefix/.kong_env"
+}
+
+# --- the basis
+
+check_was() {
+	target=$(readlink -- "$a_home/current/$1" 2>/dev/null) || target=-
+	[ "${target##*/}" = "$2" ] || moved link "$1"
+}
+
+check_release() {
+	[ "$2" = - ] || [ -d "$a_home/releases/$1/$2" ] || moved release "$1"
+}
+
+check_root() {
+	path=$a_lua_root/$2
+	[ -e "$path" ] || [ -h "$path" ] || return 0
+	! is_ours "$1" "$2" || return 0
+	adopting=
+	wanted_root="$1 $2"
+	each_pair adopt may_adopt
+	[ -n "$adopting" ] || moved root "$2"
+}
+
+may_adopt() {
+	[ "$1 $2" != "$wanted_root" ] || adopting=yes
+}
+
+check_conf_basis() {
+	conf_real=$(readlink -f -- "$a_conf") || conf_real=$a_conf
+	arg conf_sha
+	conf_before=$arg
+	arg conf_after ''
+	conf_after=$arg
+	if [ "$conf_before" = - ]; then
+		[ ! -e "$conf_real" ] || moved conf
+		return
+	fi
+	sum "$conf_real"
+	[ "$sum" = "$conf_before" ] || moved conf "$sum"
+	if [ -n "$conf_after" ]; then
+		[ "$(stat -c %h -- "$conf_real")" = 1 ] || die 22 conf-hard-links "$conf_real"
+		[ -w "$conf_real" ] && [ -w "${conf_real%/*}" ] || die 22 conf-not-writable "$conf_real"
+	fi
+}
+
+check_env_basis() {
+	arg env_sha
+	if [ "$arg" = - ]; then
+		[ ! -e "$a_prefix/.kong_env" ] || moved env
+		return
+	fi
+	# shellcheck disable=SC2086 # words of ours
+	sum=$(sort "$a_prefix/.kong_env" 2>/dev/null | $summer)
+	[ "${sum%% *}" = "$arg" ] || moved env "${sum%% *}"
+}
+
+check_master_basis() {
+	arg master_pid
+	wanted=$arg
+	arg master_start
+	prefix_real=$(readlink -f -- "$a_prefix") || prefix_real=$a_prefix
+	find_master "$a_prefix" "$prefix_real" || :
+	[ "${master:--}" = "$wanted" ] && [ "${master_start:--}" = "$arg" ] || moved master "${master:--}"
+	case $way:$master in
+		none:) ;;
+		none:* | *:) moved master "${master:--}" ;;
+	esac
+}
+
+check_manifest_basis() {
+	arg manifest_generation
+	now=0
+	if [ -e "$a_home/state/manifest" ]; then
+		now=$(sed -n 's/^generation //p' "$a_home/state/manifest")
+	fi
+	[ "$now" = "$arg" ] || moved manifest "$now"
+}
+
+check_basis() {
+	check_conf_basis
+	check_env_basis
+	check_master_basis
+	check_manifest_basis
+	each_pair was check_was
+	each_pair switch check_release
+	each_pair root check_root
+}
+
+# --- what must be possible before anything is touched
+
+check_way() {
+	[ "$way" != none ] || return 0
+	idle "$master" || :
+	master_uid=$uid
+	master_gid=$gid
+	self=$(id -u)
+	[ "$self" = 0 ] || [ "$self" = "$master_uid" ] || die 22 not-the-owner "$master_uid"
+	if [ "$way" = hup ]; then
+		[ -z "$stage" ] || grep -q '^[[:space:]]*lua_package_path[[:space:]]' "$a_prefix/nginx-kong.conf" || die 22 no-search-path
+		return
+	fi
+	if [ "$self" = "$master_uid" ]; then
+		become=
+	elif setpriv --reuid="$master_uid" --regid="$master_gid" --clear-groups true 2>/dev/null; then
+		become=setpriv
+	elif has perl; then
+		become=perl
+	else
+		die 22 cannot-become "$master_uid"
+	fi
+	nofile=
+	while read -r one two three soft _; do
+		[ "$one $two $three" != 'Max open files' ] || nofile=$soft
+	done 2>/dev/null <"/proc/$master/limits"
+	(limit_files) || die 22 open-files "$nofile"
+}
+
+# limit_files: this process may open as many files as the master: Kong writes what it finds into its configuration.
+limit_files() {
+	[ -n "$nofile" ] || return 0
+	[ "$(ulimit -n)" = "$nofile" ] || ulimit -n "$nofile" 2>/dev/null || ulimit -S -n "$nofile" 2>/dev/null
+	[ "$(ulimit -n)" = "$nofile" ]
+}
+
+# --- the guard
+
+arm() {
+	arg patience 300
+	uptime
+	boot
+	deadline_at=$((uptime + arg))
+	rm -rf "$guard"
+	mkdir -m 0700 "$guard" && mkdir "$guard/save" || die 30 write "$guard"
+	guard_receipt=$a_home/state/receipts/$run.$step
+	if [ "$way" != none ]; then
+		for file in "$a_prefix/.kong_env" "$a_prefix"/nginx*.conf; do
+			[ ! -f "$file" ] || cp -p -- "$file" "$guard/save/" || unarmed write "$guard"
+		done
+	fi
+	printf '%s\n' "step $run.$step" "boot $boot" "deadline $deadline_at" "master ${master:--}" "start ${master_start:--}" \
+		"prefix $a_prefix" "receipt $guard_receipt" >"$guard/facts" || unarmed write "$guard"
+	read_guard
+	: >"$guard/armed" || unarmed write "$guard"
+	settle "$guard/facts" "$guard/armed"
+	if [ "$way" != none ]; then
+		post_guard
+	fi
+}
+
+unarmed() {
+	rm -rf "$guard"
+	die 30 "$@"
+}
+
+# post_guard: starts it apart from this session, with none of our descriptors, and waits until it says that it is there. The
+# text of the guard is that of this script: `s` is what the wire's one line has read.
+post_guard() {
+	guarded_by=
+	(umask 077 && printf '%s\n' "$s" >"$guard/script") || unarmed write "$guard"
+	if [ -d /run/systemd/system ] && [ "$(id -u)" = 0 ] && has systemd-run; then
+		# In a service of its own: logind may end what a session leaves behind.
+		systemd-run --quiet --collect --unit="muster-guard-$run-$step" /bin/sh "$guard/script" guard "$guard" \
+			</dev/null >/dev/null 2>&1 9>&- && guarded_by=systemd
+	fi
+	if [ -z "$guarded_by" ] && has setsid; then
+		setsid /bin/sh "$guard/script" guard "$guard" </dev/null >/dev/null 2>&1 9>&- &
+		guarded_by=setsid
+	elif [ -z "$guarded_by" ] && has perl; then
+		perl -e 'use POSIX (); fork and exit; POSIX::setsid(); exec @ARGV' /bin/sh "$guard/script" guard "$guard" \
+			</dev/null >/dev/null 2>&1 9>&- &
+		guarded_by=perl
+	fi
+	uptime
+	until=$((uptime + 15))
+	until [ -e "$guard/ready" ]; do
+		uptime
+		if [ -z "$guarded_by" ] || [ "$uptime" -ge "$until" ]; then
+			emit no-guard
+			[ "${a_no_guard-0}" = 1 ] || {
+				rm -rf "$guard"
+				finish 22
+			}
+			return 0
+		fi
+		nap
+	done
+}
+
+# alarm: when the guard's time is up, this script hears of it although it is waiting for a word.
+alarm() {
+	process $$
+	begun=$start
+	(
+		trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
+		uptime
+		sleep $((deadline_at - uptime + 2)) &
+		sleeper=$!
+		wait "$sleeper"
+		! alive $$ "$begun" || kill -USR1 $$
+	) </dev/null >/dev/null 2>&1 9>&- &
+	dogs="$dogs $!"
+	trap : USR1
+	trap unwatch EXIT
+}
+
+intend() {
+	printf '%s\n' 'muster-receipt 1' "run $run" "step $step" >"$guard_receipt" || unarmed write "$guard_receipt"
+	note intent "$way" "$a_prefix"
+	each_pair switch intend_switch
+	each_pair root intend_root
+	each_pair drop intend_drop
+	[ -z "$conf_after" ] || note intent conf "$conf_real"
+	settle "$guard_receipt"
+}
+
+intend_switch() { note intent switch "$1" "$2"; }
+intend_root() { note intent root "$2"; }
+intend_drop() { note intent drop "$2"; }
+
+# --- the reload
+
+staged_path() {
+	path=$(env_value lua_package_path)
+	[ -n "$path" ] || path='./?.lua;./?/init.lua;'
+	strip_path "$path"
+	new_path=$stage$stripped
+	[ "$new_path" != "$path" ] || new_path=
+}
+
+reload() {
+	uptime
+	since=$uptime
+	staged_path
+	: >"$guard/touched" && settle "$guard/touched"
+	emit reloading
+	if [ "$way" = candidate ]; then
+		reload_candidate
+	else
+		reload_hup
+	fi
+}
+
+# The live .kong_env and our lines, given to the node's own CLI, as the master's user: nothing else changes.
+reload_candidate() {
+	candidate=$a_prefix/.muster-candidate
+	rm -f "$candidate"
+	(
+		umask 077
+		{
+			cat "$a_prefix/.kong_env" && env_line plugins "$a_plugins" &&
+				if [ -n "$new_path" ]; then env_line lua_package_path "$new_path"; fi
+		} >"$candidate"
+	) && { [ -z "$become" ] || chown "$master_uid:$master_gid" "$candidate"; } || {
+		rm -f "$candidate" "$guard/touched"
+		emit problem write "$candidate"
+		give_up 30
+	}
+	arg cli_seconds 120
+	set -- env -i PATH="$PATH" "$a_cli" reload -c "$candidate" -p "$a_prefix"
+	# shellcheck disable=SC2016 # perl's variables
+	case $become in
+		setpriv) set -- setpriv --reuid="$master_uid" --regid="$master_gid" --clear-groups "$@" ;;
+		perl) set -- perl -e 'use POSIX (); my ($u, $g) = splice(@ARGV, 0, 2); $) = "$g $g"; POSIX::setgid($g) && POSIX::setuid($u) or exit 126; exec @ARGV; exit 127' \
+			"$master_uid" "$master_gid" "$@" ;;
+	esac
+	if has timeout; then
+		set -- timeout "$arg" "$@"
+	elif has perl; then
+		set -- perl -e 'alarm shift; exec @ARGV; exit 127' "$arg" "$@"
+	fi
+	(cd / && limit_files && exec "$@") >"$guard/cli" 2>&1 </dev/null 9>&-
+	code=$?
+	rm -f "$candidate"
+	[ "$code" != 0 ] || return 0
+	emit cli "$code" "$(head -c 1000 "$guard/cli")"
+	case $code in
+		# It was killed for being late: nobody knows how far it got.
+		124 | 137 | 142) give_up 23 ;;
+	esac
+	# Kong's CLI signals last, so nothing was signalled: the files go back, and no signal is sent (measured.md 5).
+	rm -f "$guard/touched"
+	give_up 30
+}
+
+reload_hup() {
+	rewrite_env "$a_plugins" "$new_path" && stage_nginx && kill -HUP "$master" || {
+		emit problem hup "$master"
+		give_up 30
+	}
+}
+
+stage_nginx() {
+	[ -n "$stage" ] || return 0
+	for file in "$a_prefix/nginx-kong.conf" "$a_prefix/nginx-kong-stream.conf"; do
+		[ -f "$file" ] || continue
+		rm -f "$file.muster"
+		(
+			umask 077
+			MUSTER_STAGE=$stage awk '
+				/^[ \t]*lua_package_path[ \t]/ {
+					at = match($0, /lua_package_path[ \t]+["\047]?/)
+					$0 = substr($0, 1, at + RLENGTH - 1) ENVIRON["MUSTER_STAGE"] substr($0, at + RLENGTH)
+				}
+				{ print }' "$file" >"$file.muster"
+		) && replace "$file.muster" "$file" || return 1
+	done
+}
+
+# --- the proof, and the end
+
+look() {
+	uptime
+	resting=0
+	same=0
+	live=
+	leaving=
+	if alive "$master" "$master_start"; then
+		same=1
+		# First the masks, then the workers: idle and then nobody new is a reload that is over.
+		if idle "$master"; then resting=1; fi
+		workers "$master"
+	fi
+	number=0
+	for each in $live $leaving; do number=$((number + 1)); done
+	emit proof $((uptime - since)) "$resting" "$same" "$number"
+	for each in $live; do emit worker "${each%:*}" "${each#*:}" live; done
+	for each in $leaving; do emit worker "${each%:*}" "${each#*:}" leaving; done
+}
+
+# give_up STATUS: asks the guard, waits for its word, and ends. Where there is no guard any more, this is the guard.
+give_up() {
+	unwatch
+	: >"$guard/fire"
+	while [ ! -e "$guard/done" ]; do
+		if ! guard_lives; then
+			[ ! -e "$guard/done" ] || break
+			[ ! -e "$guard/armed" ] || mv "$guard/armed" "$guard/fired"
+			finish_undo
+			break
+		fi
+		nap
+	done
+	read -r undone <"$guard/done"
+	emit undone "${undone#undone }"
+	rm -rf "$guard"
+	finish "$1"
+}
+
+confirm() {
+	if [ "$way" = none ] && find_master "$a_prefix" "$prefix_real"; then
+		# It was started meanwhile, with the old content: the plan was for a node whose Kong does not run.
+		emit problem started "$master"
+		give_up 23
+	fi
+	mv "$guard/armed" "$guard/confirmed" 2>/dev/null || give_up 23
+	commit
+}
+
+listen() {
+	while [ -e "$guard/armed" ] && IFS= read -r word; do
+		case $word in
+			look) [ ! -e "$guard/armed" ] || look ;;
+			confirm) confirm ;;
+			*) break ;;
+		esac
+	done
+	give_up 23
+}
+
+read_arguments() {
+	arg home
+	arg run
+	case $arg in '' | *[!0-9A-Z]*) die 90 argument-odd run ;; esac
+	run=$arg
+	arg step
+	case $arg in '' | *[!0-9]*) die 90 argument-odd step ;; esac
+	step=$arg
+	arg way
+	way=$arg
+	case $way in settle) return ;; candidate | hup | none) ;; *) die 90 argument-odd way ;; esac
+	for each in conf prefix lua_root plugins; do arg "$each"; done
+	[ "$way" != candidate ] || arg cli
+	arg stage ''
+	stage=$arg
+	guard=$a_home/state/guard
+}
+
+main() {
+	begin
+	read_arguments
+	guard=$a_home/state/guard
+	hold
+	check_lease
+	settle_guard
+	if [ "$way" = settle ]; then
+		[ "$settled" = nothing ] && finish 10
+		finish 0
+	fi
+	check_basis
+	check_way
+	if [ "$way" != none ]; then
+		arg idle_seconds 60
+		rest "$master" "$arg" || moved reload
+		workers "$master"
+		for each in $live; do emit before "${each%:*}" "${each#*:}"; done
+	fi
+	# The client may go away; from here on the guard decides, not a signal for a closed pipe.
+	trap '' PIPE HUP
+	arm
+	intend
+	alarm
+	since=$uptime
+	if [ "$way" = none ]; then
+		emit proof 0 0 0 0
+	else
+		reload
+		look
+	fi
+	listen
+}
+
+case ${1-} in
+	guard) guard_main "$2" ;;
+	*) main ;;
+esac

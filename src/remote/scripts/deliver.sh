@@ -105,7 +105,7 @@ unpack() {
 		fail
 	fi
 	set_modes "$incoming" || fail
-	sync -f "$incoming" 2>/dev/null || sync
+	settle_all "$incoming"
 }
 
 # place_it: the new directory takes its place; what was there goes to the attic, with no instant without either if possible.

@@ -13,8 +13,9 @@
 # Nothing here runs a login shell, python or anything that a minimal system has not; perl and flock are used where they are.
 
 # Not every script uses every function here (2317), and arguments are variables that `begin` makes (2034, 2154); words such
-# as `file` are values here, not commands (2209); `a && b || c` is used where b cannot fail (2015).
-# shellcheck disable=SC2317,SC2034,SC2154,SC2209,SC2015
+# as `file` are values here, not commands (2209); `a && b || c` is used where b cannot fail, or c is for both (2015); a
+# subshell's variables are its own on purpose (2030, 2031); `ulimit -n` is in dash, busybox and bash (3045).
+# shellcheck disable=SC2317,SC2034,SC2154,SC2209,SC2015,SC2030,SC2031,SC3045
 
 set -u
 LC_ALL=C
@@ -224,6 +225,11 @@ sums() {
 # settle PATH…: what was written is on the disk. Old systems have only the sync of everything.
 settle() {
 	sync "$@" 2>/dev/null || sync
+}
+
+# settle_all PATH…: everything on the filesystems of these is on the disk.
+settle_all() {
+	sync -f "$@" 2>/dev/null || sync
 }
 
 # rename FROM TO: rename(2), also when TO is a link to a directory, which plain mv would move into.
