@@ -160,7 +160,7 @@ impl Master {
         std::fs::write(prefix.path("pids/nginx.pid"), pid).map_err(|error| emerg(error.to_string()))?;
         let node_id = clock::uuid();
         let mut master = Self { file, prefix, settings, log, shared, bound, cycle, node_id, workers: vec![] };
-        master.log.write(Level::Notice, "start worker processes");
+        master.tell_loaded();
         master.start_workers(Duration::ZERO);
         Ok(master)
     }
@@ -213,12 +213,30 @@ impl Master {
         if let Ok(log) = Log::open(&self.cycle.error_log, Level::named(&self.cycle.generation.level)) {
             self.log = log;
         }
-        self.log.write(Level::Notice, "start worker processes");
+        self.tell_loaded();
         let old = self.workers.len();
         let words = self.start_workers(OVERLAP + HEADWAY);
         await_words(words);
         std::thread::sleep(OVERLAP);
         self.tell_old(Signal::SIGQUIT, old);
+    }
+
+    /// What a real log shows of a good load: one line per plugin at `debug`, from the master (facts.md B5).
+    fn tell_loaded(&self) {
+        let is_34 = self.settings.is_34();
+        let line = if is_34 { 284 } else { 300 };
+        for plugin in &self.cycle.generation.plugins {
+            let text = format!("[lua] plugins.lua:{line}: load_plugin(): Loading plugin: {}", plugin.name);
+            self.log.write(Level::Debug, &text);
+        }
+        if !is_34 {
+            let token = clock::uuid();
+            self.log.write(
+                Level::Notice,
+                &format!("[lua] init.lua:794: init(): [request-debug] token for request debugging: {token}"),
+            );
+        }
+        self.log.write(Level::Notice, "start worker processes");
     }
 
     /// Starts a generation of workers; each says a word on its socket when it has loaded.
