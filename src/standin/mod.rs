@@ -1,1 +1,87 @@
 //! The stand-in gateway: behaves like Kong where muster looks, and says that it is none.
+//!
+//! The same binary as `muster`, behind one hidden first argument (`--stand-in FILE kong|master|worker …`), so that tests
+//! and the demo have nodes with real processes, real signals, real files and real plugin loading on a machine without
+//! Kong. It shares no code with [`crate::kong`], so that a misreading there shows. What keeps it honest is the contract
+//! suite (`tests/suite/contract`), which also runs against a real Kong.
+//!
+//! What it does not do:
+//! - nginx: no configuration language (it reads the few lines that it wrote itself, so `--nginx-conf` templates, injected
+//!   directives and `nginx -t` mean nothing), no TLS listeners, no streams, no `USR1`/`USR2`, no connection limits.
+//! - Routing: every path is answered 200 unless a plugin exits. Only `rewrite`, `access`, `header_filter`, `log` and
+//!   `init_worker` of custom plugins run, with stubs for almost all of the PDK; bundled plugins are names without code.
+//! - A stub takes every call and is always true: plugin code that loops until a stub says no hangs the worker.
+//! - A worker runs the loaded sources anew where a real one is a fork: state that a module built while it was loaded
+//!   (time, random numbers, files read) is built again.
+//! - Schemas are checked for shape and type names only; rows are never validated against them.
+//! - PostgreSQL is a JSON file with a lock. Its "connection" is a flag. Migrations are a list of plugin names.
+//! - DB-less: no `POST /config`, no LMDB (rows of the last file are kept in `dbless.lmdb/rows.json`). No hybrid mode:
+//!   `role` is only shown. No vaults, no process secrets, no workspaces, no RBAC, no Go or Python plugin servers.
+//! - About half of Kong's configuration keys are known, with no check of most values. `_blank_` in a value is not split.
+//! - The CLI takes milliseconds where Kong's takes a third of a second (`time_scale` slows it), needs no perl, starts no
+//!   further processes, never looks at `ulimit`, and prints no warnings. `KONG_NGINX_DAEMON=off` keeps it in the
+//!   foreground but does not pass signals on.
+
+mod admin;
+mod clock;
+mod command;
+mod conf;
+mod cycle;
+mod defaults;
+mod effective;
+mod entities;
+mod generation;
+mod handover;
+mod http;
+mod leash;
+mod load;
+mod log;
+mod master;
+mod prefix;
+mod proxy;
+mod rows;
+mod sandbox;
+mod settings;
+mod shared;
+pub mod site;
+mod title;
+mod worker;
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub use leash::Leash;
+pub use settings::{Faults, Settings, write_wrapper};
+
+/// The first argument that makes the program a part of a stand-in.
+pub const ARGUMENT: &str = "--stand-in";
+
+/// Runs as a part of a stand-in node. `args` are those behind [`ARGUMENT`]: the settings file, then `kong` with the
+/// arguments of its CLI, or (between its own processes) `master PREFIX` or `worker`.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut args = args.into_iter();
+    let (Some(file), Some(part)) = (args.next(), args.next()) else { return misused() };
+    let file = PathBuf::from(file);
+    match part.to_str() {
+        Some("kong") => command::run(file, args.collect()),
+        Some("master") => match (Settings::load(&file), args.next()) {
+            (Ok(settings), Some(prefix)) => master::run(file, prefix.into(), settings),
+            _ => misused(),
+        },
+        Some("worker") => worker::run(&file),
+        _ => misused(),
+    }
+}
+
+fn misused() -> ExitCode {
+    command::complain(&format!("{ARGUMENT} wants FILE kong|master|worker; it is for the wrapper that muster writes"));
+    ExitCode::FAILURE
+}
+
+/// Standard input as the socket that whoever started this process made of it.
+fn standard_input() -> std::io::Result<UnixStream> {
+    Ok(UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned()?))
+}

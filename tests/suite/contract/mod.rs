@@ -1,1 +1,21 @@
-//! What a gateway does, asked of the stand-in and of a real Kong.
+//! The contract suite: what a gateway does, asserted on the stand-in always and on a real Kong where there is one.
+//!
+//! - nothing set: the stand-in, as 3.9.1 and as 3.4.2
+//! - `MUSTER_KONG=/path/to/kong`: that Kong too, DB-less, unchanged. Needs no root, only a temporary directory and
+//!   loopback addresses with the ports 8000, 8001 and 8007 free
+//! - `MUSTER_PG=postgres://user:password@host:port/database` too: the tests of a database as well, on that database,
+//!   which is bootstrapped and whose `plugins` are deleted
+//!
+//! Each test says where its assertion was measured. What only a stand-in can be told (a fault) is asked of it alone.
+
+mod candidate;
+mod command_line;
+mod database;
+mod declarative;
+mod failures;
+mod files;
+mod gateway;
+mod overlap;
+mod precedence;
+mod probe;
+mod stand_in;

@@ -1,0 +1,155 @@
+//! The Admin API and the status API, as far as a fleet reconciler speaks them.
+
+use serde_json::{Map, Value, json};
+
+use super::http::{Request, Response};
+use super::rows::{self, Database};
+use super::worker::Node;
+use super::{Settings, entities};
+
+/// What an entity route works with.
+pub(super) struct Admin<'a> {
+    pub(super) node: &'a Node,
+    /// `None` without a database.
+    pub(super) database: Option<Database>,
+    /// The rows of a DB-less node.
+    pub(super) declarative: &'a [Value],
+}
+
+/// One request to the Admin API.
+pub(super) fn answer(node: &Node, settings: &Settings, request: &Request) -> Response {
+    let parts: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
+    let read = matches!(request.method.as_str(), "GET" | "HEAD");
+    match parts.as_slice() {
+        [] if read => root(node, settings),
+        ["status"] if read => status_page(node, settings),
+        ["plugins", "enabled"] if read => Response::json(200, &json!({ "enabled_plugins": loaded(node) })),
+        ["schemas", "plugins", name] if read => schema(node, name),
+        _ => match admin(node, settings) {
+            Ok(admin) => entities::answer(&admin, request, &parts),
+            Err(response) => response,
+        },
+    }
+}
+
+fn admin<'a>(node: &'a Node, settings: &Settings) -> Result<Admin<'a>, Response> {
+    let generation = &node.handover.generation;
+    let database = match (generation.is_dbless(), settings.reachable_database()) {
+        (true, _) => None,
+        (false, Some(path)) => Some(Database::at(path)),
+        (false, None) => return Err(Response::message(500, "An unexpected error occurred")),
+    };
+    Ok(Admin { node, database, declarative: &generation.declarative })
+}
+
+fn loaded(node: &Node) -> Vec<&str> {
+    node.handover.generation.plugins.iter().map(|plugin| plugin.name.as_str()).collect()
+}
+
+/// `GET /`: 500 without the database, and without `pids.workers` where none has announced itself (measured.md 2).
+fn root(node: &Node, settings: &Settings) -> Response {
+    let handover = &node.handover;
+    let generation = &handover.generation;
+    let Some(rows) = current_rows(node, settings) else {
+        return Response::message(500, "An unexpected error happened");
+    };
+    let available: Map<String, Value> = generation
+        .plugins
+        .iter()
+        .map(|plugin| (plugin.name.clone(), json!({ "version": plugin.version, "priority": plugin.priority })))
+        .collect();
+    let mut pids = json!({ "master": handover.master });
+    let workers = node.shared.pids();
+    if workers.is_empty() {
+        node.log.write(
+            super::log::Level::Error,
+            "*1 [lua] kong.lua:102: fn(): could not get worker process id for worker #0: not found",
+        );
+    } else {
+        pids["workers"] = workers.into();
+    }
+    let mut body = json!({
+        "tagline": "Welcome to kong",
+        "version": settings.version,
+        "hostname": hostname(),
+        "node_id": handover.node_id,
+        "timers": { "running": 0, "pending": 1 },
+        "plugins": { "available_on_server": available, "enabled_in_cluster": rows::names(&rows) },
+        "lua_version": "LuaJIT 2.1.1700206165",
+        "configuration": generation.configuration,
+        "pids": pids,
+        "stand-in": true,
+    });
+    if !settings.is_34() {
+        // From 3.6 (facts.md C1).
+        body["edition"] = "community".into();
+    }
+    Response::json(200, &body)
+}
+
+/// The rows as this node's own API shows them: at once, whatever its workers act on.
+fn current_rows(node: &Node, settings: &Settings) -> Option<Vec<Value>> {
+    let generation = &node.handover.generation;
+    if generation.is_dbless() {
+        return Some(generation.declarative.clone());
+    }
+    Database::at(settings.reachable_database()?).table("plugins").ok()
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".into(), |name| name.trim().to_owned())
+}
+
+fn schema(node: &Node, name: &str) -> Response {
+    if !node.handover.generation.has(name) {
+        return Response::message(404, &format!("No plugin named '{name}'"));
+    }
+    let bundled = || json!({ "fields": [{ "config": { "type": "record", "fields": [] } }] });
+    Response::json(200, &node.plugins.schema(name).unwrap_or_else(bundled))
+}
+
+/// One request to the status API: it never shows plugins (facts.md C6).
+pub(super) fn status(node: &Node, settings: &Settings, request: &Request) -> Response {
+    match request.path.trim_end_matches('/') {
+        "/status" => status_page(node, settings),
+        "/status/ready" => ready(node, settings),
+        _ => Response::message(404, "Not found"),
+    }
+}
+
+fn status_page(node: &Node, settings: &Settings) -> Response {
+    let vms: Vec<Value> =
+        node.shared.pids().into_iter().map(|pid| json!({ "pid": pid, "http_allocated_gc": "40.00 MiB" })).collect();
+    let mut body = json!({
+        "memory": { "workers_lua_vms": vms, "lua_shared_dicts": {} },
+        "server": { "connections_active": 1, "connections_accepted": 1, "connections_handled": 1, "connections_reading": 0, "connections_waiting": 0, "connections_writing": 1, "total_requests": 1 },
+    });
+    if node.handover.generation.is_dbless() {
+        body["configuration_hash"] = node.handover.generation.hash.clone().unwrap_or_else(|| "0".repeat(32)).into();
+    } else {
+        body["database"] = json!({ "reachable": settings.reachable_database().is_some() });
+    }
+    Response::json(200, &body)
+}
+
+/// `/status/ready`: 503 from the wipe of a load until a worker has built its router again (measured.md 3).
+fn ready(node: &Node, settings: &Settings) -> Response {
+    let generation = &node.handover.generation;
+    let (count, all) = (node.shared.ready_count(), generation.workers);
+    let problem = if !generation.is_dbless() && settings.reachable_database().is_none() {
+        Some("failed to connect to database".to_owned())
+    } else if generation.is_dbless() && count < all {
+        Some(format!("router builds not yet complete, router ready in {count} of {all} workers"))
+    } else if count == 0 {
+        Some("router builds not yet complete".to_owned())
+    } else if generation.is_dbless() && generation.hash.is_none() {
+        Some("no configuration available (empty configuration present)".to_owned())
+    } else {
+        None
+    };
+    match problem {
+        Some(text) => Response::message(503, &text),
+        None => Response::message(200, "ready"),
+    }
+}

@@ -1,0 +1,181 @@
+//! One load: from the files of the prefix to a generation, in the order in which Kong's init goes.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::effective::{Effective, Sources};
+use super::generation::Generation;
+use super::prefix::Prefix;
+use super::rows::{self, Database};
+use super::shared::Shared;
+use super::{Settings, load};
+
+/// A loaded generation with what nginx's own files said.
+#[derive(Debug)]
+pub(super) struct Cycle {
+    pub(super) generation: Generation,
+    /// `server_name` and address.
+    pub(super) listeners: Vec<(String, String)>,
+    pub(super) error_log: PathBuf,
+}
+
+/// Why a load came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NotLoaded {
+    /// nginx itself could not go on; nothing of Kong ran.
+    Nginx(String),
+    /// Kong's init raised an error.
+    Init(String),
+}
+
+impl NotLoaded {
+    pub(super) fn is_emergency(&self) -> bool {
+        matches!(self, Self::Nginx(_))
+    }
+
+    /// What stands in the log behind the level.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Nginx(text) | Self::Init(text) => text,
+        }
+    }
+}
+
+impl fmt::Display for NotLoaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}", if self.is_emergency() { "emerg" } else { "error" }, self.text())
+    }
+}
+
+fn init_error(text: &str) -> NotLoaded {
+    NotLoaded::Init(format!("init_by_lua error: {text}"))
+}
+
+/// Reads the prefix, wipes the shared dictionary, loads every listed plugin and checks what is in use.
+///
+/// Only `.kong_env` and the nginx files count here: the environment and kong.conf do not (measured.md 4).
+pub(super) fn load(prefix: &Prefix, settings: &Settings, file: &Path, shared: &Shared) -> Result<Cycle, NotLoaded> {
+    let nginx = prefix.read_nginx().map_err(NotLoaded::Nginx)?;
+    let at = |line: u32| format!("/usr/local/share/lua/5.1/kong/init.lua:{line}: ");
+    // A load that fails before the wipe leaves the announced pids as they were (measured.md 3).
+    let text = prefix
+        .read_env()
+        .map_err(|problem| init_error(&format!("{}{problem}{}", at(642), load::trace("assert", 642))))?;
+    let sources = Sources { file: &text, environment: &[], prefix: Some(prefix.dir()) };
+    let config = Effective::merge(settings, &sources).map_err(|problem| init_error(&problem))?;
+    shared.wipe().map_err(|error| NotLoaded::Nginx(error.to_string()))?;
+    settings.linger(0.3);
+    suffer(settings, file);
+    let database = connect(settings, &config).map_err(|problem| init_error(&format!("{}{problem}", at(657))))?;
+    let mut generation =
+        load::load(settings, &config, &nginx.lua_package_path).map_err(|problem| init_error(&problem))?;
+    match &database {
+        Some(database) => check_database(database, &generation)?,
+        None => take_declarative(prefix, &config, &mut generation)?,
+    }
+    generation.workers = nginx.workers;
+    generation.level = nginx.level;
+    Ok(Cycle { generation, listeners: nginx.listeners, error_log: nginx.error_log })
+}
+
+/// Slow and never-ending loads. The file is read again, so that a test can let a stuck master go on.
+fn suffer(settings: &Settings, file: &Path) {
+    if settings.faults.slow_load > 0.0 {
+        std::thread::sleep(Duration::from_secs_f64(settings.faults.slow_load));
+    }
+    let mut stuck = settings.faults.endless_load;
+    while stuck {
+        std::thread::sleep(Duration::from_millis(20));
+        stuck = Settings::load(file).map_or(stuck, |fresh| fresh.faults.endless_load);
+    }
+}
+
+/// The database of the configuration, `None` without one, Kong's sentence when it does not answer.
+pub(super) fn connect(settings: &Settings, config: &Effective) -> Result<Option<Database>, String> {
+    if config.get("database") == "off" {
+        return Ok(None);
+    }
+    match settings.reachable_database() {
+        Some(path) => Ok(Some(Database::at(path))),
+        None => Err("[PostgreSQL error] failed to retrieve PostgreSQL server_version_num: connection refused".into()),
+    }
+}
+
+/// Migrations first, then the rows: every plugin in use must be loaded, disabled rows included.
+fn check_database(database: &Database, generation: &Generation) -> Result<(), NotLoaded> {
+    let all = database.read().map_err(|error| init_error(&error.to_string()))?;
+    if pending_migrations(&all, generation).next().is_some() {
+        let line = "/usr/local/share/lua/5.1/kong/cmd/utils/migrations.lua:20: ";
+        return Err(init_error(&format!(
+            "{line}New migrations available; run 'kong migrations up' to proceed{}",
+            load::trace("error", 668)
+        )));
+    }
+    let rows = all.get("plugins").and_then(|rows| rows.as_array()).cloned().unwrap_or_default();
+    match rows::names(&rows).into_iter().find(|name| !generation.has(name)) {
+        Some(name) => {
+            let text = format!(
+                "/usr/local/share/lua/5.1/kong/init.lua:743: error building initial plugins: {name} plugin is in use but not enabled{}",
+                load::trace("error", 743)
+            );
+            Err(init_error(&text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Custom plugins that have migrations of their own and are not in the database's list of those that ran.
+pub(super) fn pending_migrations<'a>(
+    all: &serde_json::Map<String, serde_json::Value>,
+    generation: &'a Generation,
+) -> impl Iterator<Item = &'a str> {
+    let ran: Vec<String> =
+        all.get("migrations").and_then(|list| serde_json::from_value(list.clone()).ok()).unwrap_or_default();
+    let names = generation
+        .plugins
+        .iter()
+        .filter(|plugin| plugin.custom && plugin.migrations)
+        .map(|plugin| plugin.name.as_str());
+    names.filter(move |name| !ran.iter().any(|done| done == name))
+}
+
+/// What a DB-less node keeps in `dbless.lmdb` between two starts.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct Kept {
+    hash: Option<String>,
+    rows: Vec<serde_json::Value>,
+}
+
+/// The rows of a DB-less node: from its file, which is kept as LMDB keeps it, or from what was kept.
+fn take_declarative(prefix: &Prefix, config: &Effective, generation: &mut Generation) -> Result<(), NotLoaded> {
+    let path = prefix.path("dbless.lmdb/rows.json");
+    let file = config.get("declarative_config");
+    let kept = if file.is_empty() {
+        let kept: Kept =
+            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let lost = rows::names(&kept.rows).into_iter().find(|name| !generation.has(name));
+        generation.broken = lost.map(|name| format!("failed to initialize declarative config: error building initial plugins iterator: {name} plugin is in use but not enabled"));
+        kept
+    } else {
+        let rows = rows::declarative(Path::new(file), |name| generation.has(name)).map_err(|problem| {
+            init_error(&format!("/usr/local/share/lua/5.1/kong/init.lua:731: {problem}{}", load::trace("error", 731)))
+        })?;
+        let hash = std::fs::read(file).ok().map(|bytes| digest(&bytes));
+        let kept = Kept { hash, rows };
+        let write = || {
+            std::fs::create_dir_all(prefix.path("dbless.lmdb"))
+                .and_then(|()| std::fs::write(&path, serde_json::to_vec(&kept)?))
+        };
+        write().map_err(|error| init_error(&error.to_string()))?;
+        kept
+    };
+    (generation.declarative, generation.hash) = (kept.rows, kept.hash);
+    Ok(())
+}
+
+/// 32 hexadecimal digits, as long as Kong's own.
+fn digest(bytes: &[u8]) -> String {
+    let hex = crate::name::Digest::of(bytes).to_string();
+    hex.chars().take(32).collect()
+}

@@ -1,0 +1,48 @@
+//! Process titles as `ps` shows them.
+//!
+//! nginx overwrites its argument area. So does this, through `/proc/self/mem`, which needs no `unsafe`: the area was
+//! laid out by the kernel, lies outside everything that Rust owns, and is not read again after start. Where it cannot
+//! be written the title stays as it was given by `arg0`.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Field numbers of `arg_start` and `arg_end` in /proc/PID/stat, counted from 1 (`proc_pid_stat(5)`).
+const ARG_START: usize = 48;
+
+/// Replaces the command line of this process. Cut to the size of the argument area, which is as long as the arguments.
+pub(super) fn set(title: &str) -> io::Result<()> {
+    // The short name, which would be that of the link through which the program was started.
+    nix::sys::prctl::set_name(c"nginx")?;
+    let (start, end) = argument_area()?;
+    let room = usize::try_from(end - start).unwrap_or(0).saturating_sub(1);
+    let mut bytes = title.as_bytes()[..title.len().min(room)].to_vec();
+    // The last byte stays NUL: otherwise the kernel goes on reading into the environment.
+    bytes.resize(room + 1, 0);
+    File::options().write(true).open("/proc/self/mem")?.write_all_at(&bytes, start)
+}
+
+fn argument_area() -> io::Result<(u64, u64)> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The second field is the program's name in parentheses and may hold blanks; the third follows the last one.
+    let fields: Vec<&str> = stat.rsplit_once(") ").map_or(vec![], |(_, rest)| rest.split_whitespace().collect());
+    let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok());
+    match (field(ARG_START), field(ARG_START + 1)) {
+        (Some(from), Some(to)) if from > 0 && to > from => Ok((from, to)),
+        _ => Err(io::Error::other("/proc/self/stat shows no argument area")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_argument_area_is_what_the_command_line_is_read_from() {
+        let (start, end) = argument_area().unwrap();
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        File::open("/proc/self/mem").unwrap().read_exact_at(&mut bytes, start).unwrap();
+        assert_eq!(bytes, fs::read("/proc/self/cmdline").unwrap());
+    }
+}
