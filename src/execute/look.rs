@@ -47,7 +47,7 @@ impl LookSettings {
     pub fn for_cores(cores: usize) -> Self {
         Self {
             at_once: (8 * cores.max(1)).min(32),
-            deadline: Duration::from_secs(60),
+            deadline: Duration::from_mins(1),
             request: Duration::from_secs(5),
             refusals: 3,
         }
@@ -83,15 +83,13 @@ async fn look_at(request: &LookRequest, reach: &dyn Reach, settings: &LookSettin
     if let Some(trouble) = logins.withheld(address) {
         return NodeSurvey::Refused(trouble);
     }
-    match tokio::time::timeout(settings.deadline, attempt(request, reach, settings, logins)).await {
-        Ok(seen) => seen,
-        Err(_) => {
-            // The connection may hang for ever; the next look opens another.
-            reach.forget(&address.node).await;
-            let found = format!("it did not answer in full within {} s", settings.deadline.as_secs());
-            not_seen(RemoteError::new(Fault::TimedOut, format!("looking at {}", address.node), found))
-        }
+    if let Ok(seen) = tokio::time::timeout(settings.deadline, attempt(request, reach, settings, logins)).await {
+        return seen;
     }
+    // The connection may hang for ever; the next look opens another.
+    reach.forget(&address.node).await;
+    let found = format!("it did not answer in full within {} s", settings.deadline.as_secs());
+    not_seen(RemoteError::new(Fault::TimedOut, format!("looking at {}", address.node), found))
 }
 
 async fn attempt(request: &LookRequest, reach: &dyn Reach, settings: &LookSettings, logins: &Logins) -> NodeSurvey {

@@ -62,10 +62,11 @@ impl Reach for Pool {
         let held = self.held(&address.node);
         // Held while connecting, so that two who ask at once share one login.
         let mut held = held.lock().await;
-        if let Some((known, remote)) = &*held {
-            if known == address && remote.alive().await {
-                return Ok(remote.clone());
-            }
+        if let Some((known, remote)) = &*held
+            && known == address
+            && remote.alive().await
+        {
+            return Ok(remote.clone());
         }
         if let Some((_, dead)) = held.take() {
             dead.close().await;
@@ -77,10 +78,10 @@ impl Reach for Pool {
 
     async fn forget(&self, node: &NodeName) {
         let held = self.lock().remove(node);
-        if let Some(held) = held {
-            if let Some((_, remote)) = held.lock().await.take() {
-                remote.close().await;
-            }
+        if let Some(held) = held
+            && let Some((_, remote)) = held.lock().await.take()
+        {
+            remote.close().await;
         }
     }
 }

@@ -47,10 +47,10 @@ pub(crate) async fn to_the_end(remote: &dyn Remote, call: Call) -> Result<Told, 
     let mut running = remote.start(call).await.map_err(|error| of_remote(&error))?;
     let mut records = Vec::new();
     while let Some(reply) = running.next().await {
-        if let Reply::Record(record) = reply {
-            if records.len() < RECORDS {
-                records.push(record);
-            }
+        if let Reply::Record(record) = reply
+            && records.len() < RECORDS
+        {
+            records.push(record);
         }
     }
     match running.finish().await {

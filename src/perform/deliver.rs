@@ -14,7 +14,7 @@ use super::cause::cause;
 use super::{Lease, Site, Watch, call};
 
 /// How long unpacking may take.
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// The content of a bundle, ready to ship.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub(crate) async fn perform(
         Ok(args) => args,
         Err(error) => return StepEnd::Failed { cause: cause("not-sent", error.to_string()) },
     };
-    let size = parcel.bytes.len().div_ceil(1024);
-    watch.phase(StepPhase::Deliver, format!("{} ({}), {size} KiB", deliver.bundle, deliver.digest.short()));
+    let kib = parcel.bytes.len().div_ceil(1024);
+    watch.phase(StepPhase::Deliver, format!("{} ({}), {kib} KiB", deliver.bundle, deliver.digest.short()));
     let call = Call { script: Script::Deliver, args, payload: Some(parcel.bytes.clone()), deadline: DEADLINE };
     let told = match call::to_the_end(remote, call).await {
         Ok(told) => told,

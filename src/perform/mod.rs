@@ -15,21 +15,33 @@ use crate::remote::{HttpAddress, NodeAddress, Remote, RemoteError};
 use crate::run::{CancelLevel, Cause, StepEnd, StepPhase};
 use crate::wire::{ArgError, Args};
 
+mod activate;
 pub mod admin;
 mod call;
 mod cause;
 mod deliver;
 mod doors;
+mod evidence;
+mod explain;
+#[cfg(test)]
+mod gateway;
 pub mod inspect;
 mod lease;
+mod node;
+mod order;
 pub mod proof;
 mod rows;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod session;
+mod standing;
 
 pub use cause::fault_word;
 pub use deliver::{Cargo, Parcel};
 pub use doors::Doors;
+pub use node::{NodePerformer, Place};
+
+use standing::Standing;
 
 /// Everything about one node that an action or a look needs, resolved from the inventory.
 #[derive(Clone)]
@@ -108,6 +120,21 @@ pub struct RunIdentity {
     pub holder: String,
     /// For how long a lease is taken; every changing script renews it.
     pub ttl: Duration,
+}
+
+/// How an activation is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// After how long the guard on a node puts back by itself.
+    pub guard: Duration,
+    /// How long the new workers have to stay the same ones before the commit.
+    pub settle: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { guard: Duration::from_secs(300), settle: Duration::from_secs(1) }
+    }
 }
 
 /// The lease of one node, as a changing script has to show it.

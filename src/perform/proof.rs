@@ -15,11 +15,11 @@ use super::admin::Readiness;
 use super::cause::cause;
 
 /// How long a mix of old and new workers is watched before it counts as not proven (protocols.md A, proof 3).
-const MIX: Duration = Duration::from_secs(60);
+const MIX: Duration = Duration::from_mins(1);
 /// How long readiness and the proxy may take (protocols.md A, proof 5).
 const READY: Duration = Duration::from_secs(30);
 /// After how long a load that has not ended is worth an alarm. It is still no failure (protocols.md A, proof 1).
-const ALARM: Duration = Duration::from_secs(120);
+const ALARM: Duration = Duration::from_mins(2);
 /// The pauses between two looks: from the first, doubling, to the second.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(250));
 /// How many answers have to contradict before the reload counts as failed. One may still come from a worker that has
@@ -303,19 +303,15 @@ impl Proof {
             return Next::Ask(Question::Ready);
         }
         if self.terms.proxy && candidate.proxied.is_none() {
-            return Next::Ask(Question::Proxy(self.requests(candidate)));
+            return Next::Ask(Question::Proxy(requests(candidate)));
         }
         let stable = at.saturating_sub(candidate.since);
         if stable >= self.terms.settle {
             return Next::Proven(self.proven(candidate));
         }
         let seeing = format!("{} new, watching whether they stay", workers(candidate.live.len()));
-        let after = (self.terms.settle - stable).min(PAUSE.1);
+        let after = self.terms.settle.saturating_sub(stable).min(PAUSE.1);
         Next::Look { after, seeing, alarm: false }
-    }
-
-    fn requests(&self, candidate: &Candidate) -> u32 {
-        u32::try_from(candidate.live.len()).unwrap_or(u32::MAX).saturating_mul(4).clamp(1, 16)
     }
 
     fn judge(&self, candidate: &mut Candidate, answer: Answer, at: Duration) -> Judged {
@@ -329,7 +325,7 @@ impl Proof {
             },
             Answer::Ready(ready) => self.judge_ready(candidate, ready, at),
             Answer::Proxy(answered) => {
-                let asked = self.requests(candidate);
+                let asked = requests(candidate);
                 if answered >= asked {
                     candidate.proxied = Some(answered);
                     return Judged::Holds;
@@ -421,6 +417,11 @@ impl Proof {
         words.extend(candidate.proxied.map(|count| format!("{count} proxied requests answered")));
         words.join(", ")
     }
+}
+
+/// 4 for each worker, within bounds (protocols.md A, proof 5).
+fn requests(candidate: &Candidate) -> u32 {
+    u32::try_from(candidate.live.len()).unwrap_or(u32::MAX).saturating_mul(4).clamp(1, 16)
 }
 
 fn master_gone(found: Option<Process>) -> Cause {

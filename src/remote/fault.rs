@@ -14,6 +14,9 @@ const TEXTS: &[(&str, Fault)] = &[
     ("host key is known for", Fault::HostKeyUnknown),
     ("Host key verification failed", Fault::HostKeyUnknown),
     ("Could not resolve hostname", Fault::NoSuchHost),
+    // What a jump host's server says of a name that it does not know.
+    ("Name or service not known", Fault::NoSuchHost),
+    ("Temporary failure in name resolution", Fault::NoSuchHost),
     ("Permission denied (", Fault::LoginRefused),
     ("Too many authentication failures", Fault::LoginRefused),
     ("No more authentication methods", Fault::LoginRefused),

@@ -17,6 +17,7 @@ use futures_util::FutureExt as _;
 use openssh::{Child, ForwardType, Session, Socket, Stdio};
 use tokio::net::UnixStream;
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, sleep};
 
 use super::dialogue::{Dialogue, Exit, Pipes, Sent, command};
 use super::http::{Asking, HttpFault, exchange};
@@ -31,7 +32,7 @@ mod master;
 
 use config::Destination;
 use jump::Jumps;
-use log::Log;
+use log::{Log, Target};
 use master::{Launcher, Master};
 
 /// How many scripts may run on one node at once; servers allow 10 sessions by default, hardened ones fewer (crates.md 1).
@@ -169,7 +170,7 @@ impl SshRemote {
         let late = |_| self.login.error(Fault::TimedOut, doing, "the connection gives no session");
         let (child, permit) = tokio::time::timeout(sent.deadline(), async {
             let permit = self.permits.clone().acquire_owned().await;
-            (self.spawn().await, permit)
+            (self.spawn_patiently().await, permit)
         })
         .await
         .map_err(late)?;
@@ -178,6 +179,25 @@ impl SshRemote {
         let mut dialogue = Dialogue::new(pipes, sent, self.login.clone(), Box::new(permit));
         dialogue.begin().await;
         Ok(Box::new(dialogue))
+    }
+
+    /// Starts the command. Where one session is allowed, the last one may be still there when its script has ended:
+    /// without another of ours in the way, a refusal is asked again for a moment. Nothing was executed.
+    async fn spawn_patiently(&self) -> Result<Child<Arc<Session>>, openssh::Error> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.spawn().await {
+                Err(error) if is_refusal(&error) && self.is_alone() && Instant::now() < until => {
+                    sleep(Duration::from_millis(20)).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether the only permit that is taken is the one of the script that is being started.
+    fn is_alone(&self) -> bool {
+        self.permits.available_permits() + 1 == SCRIPTS
     }
 
     async fn spawn(&self) -> Result<Child<Arc<Session>>, openssh::Error> {
@@ -194,7 +214,7 @@ impl SshRemote {
     fn sort(&self, doing: &str, error: &openssh::Error) -> RemoteError {
         let found = chain(error);
         let fault = match error {
-            openssh::Error::SshMux(_) if found.contains("refused by peer") => Fault::SessionRefused,
+            error if is_refusal(error) => Fault::SessionRefused,
             openssh::Error::Disconnected | openssh::Error::SshMux(_) | openssh::Error::Master(_) => Fault::Lost,
             _ => Fault::Other,
         };
@@ -228,11 +248,20 @@ impl SshRemote {
 }
 
 /// A stream that was closed before an answer: the master's log says whether the server refused to open it.
-fn refused(asking: &Asking<'_>, log: &Log) -> RemoteError {
-    match log.refusal() {
-        Some(why) => asking.error(Fault::ForwardRefused, why),
+fn refused(asking: &Asking<'_>, target: &Target, log: &Log) -> RemoteError {
+    match log.refusal(target) {
+        Some(why) if why.contains("prohibited") => {
+            let found = format!("the server forbids forwarding ({why}); asking by a command on the node is not built");
+            asking.error(Fault::ForwardRefused, found)
+        }
+        Some(why) => asking.error(Fault::ForwardRefused, format!("nothing answers there ({why})")),
         None => asking.failed(HttpFault::Closed),
     }
+}
+
+/// Whether the server refused a further session.
+fn is_refusal(error: &openssh::Error) -> bool {
+    matches!(error, openssh::Error::SshMux(_)) && chain(error).contains("refused by peer")
 }
 
 /// An error with what it is made of, as one line.
@@ -273,12 +302,16 @@ impl Remote for SshRemote {
     async fn http(&self, request: HttpRequest) -> Result<HttpAnswer, RemoteError> {
         let asking = Asking::new(&self.login, &request);
         let path = self.forward(&request.to, &asking).await?;
+        let target = match &request.to {
+            HttpAddress::Tcp(address) => Target::tcp(&address.ip().to_string(), address.port()),
+            HttpAddress::Unix(path) => Target::unix(path.as_str()),
+        };
         let log = Log::from_here(self.master.log());
         let gone = |error: io::Error| asking.error(Fault::Lost, format!("the connection is gone ({error})"));
         let stream = UnixStream::connect(path).await.map_err(gone)?;
         match exchange(stream, request).await {
             Ok(answer) => Ok(answer),
-            Err(HttpFault::Closed) => Err(refused(&asking, &log)),
+            Err(HttpFault::Closed) => Err(refused(&asking, &target, &log)),
             Err(fault) => Err(asking.failed(fault)),
         }
     }

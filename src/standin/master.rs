@@ -3,7 +3,7 @@
 //! Its signals are blocked except while it waits in `sigsuspend`, so that `/proc/PID/status` tells a working master
 //! from an idle one, and several HUPs that come meanwhile count as one (protocols.md B3).
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -30,6 +30,9 @@ const OVERLAP: Duration = Duration::from_millis(100);
 /// New workers start to answer this much after the old ones were told to go, so that answers never go back from new to
 /// old, which was never seen on a real node.
 const HEADWAY: Duration = Duration::from_millis(10);
+
+/// A worker that has not loaded within this time is not waited for.
+const LOADING: Duration = Duration::from_mins(1);
 
 struct Flags {
     reload: Arc<AtomicBool>,
@@ -157,7 +160,7 @@ impl Master {
         std::fs::write(prefix.path("pids/nginx.pid"), pid).map_err(|error| emerg(error.to_string()))?;
         let node_id = clock::uuid();
         let mut master = Self { file, prefix, settings, log, shared, bound, cycle, node_id, workers: vec![] };
-        master.log.write(Level::Notice, "start worker processes");
+        master.tell_loaded();
         master.start_workers(Duration::ZERO);
         Ok(master)
     }
@@ -210,30 +213,52 @@ impl Master {
         if let Ok(log) = Log::open(&self.cycle.error_log, Level::named(&self.cycle.generation.level)) {
             self.log = log;
         }
-        self.log.write(Level::Notice, "start worker processes");
+        self.tell_loaded();
         let old = self.workers.len();
-        self.start_workers(OVERLAP + HEADWAY);
+        let words = self.start_workers(OVERLAP + HEADWAY);
+        await_words(words);
         std::thread::sleep(OVERLAP);
         self.tell_old(Signal::SIGQUIT, old);
     }
 
-    fn start_workers(&mut self, busy: Duration) {
-        for slot in 0..self.cycle.generation.workers {
-            self.start_worker(slot, false, busy);
+    /// What a real log shows of a good load: one line per plugin at `debug`, from the master (facts.md B5).
+    fn tell_loaded(&self) {
+        let is_34 = self.settings.is_34();
+        let line = if is_34 { 284 } else { 300 };
+        for plugin in &self.cycle.generation.plugins {
+            let text = format!("[lua] plugins.lua:{line}: load_plugin(): Loading plugin: {}", plugin.name);
+            self.log.write(Level::Debug, &text);
         }
+        if !is_34 {
+            let token = clock::uuid();
+            self.log.write(
+                Level::Notice,
+                &format!("[lua] init.lua:794: init(): [request-debug] token for request debugging: {token}"),
+            );
+        }
+        self.log.write(Level::Notice, "start worker processes");
     }
 
-    fn start_worker(&mut self, slot: usize, respawned: bool, busy: Duration) {
+    /// Starts a generation of workers; each says a word on its socket when it has loaded.
+    fn start_workers(&mut self, busy: Duration) -> Vec<UnixStream> {
+        (0..self.cycle.generation.workers).filter_map(|slot| self.start_worker(slot, false, busy)).collect()
+    }
+
+    fn start_worker(&mut self, slot: usize, respawned: bool, busy: Duration) -> Option<UnixStream> {
         match self.spawn(slot, respawned, busy) {
-            Ok(pid) => {
+            Ok((pid, socket)) => {
                 self.log.write(Level::Notice, &format!("start worker process {pid}"));
                 self.workers.push(Worker { pid, slot, leaving: false });
+                Some(socket)
             }
-            Err(error) => self.log.write(Level::Alert, &format!("could not start a worker: {error}")),
+            Err(error) => {
+                self.log.write(Level::Alert, &format!("could not start a worker: {error}"));
+                None
+            }
         }
     }
 
-    fn spawn(&self, slot: usize, respawned: bool, busy: Duration) -> std::io::Result<Pid> {
+    fn spawn(&self, slot: usize, respawned: bool, busy: Duration) -> std::io::Result<(Pid, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
         let child = Command::new("/proc/self/exe")
             .arg0("nginx: worker process")
@@ -257,7 +282,7 @@ impl Master {
         };
         let listeners: Vec<&TcpListener> = self.bound.iter().map(|bound| &bound.listener).collect();
         handover::send(&ours, &handover, self.shared.file(), self.log.file(), &listeners)?;
-        Ok(Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)))
+        Ok((Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX)), ours))
     }
 
     /// Sends a signal to the first `count` workers and takes them off the list of those to be replaced.
@@ -299,6 +324,14 @@ impl Master {
             std::thread::sleep(Duration::from_millis(1));
             self.reap(true);
         }
+    }
+}
+
+/// A real worker is a fork and has everything loaded; this one loads again, and only then may the old ones go.
+fn await_words(sockets: Vec<UnixStream>) {
+    for mut socket in sockets {
+        let _ = socket.set_read_timeout(Some(LOADING));
+        let _ = socket.read(&mut [0; 1]);
     }
 }
 

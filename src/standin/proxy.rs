@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mlua::{Table, Value};
+use mlua::{FromLua, Table, Value};
 use serde_json::{Map, Value as Json, json};
 
 use super::generation::{Generation, Plugin};
@@ -190,7 +190,8 @@ async fn run(node: &Node, request: &Request) -> Result<Response, String> {
         let (state, value): (String, Value) = resume.call((&thread, &ctx)).map_err(text)?;
         match state.as_str() {
             "sleep" => {
-                tokio::time::sleep(Duration::from_secs_f64(value.as_f64().unwrap_or(0.0).clamp(0.0, 3600.0))).await;
+                let seconds = f64::from_lua(value, lua).unwrap_or(0.0).clamp(0.0, 3600.0);
+                tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
             }
             "error" => return Err(value.to_string().map_err(text)?),
             _ => break,

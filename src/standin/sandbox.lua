@@ -119,7 +119,7 @@ for name in ([[acme aes apenode aws base64 cookie core counter ctxdump dns event
 
 local function is_shipped(name)
   if shipped[name] then return true end
-  local plugin = name:match("^kong%.plugins%.([^.]+)")
+  local plugin = name:match("^kong%.plugins%.([^.]*)")
   if plugin then return host.bundled[plugin] == true end
   if name:match("^kong%.") then return true end
   local family, rest = name:match("^([^.]+)%.([^.]+)")

@@ -19,7 +19,7 @@ pub const STATUS: u16 = 8007;
 
 /// What a node is to be.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct NodeSpec {
     /// The program that is the stand-in: `muster` itself.
     pub binary: PathBuf,
     /// Listens on this address, on Kong's usual ports. See [`draw`].
@@ -34,7 +34,7 @@ pub struct Plan {
     pub settings: Settings,
 }
 
-impl Plan {
+impl NodeSpec {
     /// A node with `bundled` plugins and one worker process.
     pub fn new(binary: &Path, address: Ipv4Addr) -> Self {
         let settings = Settings::default();
@@ -64,7 +64,7 @@ pub struct Node {
 impl Node {
     /// Writes a node into `dir`, which is created. With `settings.database` the node is a traditional one, else it is
     /// DB-less. Nothing is started. Fails as the file system fails.
-    pub fn create(dir: &Path, plan: &Plan) -> io::Result<Self> {
+    pub fn create(dir: &Path, spec: &NodeSpec) -> io::Result<Self> {
         let node = Self {
             dir: dir.to_owned(),
             kong: dir.join("bin/kong"),
@@ -72,37 +72,38 @@ impl Node {
             prefix: dir.join("prefix"),
             lua_root: dir.join("lua"),
             file: dir.join("standin.json"),
-            address: plan.address,
+            address: spec.address,
         };
         for name in ["bin", "etc", "lua/kong/plugins"] {
             fs::create_dir_all(dir.join(name))?;
         }
         // Workers of a master that is root may run as somebody else.
         fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
-        fs::write(&node.conf, node.conf_text(plan))?;
+        fs::write(&node.conf, node.conf_text(spec))?;
+        fs::write(dir.join("lua/kong/meta.lua"), meta(&spec.settings.version))?;
         let settings = Settings {
             default_conf: node.conf.clone(),
             default_prefix: node.prefix.clone(),
             lua_root: node.lua_root.clone(),
-            ..plan.settings.clone()
+            ..spec.settings.clone()
         };
         settings.store(&node.file)?;
-        write_wrapper(&node.kong, &plan.binary, &node.file)?;
+        write_wrapper(&node.kong, &spec.binary, &node.file)?;
         Ok(node)
     }
 
-    fn conf_text(&self, plan: &Plan) -> String {
-        let address = plan.address;
-        let database = if plan.settings.database.is_some() { "postgres" } else { "off" };
+    fn conf_text(&self, spec: &NodeSpec) -> String {
+        let address = spec.address;
+        let database = if spec.settings.database.is_some() { "postgres" } else { "off" };
         let mut text = format!(
             "# kong.conf of a stand-in node\nprefix = {}\ndatabase = {database}\nplugins = {}\nproxy_listen = {address}:{PROXY}\n\
              admin_listen = {address}:{ADMIN}\nstatus_listen = {address}:{STATUS}\nadmin_gui_listen = off\n\
              anonymous_reports = off\nlog_level = notice\nnginx_main_worker_processes = {}\n",
             self.prefix.display(),
-            plan.plugins,
-            plan.workers,
+            spec.plugins,
+            spec.workers,
         );
-        for (key, value) in &plan.lines {
+        for (key, value) in &spec.lines {
             let _ = writeln!(text, "{key} = {value}");
         }
         text
@@ -163,6 +164,17 @@ impl Node {
     pub fn admin(&self) -> String {
         format!("http://{}:{ADMIN}", self.address)
     }
+}
+
+/// Where a Kong says on disk which release it is.
+fn meta(version: &str) -> String {
+    let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    let (major, minor, patch) = (next(), next(), next());
+    format!(
+        "-- of a stand-in node\nlocal version = {{\n  major = {major},\n  minor = {minor},\n  patch = {patch},\n}}\n\n\
+         return {{\n  _NAME = \"kong\",\n  _VERSION = \"{version}\",\n  version = version,\n}}\n"
+    )
 }
 
 /// A loopback address on which Kong's ports are free: `127.R.S.N` for the given N, with R and S drawn until bind works,

@@ -13,6 +13,8 @@ const ARG_START: usize = 48;
 
 /// Replaces the command line of this process. Cut to the size of the argument area, which is as long as the arguments.
 pub(super) fn set(title: &str) -> io::Result<()> {
+    // The short name, which would be that of the link through which the program was started.
+    nix::sys::prctl::set_name(c"nginx")?;
     let (start, end) = argument_area()?;
     let room = usize::try_from(end - start).unwrap_or(0).saturating_sub(1);
     let mut bytes = title.as_bytes()[..title.len().min(room)].to_vec();
@@ -29,5 +31,18 @@ fn argument_area() -> io::Result<(u64, u64)> {
     match (field(ARG_START), field(ARG_START + 1)) {
         (Some(from), Some(to)) if from > 0 && to > from => Ok((from, to)),
         _ => Err(io::Error::other("/proc/self/stat shows no argument area")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_argument_area_is_what_the_command_line_is_read_from() {
+        let (start, end) = argument_area().unwrap();
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        File::open("/proc/self/mem").unwrap().read_exact_at(&mut bytes, start).unwrap();
+        assert_eq!(bytes, fs::read("/proc/self/cmdline").unwrap());
     }
 }

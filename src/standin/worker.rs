@@ -1,6 +1,6 @@
 //! An nginx worker: takes connections on the master's listeners and answers from the generation that it was given.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::ExitCode;
@@ -55,13 +55,14 @@ pub(super) fn run(file: &Path) -> ExitCode {
 fn come_up(file: &Path) -> io::Result<(Arc<Node>, Vec<TcpListener>)> {
     let settings = Settings::load(file)?;
     leash::attach(settings.leash.as_deref())?;
-    let received = handover::receive(&super::standard_input()?)?;
+    let mut master = super::standard_input()?;
+    let received = handover::receive(&master)?;
     change_user(settings.worker_user.as_deref())?;
     let handover = received.handover;
     let log = Arc::new(Log::from_file(received.log, Level::named(&handover.generation.level)));
     let shared = Shared::from_file(received.shared);
-    shared.announce(handover.slot, std::process::id())?;
     let plugins = proxy::Plugins::load(&handover.generation, &settings, &log).map_err(io::Error::other)?;
+    shared.announce(handover.slot, std::process::id())?;
     if let Some(problem) = &handover.generation.broken {
         log.write(Level::Crit, &format!("*1 [lua] init.lua:796: init_worker(): worker initialization error: {problem}; this node must be restarted, context: init_worker_by_lua*"));
     } else if handover.respawned {
@@ -70,6 +71,8 @@ fn come_up(file: &Path) -> io::Result<(Arc<Node>, Vec<TcpListener>)> {
     } else {
         shared.ready(handover.slot)?;
     }
+    // Nobody listens to a worker of the first generation or to a respawned one.
+    let _ = master.write_all(b"r");
     Ok((Arc::new(Node { handover, shared, log, plugins, settings }), received.listeners))
 }
 

@@ -95,6 +95,9 @@ impl Destination {
 pub(super) struct Resolved {
     /// The login name.
     pub(super) user: String,
+    /// The address or name that is connected to, and its port.
+    pub(super) hostname: String,
+    pub(super) port: u16,
     /// The jump hosts, the first one nearest to us.
     pub(super) jumps: Vec<Destination>,
 }
@@ -106,6 +109,8 @@ impl Resolved {
         let jumps = value("proxyjump").filter(|jumps| *jumps != "none").unwrap_or_default();
         Self {
             user: value("user").unwrap_or_default().to_owned(),
+            hostname: value("hostname").unwrap_or_default().to_owned(),
+            port: value("port").and_then(|port| port.parse().ok()).unwrap_or(22),
             jumps: jumps.split(',').filter_map(|hop| Destination::hop(hop.trim())).collect(),
         }
     }
@@ -147,7 +152,8 @@ mod tests {
     fn the_answer_of_ssh_is_understood() {
         let text = "user deploy\nhostname 10.0.0.1\nport 22\nproxyjump a,me@b:23\n";
         let jumps = vec![to("a", None, None), to("b", Some("me"), Some(23))];
-        assert_eq!(Resolved::parse(text), Resolved { user: "deploy".to_owned(), jumps });
+        let want = Resolved { user: "deploy".to_owned(), hostname: "10.0.0.1".to_owned(), port: 22, jumps };
+        assert_eq!(Resolved::parse(text), want);
         assert!(Resolved::parse("user x\nproxyjump none\n").jumps.is_empty());
         assert!(Resolved::parse("user x\n").jumps.is_empty());
     }

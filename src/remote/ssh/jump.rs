@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::BoxFuture;
 use tokio::sync::Mutex as Turn;
 use tokio::time::Instant;
 
@@ -29,7 +28,7 @@ enum Known {
 
 type Entry = Arc<Turn<Known>>;
 
-/// The masters of jump hosts.
+/// The masters of jump hosts, each under the whole way to it.
 pub(super) struct Jumps {
     launcher: Arc<Launcher>,
     known: Mutex<HashMap<Vec<Destination>, Entry>>,
@@ -42,37 +41,36 @@ impl Jumps {
 
     /// The socket of the last of these jump hosts, all of them open; `None` if there are none.
     pub(super) async fn way(&self, hops: &[Destination], login: &Login) -> Result<Option<PathBuf>, RemoteError> {
-        self.through(hops, login, 0).await
+        let hops = self.route(hops, login).await?;
+        let mut way = None;
+        for count in 1..=hops.len() {
+            way = Some(self.open(&hops[..count], way).await?);
+        }
+        Ok(way)
     }
 
-    /// Opens the hops in order. A future of its own as jump hosts may be behind jump hosts.
-    fn through<'a>(
-        &'a self,
-        hops: &'a [Destination],
-        login: &'a Login,
-        depth: usize,
-    ) -> BoxFuture<'a, Result<Option<PathBuf>, RemoteError>> {
-        Box::pin(async move {
-            if depth + hops.len() > DEEPEST {
+    /// All hops from here on: the first of a list may be behind others by its own configuration, for later ones the
+    /// list says it all (as ssh does it).
+    async fn route(&self, hops: &[Destination], login: &Login) -> Result<Vec<Destination>, RemoteError> {
+        let mut route = hops.to_vec();
+        while let Some(first) = route.first() {
+            let mut before = self.launcher.resolve(first, login).await?.jumps;
+            if before.is_empty() {
+                break;
+            }
+            before.append(&mut route);
+            route = before;
+            if route.len() > DEEPEST {
                 let found = format!("more than {DEEPEST} jump hosts, one behind the other: is it a loop?");
                 return Err(login.error(Fault::Client, "connecting to", found));
             }
-            let mut way = None;
-            for count in 1..=hops.len() {
-                way = Some(self.open(&hops[..count], way, login, depth).await?);
-            }
-            Ok(way)
-        })
+        }
+        Ok(route)
     }
 
     /// The socket of the last hop; `way` leads to it.
-    async fn open(
-        &self,
-        hops: &[Destination],
-        way: Option<PathBuf>,
-        login: &Login,
-        depth: usize,
-    ) -> Result<PathBuf, RemoteError> {
+    async fn open(&self, hops: &[Destination], way: Option<PathBuf>) -> Result<PathBuf, RemoteError> {
+        let Some(hop) = hops.last() else { return Ok(way.unwrap_or_default()) };
         let entry = self.entry(hops);
         let mut known = entry.lock().await;
         match &*known {
@@ -80,34 +78,13 @@ impl Jumps {
             Known::Failed(error, at) if at.elapsed() < self.launcher.connect_timeout() => return Err(error.clone()),
             _ => {}
         }
-        let (state, result) = match self.launch(hops, way, login, depth).await {
-            Ok(master) => (Known::Open(master.clone()), Ok(master.socket().to_owned())),
-            Err(error) => (Known::Failed(error.clone(), Instant::now()), Err(error)),
-        };
-        *known = state;
-        result
-    }
-
-    async fn launch(
-        &self,
-        hops: &[Destination],
-        way: Option<PathBuf>,
-        login: &Login,
-        depth: usize,
-    ) -> Result<Master, RemoteError> {
-        let Some(hop) = hops.last() else { return Err(login.error(Fault::Client, "connecting to", "no jump host")) };
         let login = Login::jump(&hop.host, hop.user.as_deref(), hop.port);
-        // The first hop may have a jump host of its own in the configuration; for later ones the list says it all.
-        let before = if way.is_none() { self.launcher.resolve(hop, &login).await?.jumps } else { Vec::new() };
-        let (before, login) = (&before, &login);
-        let way = &way;
-        let route = move || async move {
-            match way {
-                Some(way) => Ok(Some(way.clone())),
-                None => self.through(before, login, depth + 1).await,
-            }
+        let result = self.launcher.connect(hop, &login, || std::future::ready(Ok(way.clone()))).await;
+        *known = match &result {
+            Ok(master) => Known::Open(master.clone()),
+            Err(error) => Known::Failed(error.clone(), Instant::now()),
         };
-        self.launcher.connect(hop, login, route).await
+        result.map(|master| master.socket().to_owned())
     }
 
     fn entry(&self, hops: &[Destination]) -> Entry {

@@ -40,16 +40,33 @@ impl Log {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Why the server did not open a channel, if it says so.
-    pub(super) fn refusal(&self) -> Option<String> {
+    /// Why the server did not open the last channel to this target, in its words. The line that says so has only the
+    /// channel's number; the next one about that channel has the target.
+    pub(super) fn refusal(&self, target: &Target) -> Option<String> {
         let text = self.text();
-        let line = text.lines().rev().find(|line| line.starts_with("channel ") && line.contains("open failed: "))?;
-        let why = one_line(line.split_once("open failed: ")?.1.as_bytes());
-        Some(if why.contains("prohibited") {
-            format!("the server forbids forwarding ({why}); asking by a command on the node instead is not built yet")
-        } else {
-            format!("nothing answers there ({why})")
+        let lines: Vec<&str> = text.lines().collect();
+        lines.iter().enumerate().rev().find_map(|(at, line)| {
+            let (channel, why) = line.strip_prefix("channel ")?.split_once(": open failed: ")?;
+            let free = format!("channel {channel}: free: ");
+            let end = lines[at..].iter().find(|line| line.contains(&free))?;
+            end.contains(&target.0).then(|| one_line(why.as_bytes()))
         })
+    }
+}
+
+/// Where a channel leads to, as the log has it.
+#[derive(Debug, Clone)]
+pub(super) struct Target(String);
+
+impl Target {
+    /// A host, or a socket's path, and a port.
+    pub(super) fn tcp(host: &str, port: u16) -> Self {
+        Self(format!(" for {host} port {port},"))
+    }
+
+    /// A socket on the node.
+    pub(super) fn unix(path: &str) -> Self {
+        Self(format!(" for {path} port "))
     }
 }
 
@@ -88,16 +105,22 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_read_from_the_mark_on() {
+    fn a_refusal_is_read_from_the_mark_on_and_for_its_target_only() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "channel 1: open failed: connect failed: Connection refused\n").unwrap();
-        assert!(Log::whole(file.path()).refusal().unwrap().contains("nothing answers there"));
+        let refused = "channel 1: open failed: connect failed: Connection refused\ndebug1: x\ndebug1: channel 1: free: \
+            direct-tcpip: listening port -2 for 127.0.0.1 port 8001, connect from  port 0 to /x/f0 port 0, nchannels 4\n";
+        fs::write(file.path(), refused).unwrap();
+        let (one, two) = (Target::tcp("127.0.0.1", 8001), Target::tcp("127.0.0.1", 800));
+        let whole = Log::whole(file.path());
+        assert_eq!(whole.refusal(&one).as_deref(), Some("connect failed: Connection refused"));
+        assert_eq!(whole.refusal(&two), None);
         let log = Log::from_here(file.path());
-        assert_eq!(log.refusal(), None);
-        let more = "x\nchannel 2: open failed: administratively prohibited: open failed\ndebug1: channel 2: free\n";
-        let before = fs::read_to_string(file.path()).unwrap();
-        fs::write(file.path(), before + more).unwrap();
-        assert!(log.refusal().unwrap().contains("forbids forwarding"));
+        assert_eq!(log.refusal(&one), None);
+        let more = "channel 2: open failed: administratively prohibited: open failed\ndebug1: channel 2: free: \
+            direct-streamlocal@openssh.com: listening port 0 for /run/kong.sock port -2, connect from\n";
+        fs::write(file.path(), refused.to_owned() + more).unwrap();
+        let unix = Target::unix("/run/kong.sock");
+        assert_eq!(log.refusal(&unix).as_deref(), Some("administratively prohibited: open failed"));
     }
 
     #[test]

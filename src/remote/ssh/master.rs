@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::config::{Destination, Resolved, render};
 use super::control::{Control, sockets, stale};
-use super::log::{Log, waiting_key};
+use super::log::{Log, Target, waiting_key};
 use super::{Notice, SshSettings};
 use crate::remote::dialogue::random;
 use crate::remote::fault::{classify, one_line};
@@ -145,7 +145,15 @@ impl Launcher {
         let mut attempt = 0;
         loop {
             let through = way().await?;
+            let log = through.as_deref().map(log_beside);
             match self.launch(to, through.as_deref(), login).await {
+                // Behind a jump host the end of the channel looks like a dropped connection: the jump host knows better.
+                Err(error)
+                    if error.fault == Fault::Dropped
+                        && let Some(better) = self.refused_by(log, to, login).await =>
+                {
+                    return Err(better);
+                }
                 Err(error) if error.fault == Fault::Dropped && attempt < RETRIES => {
                     attempt += 1;
                     let jitter = random() % 200;
@@ -154,6 +162,14 @@ impl Launcher {
                 result => return result,
             }
         }
+    }
+
+    /// Why the last jump host did not open the way, if it says so in its log.
+    async fn refused_by(&self, log: Option<Log>, to: &Destination, login: &Login) -> Option<RemoteError> {
+        let resolved = self.resolve(to, login).await.ok()?;
+        let why = log?.refusal(&Target::tcp(&resolved.hostname, resolved.port))?;
+        let fault = if why.contains("prohibited") { Fault::ForwardRefused } else { classify(&why).0 };
+        Some(login.error(fault, CONNECTING, format!("its jump host says: {why}")))
     }
 
     async fn launch(&self, to: &Destination, through: Option<&Path>, login: &Login) -> Result<Master, RemoteError> {
@@ -236,6 +252,11 @@ impl Launcher {
             self.end_all(control.dir()).await;
         }
     }
+}
+
+/// The log of the master with this socket, from now on.
+fn log_beside(socket: &Path) -> Log {
+    Log::from_here(&socket.with_file_name("log"))
 }
 
 /// Why there is no master, from what was said.

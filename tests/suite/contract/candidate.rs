@@ -1,5 +1,6 @@
 //! The two ways in which muster reloads a node (protocols.md A and B2).
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use super::gateway::{Node, each, handler, put, schema};
 fn candidate(node: &Node, lines: &[(&str, &str)]) -> PathBuf {
     let mut text = node.kong_env();
     for (key, value) in lines {
-        text.push_str(&format!("{key} = {value}\n"));
+        let _ = writeln!(text, "{key} = {value}");
     }
     let path = node.dir.path().join("candidate.conf");
     fs::write(&path, text).unwrap();
@@ -43,7 +44,7 @@ fn nginx_files(node: &Node) -> Vec<(String, String)> {
         .unwrap()
         .flatten()
         .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-        .filter(|(name, _)| name.starts_with("nginx") && name.ends_with(".conf"))
+        .filter(|(name, _)| name.starts_with("nginx"))
         .map(|(name, path)| (name, fs::read_to_string(path).unwrap()))
         .collect();
     files.sort();

@@ -29,7 +29,7 @@ fn with_database(body: impl Fn(&Gateway, &Node)) {
         let mut lines = vec![("database", "postgres".to_owned())];
         if gateway.is_real() {
             let Some(url) = told("MUSTER_PG") else {
-                eprintln!("skipped: MUSTER_PG is not set");
+                super::gateway::skip("MUSTER_PG is not set");
                 return;
             };
             lines.extend(lines_of(&url).expect("MUSTER_PG is postgres://user:password@host:port/database"));
@@ -149,7 +149,7 @@ fn a_plugin_in_use_even_disabled_cannot_be_taken_off_the_list() {
 fn without_the_database_a_reload_fails_after_it_has_rewritten_kong_env() {
     with_database(|gateway, node| {
         if gateway.is_real() {
-            eprintln!("skipped: a real database is not stopped");
+            super::gateway::skip("a real database is not stopped");
             return;
         }
         let before = node.live();
@@ -174,7 +174,7 @@ fn without_the_database_a_reload_fails_after_it_has_rewritten_kong_env() {
 fn migrations_of_a_plugin_have_to_run_before_it_loads() {
     with_database(|gateway, node| {
         if gateway.is_real() {
-            eprintln!("skipped: it would leave a table in a real database");
+            super::gateway::skip("it would leave a table in a real database");
             return;
         }
         node.write_plugin("tables", "1.0.0");

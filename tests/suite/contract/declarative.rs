@@ -116,3 +116,17 @@ fn the_verification_surfaces_agree() {
         assert!(root["plugins"]["enabled_in_cluster"].as_array().unwrap().contains(&"good".into()));
     });
 }
+
+#[test]
+fn at_log_level_debug_the_master_names_each_plugin_that_it_loads() {
+    each(|gateway| {
+        let node = gateway.node("bundled,good", &[]);
+        node.write_plugin("good", "1.0.0");
+        node.set("log_level", "debug");
+        let node = node.started();
+        let log = node.log();
+        let named = log.lines().filter(|line| line.contains("[debug]") && line.contains("Loading plugin: ")).count();
+        assert_eq!(named, if gateway.is_34() { 38 } else { 46 }, "{log}");
+        assert!(log.contains("Loading plugin: good\n"));
+    });
+}

@@ -8,8 +8,8 @@ use super::gateway::{Gateway, Node, each};
 
 /// Requires its helper only inside a request phase.
 const LAZY: &str = "local H = { PRIORITY = 900, VERSION = '1.0.0' }\nfunction H:header_filter()\n  \
-                    local ok, text = pcall(function() return require('kong.plugins.lazy.util').text end)\n  \
-                    kong.response.set_header('X-lazy', ok and text or 'ERR ' .. tostring(text):gsub('[%c]', ' '):sub(1, 80))\nend\nreturn H\n";
+                    local ok, util = pcall(require, 'kong.plugins.lazy.util')\n  \
+                    kong.response.set_header('X-lazy', ok and util.text or 'ERR ' .. tostring(util):gsub('[%c]', ' '):sub(1, 80))\nend\nreturn H\n";
 
 fn lazy(gateway: &Gateway) -> Node {
     let node = gateway.node("bundled,good,lazy", &["good", "lazy"]);
@@ -112,7 +112,7 @@ fn a_path_without_init_files_does_not_find_a_nested_library() {
 #[test]
 fn a_file_that_only_the_master_may_read_fails_in_the_workers() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("skipped: only a master that is root has workers of another user");
+        super::gateway::skip("only a master that is root has workers of another user");
         return;
     }
     each(|gateway| {

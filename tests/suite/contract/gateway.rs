@@ -1,6 +1,7 @@
 //! The gateways at hand, and nodes made of them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -54,6 +55,16 @@ pub(super) fn told(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Says what is not run, and why.
+pub(super) fn skip(why: &str) {
+    note(&format!("skipped: {why}"));
+}
+
+#[expect(clippy::print_stderr, reason = "what a test was run on, and what was skipped, belongs into its output")]
+fn note(text: &str) {
+    eprintln!("--- {text}");
+}
+
 /// Runs a test's body on every gateway at hand, and says which one it was that failed.
 pub(super) fn each(body: impl Fn(&Gateway)) {
     let mut gateways: Vec<Gateway> =
@@ -64,7 +75,7 @@ pub(super) fn each(body: impl Fn(&Gateway)) {
         gateways.push(Gateway { real: Some(path.into()), version });
     }
     for gateway in gateways {
-        eprintln!("--- {gateway:?}");
+        note(&format!("on {gateway:?}"));
         body(&gateway);
     }
 }
@@ -118,7 +129,7 @@ impl Gateway {
             l = at("lua").display()
         );
         for (key, value) in lines {
-            text.push_str(&format!("{key} = {value}\n"));
+            let _ = writeln!(text, "{key} = {value}");
         }
         fs::write(at("kong.conf"), text).unwrap();
         let (kong, leash) = self.command(dir.path());
@@ -212,8 +223,8 @@ impl Node {
 
     /// Writes the declarative file: a route that answers 200, and global plugins of these names.
     pub(super) fn declare(&self, used: &[&str]) {
-        let plugins: String = used.iter().map(|name| format!("- name: {name}\n")).collect();
-        let plugins = if plugins.is_empty() { "plugins: []\n".to_owned() } else { format!("plugins:\n{plugins}") };
+        let names: Vec<String> = used.iter().map(|name| format!("{{ name: {name} }}")).collect();
+        let plugins = format!("plugins: [{}]\n", names.join(", "));
         let text = format!(
             "_format_version: \"3.0\"\nservices:\n- name: term\n  url: http://127.0.0.1:9\n  routes:\n  - name: term\n    paths: [\"/\"]\n  \
              plugins:\n  - name: request-termination\n    config: {{ status_code: 200, message: ok }}\n{plugins}"

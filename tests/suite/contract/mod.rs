@@ -18,3 +18,4 @@ mod gateway;
 mod overlap;
 mod precedence;
 mod probe;
+mod stand_in;

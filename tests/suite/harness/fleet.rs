@@ -184,6 +184,7 @@ impl Fleet {
 
     /// The address of a node as an inventory would have it: its name is an alias in the operator's configuration.
     pub(crate) fn address(&self, name: &str) -> NodeAddress {
+        assert!(self.nodes.contains_key(name), "there is no node {name}");
         NodeAddress {
             node: NodeName::parse(name).unwrap(),
             host: name.to_owned(),

@@ -47,7 +47,7 @@ impl Pair {
         path
     }
 
-    /// The line of a known_hosts file for this address.
+    /// The line of a `known_hosts` file for this address.
     pub(crate) fn known_as(&self, address: std::net::SocketAddr) -> String {
         let mut words = self.public.split_whitespace();
         let (kind, key) = (words.next().unwrap(), words.next().unwrap());

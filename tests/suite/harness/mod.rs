@@ -1,6 +1,6 @@
 //! Nodes over real sshd, stand-in gateways, deadlines.
 //!
-//! [`Fleet`] is the entrance: it makes nodes that a real `ssh` can enter, each behind a [`Wire`] that can refuse, cut,
+//! [`Fleet`] is the entrance: it makes nodes that a real `ssh` can enter, each behind a [`wire::Wire`] that can refuse, cut,
 //! delay, freeze or reset. A stand-in gateway belongs to a node's directory (`SshNode::dir`), which lives as long as the
 //! fleet.
 
@@ -13,16 +13,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) use fleet::{Fleet, Known, NodeSpec, SshNode};
-#[expect(unused_imports, reason = "named in tests of other modules too")]
-pub(crate) use wire::Wire;
+pub(crate) use fleet::{Fleet, Known, NodeSpec};
 
 /// The future's value, or a panic that says what did not come in time.
 pub(crate) async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(limit, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: not within {limit:?}"),
-    }
+    let value = tokio::time::timeout(limit, future).await;
+    value.unwrap_or_else(|_| panic!("{what}: not within {limit:?}"))
 }
 
 /// Waits until `now` gives a value, asking often; a panic that says what did not come in time.

@@ -18,7 +18,7 @@ fn describe(pid: u32, text: &str) -> Option<String> {
     (line.contains(text) || String::from_utf8_lossy(&environ).contains(text)).then(|| format!("{pid} {line}"))
 }
 
-/// The processes whose command line begins with this, such as `ssh: DIR`.
+/// The processes whose command line has this text, such as `-S SOCKET`.
 pub(crate) fn titled(text: &str) -> Vec<String> {
     with_text(text)
         .into_iter()

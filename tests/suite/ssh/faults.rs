@@ -5,9 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use muster::hint::Hint;
-use muster::name::NodeName;
 use muster::remote::{
-    Connect as _, Fault, HttpAddress, NodeAddress, Privilege, Remote as _, RemoteError, SshConnect, Transport, Word,
+    Connect as _, Fault, HttpAddress, NodeAddress, Privilege, Remote as _, RemoteError, SshConnect, Word,
 };
 use muster::wire::{Args, Status};
 use tokio::time::Instant;
@@ -66,6 +65,11 @@ async fn a_port_where_nothing_listens_is_told() {
     fleet.node("n1").wire.refuse().await;
     let error = refused(&fleet).await;
     assert_eq!(error.fault, Fault::ConnectionRefused, "{error}");
+    fleet.node("n1").wire.listen().await;
+    let connect = fleet.connect();
+    assert!(connect.connect(&fleet.address("n1")).await.is_ok(), "it listens again");
+    connect.shutdown().await;
+    fleet.assert_nothing_left().await;
 }
 
 #[tokio::test]
@@ -282,6 +286,25 @@ async fn a_frozen_node_is_lost_after_two_missing_signs_of_life() {
 }
 
 #[tokio::test]
+async fn a_node_that_stalls_for_less_than_that_is_not_lost() {
+    let Some(fleet) = Fleet::of(&["n1"]).await else { return };
+    let connect = fleet.connect();
+    let remote = connect.open(&fleet.address("n1")).await.unwrap();
+    let text = format!("{BEGIN}echo ready; while IFS= read -r w; do echo \"$w\"; end 0; done\n");
+    let mut running = remote.start_text(&text, call(Args::new())).await.unwrap();
+    assert!(running.next().await.is_some());
+    let wire = &fleet.node("n1").wire;
+    wire.freeze();
+    running.say(Word::Look).await.unwrap();
+    let stalled = tokio::time::timeout(Duration::from_millis(700), running.next()).await;
+    assert!(stalled.is_err(), "a frozen wire carried {stalled:?}");
+    wire.thaw();
+    assert_eq!(done(&within(SOON, "the end", collect(running)).await.1), Status::Changed);
+    connect.shutdown().await;
+    fleet.assert_nothing_left().await;
+}
+
+#[tokio::test]
 async fn a_reset_and_a_cut_in_the_middle_of_an_answer_are_lost() {
     let Some(fleet) = Fleet::of(&["n1"]).await else { return };
     let connect = fleet.connect();
@@ -311,21 +334,13 @@ async fn twenty_nodes_at_once_each_give_their_own_answer() {
     let Some(fleet) = Fleet::start(specs).await else { return };
     let connect = fleet.connect();
     let ask = async |name: &String| {
-        let address = NodeAddress {
-            node: NodeName::parse(name).unwrap(),
-            host: name.clone(),
-            user: None,
-            port: None,
-            privilege: Privilege::None,
-            transport: Transport::Ssh,
-        };
-        let remote = connect.open(&address).await.unwrap();
+        let remote = connect.open(&fleet.address(name)).await.unwrap();
         let text = format!("{BEGIN}[ \"$NODE\" = \"$a_want\" ] || end 30; end 10\n");
         let args = Args::new().with("want", name).unwrap();
         done(&collect(remote.start_text(&text, call(args)).await.unwrap()).await.1)
     };
     let all = futures_util::future::join_all(names.iter().map(ask));
-    let statuses = within(Duration::from_secs(60), "all answers", all).await;
+    let statuses = within(Duration::from_mins(1), "all answers", all).await;
     assert!(statuses.iter().all(|status| *status == Status::Unchanged), "{statuses:?}");
     assert!(fleet.nodes().all(|node| node.logins() == 1));
     connect.shutdown().await;

@@ -1,0 +1,393 @@
+//! Everything that changes on one node at once: one reload, its proof, and then either the commit or the way back.
+//!
+//! Only the guard on the node puts back (protocols.md A): what is done here is to watch, to prove, and to say one of two
+//! words. Whoever dies, dies before one of them was said, and then the guard decides by its deadline.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::action::{Activate, ReloadWay};
+use crate::hint::Hint;
+use crate::remote::{Call, Fault, Remote, RemoteError, Script, Word};
+use crate::run::{CancelLevel, Cause, Outcome, SkipReason, StepEnd, StepPhase};
+use crate::wire::Status;
+
+use super::call::Told;
+use super::cause::{advised, cause, of_remote};
+use super::evidence::{self, Evidence};
+use super::explain::explain;
+use super::proof::{Next, Proof, Sample, Terms};
+use super::session::{Heard, Seen, Session, Undone, untouched};
+use super::{Doors, Lease, Settings, Site, Standing, Watch, order};
+
+/// How long the script may be silent until it reloads: it waits for a busy master, then for the guard.
+const BEFORE: Duration = Duration::from_secs(150);
+/// How long the CLI may take.
+const CLI: Duration = Duration::from_secs(150);
+/// How long one look may take.
+const LOOK: Duration = Duration::from_secs(30);
+/// How long a commit may take.
+const COMMIT: Duration = Duration::from_mins(3);
+/// How long putting back may take: the guard lets a busy master end first, and tries again.
+const PUT_BACK: Duration = Duration::from_mins(15);
+/// What is left of the guard's time when the proof is given up, so that undoing is still ours to ask for.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// One step on one node.
+pub(crate) struct Activation<'a> {
+    pub(crate) remote: &'a dyn Remote,
+    pub(crate) site: &'a Site,
+    pub(crate) doors: &'a Doors,
+    pub(crate) lease: &'a Lease<'a>,
+    pub(crate) step: u32,
+    pub(crate) activate: &'a Activate,
+    pub(crate) settings: &'a Settings,
+    pub(crate) watch: &'a dyn Watch,
+}
+
+/// How the proof came out.
+enum Verdict {
+    Holds(String, Standing),
+    Fails(Cause),
+    /// The script ended by itself, or the link did.
+    Ended,
+    /// The run is being cancelled so hard that steps are left.
+    Left,
+}
+
+impl Activation<'_> {
+    /// Carries it out. The second value is what stands afterwards, if it is proven.
+    pub(crate) async fn perform(&self) -> (StepEnd, Option<Standing>) {
+        let evidence = match self.before().await {
+            Ok(evidence) => evidence,
+            Err(cause) => return (StepEnd::Failed { cause }, None),
+        };
+        match self.start().await {
+            Ok(session) => self.carry_out(session, evidence).await,
+            Err(end) => (end, None),
+        }
+    }
+
+    fn reloads(&self) -> bool {
+        matches!(self.activate.way, ReloadWay::Candidate | ReloadWay::Hup)
+    }
+
+    /// What can be asked, and whether it may begin.
+    async fn before(&self) -> Result<Evidence, Cause> {
+        match self.activate.way {
+            ReloadWay::Stopped => Ok(Evidence { admin: false, ready: None, proxy: false }),
+            ReloadWay::Candidate | ReloadWay::Hup => evidence::before(self.remote, self.doors).await,
+            ReloadWay::Unneeded => self.already_loaded().await,
+        }
+    }
+
+    /// Without a reload the workers have to run already what is wanted.
+    async fn already_loaded(&self) -> Result<Evidence, Cause> {
+        let face = self.doors.admin.as_ref().map_err(|trouble| {
+            let text = format!("nothing was touched, as what is loaded cannot be seen: {}", trouble.text);
+            Cause { hints: trouble.hints.clone(), ..cause("admin-unreachable", text) }
+        })?;
+        let facts = face.node(self.remote).await.map_err(|trouble| Cause {
+            hints: trouble.hints,
+            ..cause("admin-unreachable", format!("nothing was touched: {}", trouble.text))
+        })?;
+        let missing = self.activate.loaded.keys().find(|name| !facts.loaded.contains_key(*name));
+        let extra = self.activate.gone.iter().find(|name| facts.loaded.contains_key(*name));
+        let found = match (missing, extra) {
+            (Some(name), _) => format!("{name} is not loaded, although the plan saw it so; nothing was touched"),
+            (None, Some(name)) => format!("{name} is loaded, although the plan saw it gone; nothing was touched"),
+            (None, None) => return Ok(Evidence { admin: true, ready: None, proxy: false }),
+        };
+        Err(advised("moved", found, Hint::type_("muster --plan")))
+    }
+
+    async fn start(&self) -> Result<Session, StepEnd> {
+        let args = order::arguments(self.site, self.lease, self.step, self.activate, self.settings)
+            .map_err(|error| StepEnd::Failed { cause: cause("not-sent", error.to_string()) })?;
+        // The script has deadlines of its own for everything; this one is beyond their sum.
+        let deadline = BEFORE + self.settings.guard + PUT_BACK;
+        let call = Call { script: Script::Activate, args, payload: None, deadline };
+        self.watch.phase(StepPhase::Guard, "arming the guard".to_owned());
+        self.remote.start(call).await.map(Session::new).map_err(|error| match error.fault {
+            Fault::Lost | Fault::TimedOut | Fault::Garbled => self.unknown(&error, false),
+            _ => StepEnd::Failed { cause: of_remote(&error) },
+        })
+    }
+
+    async fn carry_out(&self, mut session: Session, evidence: Evidence) -> (StepEnd, Option<Standing>) {
+        let verdict =
+            if self.reloads() { self.reload(&mut session, evidence).await } else { self.unproven(&mut session).await };
+        match verdict {
+            Verdict::Holds(text, standing) => (self.commit(session, text).await, Some(standing)),
+            Verdict::Fails(cause) => (self.put_back(session, cause, evidence).await, None),
+            Verdict::Ended => (self.ended(session, None).await, None),
+            Verdict::Left => (self.leave(session).await, None),
+        }
+    }
+
+    /// Nothing is reloaded, so there is nothing to prove.
+    async fn unproven(&self, session: &mut Session) -> Verdict {
+        match session.hear(BEFORE).await {
+            Heard::Look(seen) => {
+                let text = match self.activate.way {
+                    ReloadWay::Stopped => "Kong does not run: delivered and edited, proven when it is started",
+                    _ => "what runs is right already",
+                };
+                Verdict::Holds(text.to_owned(), self.standing(&seen, None))
+            }
+            Heard::Reloading | Heard::End => Verdict::Ended,
+        }
+    }
+
+    async fn reload(&self, session: &mut Session, evidence: Evidence) -> Verdict {
+        match session.hear(BEFORE).await {
+            Heard::Reloading => {}
+            Heard::Look(_) | Heard::End => return Verdict::Ended,
+        }
+        let begun = Instant::now();
+        self.watch.phase(StepPhase::Reload, format!("reloading {}", self.activate.directive.1));
+        match session.hear(CLI).await {
+            Heard::Look(seen) => self.prove(session, evidence, begun, seen).await,
+            Heard::Reloading | Heard::End => Verdict::Ended,
+        }
+    }
+
+    fn terms(&self, session: &Session, evidence: Evidence) -> Option<Terms> {
+        Some(Terms {
+            master: self.activate.basis.master?,
+            before: session.before.clone(),
+            loaded: self.activate.loaded.clone(),
+            gone: self.activate.gone.clone(),
+            staged: self.activate.staged.iter().map(|(_, digest)| digest.clone()).collect(),
+            admin: evidence.admin,
+            ready: evidence.ready,
+            proxy: evidence.proxy,
+            limit: self.settings.guard.saturating_sub(MARGIN),
+            settle: self.settings.settle,
+        })
+    }
+
+    /// The proof: look, ask, look again, until it is decided.
+    async fn prove(&self, session: &mut Session, evidence: Evidence, begun: Instant, mut seen: Seen) -> Verdict {
+        let Some(terms) = self.terms(session, evidence) else {
+            return Verdict::Fails(cause("no-master", "the plan has no master to reload"));
+        };
+        let (mut proof, mut answer, mut last) = (Proof::new(terms), None, String::new());
+        loop {
+            if self.watch.cancelled() >= Some(CancelLevel::LeaveSteps) {
+                return Verdict::Left;
+            }
+            match proof.observe(&self.sample(&seen, begun), answer.take()) {
+                Next::Look { after, seeing, alarm } => {
+                    self.say_seeing(&mut last, seeing, alarm, begun);
+                    sleep(after).await;
+                }
+                Next::Ask(question) => answer = Some(evidence::ask(self.remote, self.doors, question).await),
+                Next::Failed(cause) => return Verdict::Fails(cause),
+                Next::Proven(text) => return Verdict::Holds(text, self.standing(&seen, evidence.ready)),
+            }
+            session.say(Word::Look).await;
+            match session.hear(LOOK).await {
+                Heard::Look(next) => seen = next,
+                Heard::Reloading | Heard::End => return Verdict::Ended,
+            }
+        }
+    }
+
+    fn say_seeing(&self, last: &mut String, seeing: String, alarm: bool, begun: Instant) {
+        if alarm {
+            let left = self.settings.guard.saturating_sub(begun.elapsed()).as_secs();
+            let text = format!("{seeing} after {} s; the guard puts it back in {left} s", begun.elapsed().as_secs());
+            self.watch.printed(text);
+        }
+        if *last != seeing {
+            self.watch.phase(StepPhase::Prove, seeing.clone());
+            *last = seeing;
+        }
+    }
+
+    fn sample(&self, seen: &Seen, begun: Instant) -> Sample {
+        Sample {
+            at: begun.elapsed(),
+            master: self.activate.basis.master.filter(|_| seen.same),
+            idle: seen.idle,
+            live: seen.live.clone(),
+            leaving: seen.leaving.clone(),
+        }
+    }
+
+    fn standing(&self, seen: &Seen, ready: Option<super::admin::Readiness>) -> Standing {
+        Standing {
+            master: self.activate.basis.master,
+            live: seen.live.clone(),
+            loaded: self.activate.loaded.clone(),
+            gone: self.activate.gone.clone(),
+            ready: ready.is_some_and(|ready| ready.status == 200),
+            replaced: 0,
+        }
+    }
+
+    /// The proof is told before the commit is asked for: it is a fact even if the link breaks in between.
+    async fn commit(&self, mut session: Session, text: String) -> StepEnd {
+        self.watch.proven(text);
+        self.watch.phase(StepPhase::Commit, "links, kong.conf".to_owned());
+        session.say(Word::Confirm).await;
+        self.ended(session, Some(Word::Confirm)).await
+    }
+
+    async fn put_back(&self, mut session: Session, cause: Cause, evidence: Evidence) -> StepEnd {
+        self.watch.phase(StepPhase::PutBack, cause.text.clone());
+        session.say(Word::Undo).await;
+        let (ended, log) = session.end(PUT_BACK).await;
+        match ended {
+            Ok(told) => self.was_put_back(&told, explain(cause, log.as_deref()), evidence).await,
+            Err(error) => self.unknown(&error, false),
+        }
+    }
+
+    /// The run is left: the guard is asked to put back, and nobody waits for it.
+    async fn leave(&self, mut session: Session) -> StepEnd {
+        session.say(Word::Undo).await;
+        StepEnd::Unknown {
+            cause: advised(
+                "left",
+                "the step was left before its proof; the guard on the node puts it back",
+                Hint::type_("muster status"),
+            ),
+        }
+    }
+
+    /// The script has ended, or the link has, after this word of ours.
+    async fn ended(&self, session: Session, word: Option<Word>) -> StepEnd {
+        let touched = session.said("reloading");
+        let patience = if word.is_some() || !touched { COMMIT } else { PUT_BACK };
+        let (ended, log) = session.end(patience).await;
+        let told = match ended {
+            Ok(told) => told,
+            Err(error) => return self.unknown(&error, word.is_some()),
+        };
+        self.print(&told);
+        match told.status {
+            Status::Changed => StepEnd::Done { outcome: Outcome::Changed },
+            Status::Unchanged => StepEnd::Done { outcome: Outcome::Unchanged },
+            Status::Moved => StepEnd::Skipped { why: SkipReason::NodeMoved },
+            status if untouched(status) => StepEnd::Failed { cause: told.cause("activating", &self.site.address.node) },
+            Status::Failed if told.find("undone").is_none() => self.stuck(&told, word.is_some()),
+            _ => {
+                let why = self.undone_unasked(&told);
+                let none = Evidence { admin: false, ready: None, proxy: false };
+                self.was_put_back(&told, explain(why, log.as_deref()), none).await
+            }
+        }
+    }
+
+    /// Why it was put back without our asking.
+    fn undone_unasked(&self, told: &Told) -> Cause {
+        let text = |tag: &str, index| told.find(tag).and_then(|r| r.text(index));
+        if let Some(said) = text("cli", 1) {
+            let code = text("cli", 0).unwrap_or_default();
+            return advised(
+                "reload-refused",
+                format!("kong reload said no ({code}): {said}"),
+                Hint::do_("read what it says; nothing was loaded"),
+            );
+        }
+        if told.find("problem").is_some() {
+            return told.cause("activating", &self.site.address.node);
+        }
+        cause("guard-fired", "the guard's time was over before the proof was confirmed")
+    }
+
+    /// It failed without being put back: before anything was touched, or in the middle of the commit.
+    fn stuck(&self, told: &Told, confirmed: bool) -> StepEnd {
+        let mut cause = told.cause("activating", &self.site.address.node);
+        if confirmed {
+            cause
+                .details
+                .push("the new content is loaded and proven; what the next start reads is not all written".to_owned());
+            cause.hints = vec![Hint::do_("correct it, then apply again: the commit goes on where it stopped")];
+        }
+        StepEnd::Failed { cause }
+    }
+
+    async fn was_put_back(&self, told: &Told, mut cause: Cause, evidence: Evidence) -> StepEnd {
+        self.print(told);
+        let gone = matches!(cause.code.as_str(), "master-gone" | "master-changed");
+        match Undone::of(told) {
+            Some(Undone::Proved) => match self.serves_as_before(evidence).await {
+                Ok(text) => {
+                    cause.details.push(text);
+                    StepEnd::RolledBack { cause }
+                }
+                Err(text) => self.not_back(cause, &text),
+            },
+            Some(Undone::Restored) if !gone => {
+                cause.details.push("put back; Kong was not told of the change".to_owned());
+                StepEnd::RolledBack { cause }
+            }
+            Some(Undone::Restored) => {
+                self.not_back(cause, "the files are as they were, and there was no master to tell")
+            }
+            Some(Undone::Unproved) | None => self.not_back(cause, "put back, but not proven"),
+        }
+    }
+
+    fn not_back(&self, mut cause: Cause, how: &str) -> StepEnd {
+        cause.details.push(how.to_owned());
+        cause.hints.push(Hint::do_(format!("look at the error log of Kong on {}", self.site.address.node)));
+        StepEnd::Failed { cause }
+    }
+
+    /// A second opinion on the guard's proof: the workers do not have the staged path. `Err` says that they do.
+    async fn serves_as_before(&self, evidence: Evidence) -> Result<String, String> {
+        let plain = "put back, reloaded, proven by the master and its workers".to_owned();
+        let Some(face) = self.doors.admin.as_ref().ok().filter(|_| evidence.admin) else { return Ok(plain) };
+        let Ok(facts) = face.node(self.remote).await else {
+            return Ok(format!("{plain}; the Admin API did not answer to that"));
+        };
+        let path = facts.lua_package_path.clone().unwrap_or_default();
+        if let Some((bundle, _)) = self.activate.staged.iter().find(|(_, digest)| path.contains(digest.as_str())) {
+            return Err(format!("put back, but the workers still search the new release of {bundle}"));
+        }
+        let names = self.activate.loaded.keys().filter_map(|name| match facts.loaded.get(name)? {
+            Some(version) => Some(format!("{name} {version}")),
+            None => Some(name.to_string()),
+        });
+        let serving: Vec<_> = names.collect();
+        let what = if serving.is_empty() { String::new() } else { format!(" {}", serving.join(", ")) };
+        Ok(format!("put back, reloaded, proven: serving{what} as before"))
+    }
+
+    /// What the script said on the way and a person should know.
+    fn print(&self, told: &Told) {
+        for record in &told.records {
+            let text = |index| record.text(index).unwrap_or_default();
+            match record.tag.as_str() {
+                "settled" => self.watch.printed(format!("an unfinished step {} was settled: {}", text(1), text(0))),
+                "adopted" => self.watch.printed(format!("{} was not ours and is now {}", text(0), text(1))),
+                "moved" => self.watch.printed(format!("not as the plan saw it: {} {}", text(0), text(1))),
+                "no-guard" => self.watch.printed("no guard can be kept on this node".to_owned()),
+                _ => {}
+            }
+        }
+    }
+
+    /// What happened is not known until the node is looked at again.
+    fn unknown(&self, error: &RemoteError, confirmed: bool) -> StepEnd {
+        let mut cause = of_remote(error);
+        cause.details.push(if confirmed {
+            "lost after the proof was confirmed: it is committed, or the next run finishes it; its receipt tells"
+                .to_owned()
+        } else {
+            let seconds = self.settings.guard.as_secs();
+            format!("lost before the proof: the guard on the node puts it back by itself, within {seconds} s")
+        });
+        cause.hints.push(Hint::type_("muster status"));
+        StepEnd::Unknown { cause }
+    }
+}
+
+#[cfg(test)]
+#[path = "activate_tests.rs"]
+mod tests;
