@@ -6,13 +6,13 @@
 
 pub mod action;
 pub mod bundle;
-// wip pub mod cli;
-// wip pub mod demo;
+pub mod cli;
+pub mod demo;
 pub mod diff;
 pub mod execute;
 pub mod exit;
 pub mod failure;
-// wip pub mod fleet;
+pub mod fleet;
 pub mod git;
 pub mod hint;
 pub mod inventory;

@@ -1,13 +1,12 @@
-//! The program: hands its arguments to the library and nothing else.
+//! The program: hands its world to the library and nothing else.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
+    let env = muster::cli::Env::of_process();
     #[cfg(feature = "lua")]
-    if args.next().is_some_and(|first| first == muster::standin::ARGUMENT) {
-        return muster::standin::main(args);
+    if env.args.first().is_some_and(|first| first == muster::standin::ARGUMENT) {
+        return muster::standin::main(env.args.into_iter().skip(1));
     }
-    let _ = args;
-    ExitCode::SUCCESS
+    ExitCode::from(muster::cli::main_with(env))
 }

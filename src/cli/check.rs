@@ -1,11 +1,10 @@
 //! `muster check`: everything that can be known without a node.
 
-use std::io::Write as _;
-
 use super::{Env, Format, Options};
 use crate::exit;
 use crate::failure::Failure;
 use crate::fleet::Desired;
+use crate::inventory::Look;
 
 /// Reads inventory and bundles of a commit and says what is in them.
 pub(super) fn run(options: &Options, env: &mut Env) -> Result<u8, Failure> {
@@ -41,9 +40,7 @@ fn text(desired: &Desired, to: &mut dyn std::io::Write) -> std::io::Result<()> {
         let plugins: Vec<&str> = cluster.plugins.keys().map(crate::inventory::Subject::as_str).collect();
         writeln!(to, "  cluster {:<23} {nodes} nodes{out}  {}", cluster.name, plugins.join(", "))?;
     }
-    for warning in &desired.inventory.warnings {
-        writeln!(to, "  warning: {warning}")?;
-    }
+    write!(to, "{}", desired.inventory.warned().render(Look::Plain))?;
     dirty(desired, to)?;
     writeln!(to, "nothing wrong was found; no node was contacted")
 }

@@ -79,7 +79,8 @@ impl Env {
     #[expect(clippy::disallowed_methods, reason = "this is the one place where the process's world comes in")]
     pub fn of_process() -> Self {
         use std::io::IsTerminal as _;
-        let vars = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        let vars =
+            std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
         Self {
             args: std::env::args_os().skip(1).collect(),
             vars: vars.collect(),

@@ -5,9 +5,11 @@ use super::{Env, Format};
 use crate::exit;
 use crate::failure::Failure;
 use crate::fleet::{Fleet, Picture};
+use crate::name::NodeName;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::Verdict;
+use crate::survey::NodeSurvey;
 
 /// Shows the plan. The exit code is 0 unless something could not be known, or pending changes are asked to be told.
 pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
@@ -41,7 +43,8 @@ fn verdict(plan: &Plan, detailed: bool) -> Verdict {
 pub(super) async fn look(env: &mut Env, fleet: &Fleet, control: &crate::execute::Control) -> Option<Picture> {
     let progress = Progress::new(env, fleet.len());
     let at = (env.clock)();
-    let looking = fleet.look(at, &|_, _| progress.one());
+    let one = |_: &NodeName, _: &NodeSurvey| progress.one();
+    let looking = fleet.look(at, &one);
     tokio::select! {
         // Both may be dropped at any point: looking changes nothing, and what it started on nodes ends with its input.
         picture = looking => {

@@ -11,8 +11,7 @@ use crate::fleet::{Desired, Fleet, Source};
 use crate::hint::Hint;
 use crate::inventory::{Selector, TreePath};
 use crate::plan::{Allow, Selection};
-use crate::remote::ssh::{SshConnect, SshSettings};
-use crate::remote::{ByTransport, LocalConnect};
+use crate::remote::{ByTransport, LocalConnect, Notice, SshConnect, SshSettings};
 
 /// A use that contacts nodes: everything it needs.
 pub(super) struct Session<'a> {
@@ -39,7 +38,7 @@ async fn begin_demo(options: &mut Options, env: &mut Env) -> Result<Demo, Failur
     let demo = Demo::begin(&env.program, &env.temp, &env.vars).await;
     let demo = demo.map_err(|error| Failure::internal("setting up the demo fleet", &error))?;
     options.repo = Some(demo.repository().to_owned());
-    options.ssh_config = demo.ssh_config().map(ToOwned::to_owned).or_else(|| options.ssh_config.take());
+    options.ssh_config = demo.ssh_config().or_else(|| options.ssh_config.take());
     env.vars.insert("XDG_STATE_HOME".to_owned(), demo.state().display().to_string());
     Ok(demo)
 }
@@ -139,10 +138,11 @@ fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
         .flat_map(|cluster| cluster.plugins.keys().map(crate::inventory::Subject::as_str))
         .collect();
     let idle = |selector: &Option<Selector>, names: &[&str]| -> Vec<String> {
-        let words = selector.as_ref().map(|selector| selector.idle_names(names.iter().copied()));
+        let words = selector.as_ref().map(|selector| selector.idle_names(names));
         words.unwrap_or_default().into_iter().map(str::to_owned).collect()
     };
-    let nodes = selection.nodes.as_ref().map(|selector| selector.idle_nodes(inventory.clusters.values()));
+    let all: Vec<_> = inventory.clusters.values().collect();
+    let nodes = selection.nodes.as_ref().map(|selector| selector.idle_nodes(&all));
     let nodes = nodes.unwrap_or_default().into_iter().map(str::to_owned).collect();
     let found = [
         ("--cluster", idle(&selection.clusters, &clusters), clusters.join(", ")),
@@ -151,7 +151,8 @@ fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     ];
     for (option, idle, known) in found {
         if !idle.is_empty() {
-            let mut failure = Failure::usage(format!("{option} {}: nothing in the inventory has this name", idle.join(",")));
+            let mut failure =
+                Failure::usage(format!("{option} {}: nothing in the inventory has this name", idle.join(",")));
             failure.hints = match known.is_empty() {
                 true => vec![Hint::type_("muster status")],
                 false => vec![Hint::do_(format!("there are: {known}"))],
@@ -175,7 +176,7 @@ fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failur
     let err = env.err.clone();
     ssh.notice = Some(Arc::new(move |notice| {
         use std::io::Write as _;
-        let crate::remote::ssh::Notice::Touch { who, key } = notice;
+        let Notice::Touch { who, key } = notice;
         // Only for the eye; the connection goes on in any case.
         drop(writeln!(err.clone(), "touch the security key for {who} ({key})"));
     }));

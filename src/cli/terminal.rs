@@ -10,8 +10,8 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::session::Session;
 use super::{Clock, Env};
-use crate::exit;
 use crate::execute::Control;
+use crate::exit;
 use crate::failure::Failure;
 use crate::fleet::{Apply, Fleet, Picture};
 use crate::hint::Hint;
@@ -49,7 +49,9 @@ pub(super) async fn run(session: Session<'_>, demo: bool) -> Result<u8, Failure>
         return Err(Failure::internal("the terminal UI ended early", &std::io::Error::other(died)));
     }
     farewell(env, ended.verdict);
-    Ok(ended.verdict.map_or(if ended.signal.is_some() { exit::INTERRUPTED } else { exit::IN_LINE }, crate::run::Verdict::exit))
+    Ok(ended
+        .verdict
+        .map_or(if ended.signal.is_some() { exit::INTERRUPTED } else { exit::IN_LINE }, crate::run::Verdict::exit))
 }
 
 /// The last word stays on the terminal when the screen is gone.

@@ -1,6 +1,6 @@
 //! What the demo fleet runs: three small plugins, and the inventories of yesterday and today.
 
-use super::NodeSpec;
+use super::DemoNode;
 
 /// A handler that adds one header.
 pub(super) fn handler(header: &str, value: &str, version: &str, priority: u32) -> String {
@@ -21,7 +21,7 @@ pub(super) fn schema(name: &str) -> String {
 }
 
 /// The inventory of the demo. `today` has the upgrade and the new plugin.
-pub(super) fn inventory(nodes: &[NodeSpec], today: bool) -> String {
+pub(super) fn inventory(nodes: &[DemoNode], today: bool) -> String {
     let auth = if today { "2.0.0" } else { "1.4.2" };
     let mut text = format!(
         "# The inventory of the demo fleet: six stand-in gateways on this machine.\n\
@@ -37,12 +37,15 @@ pub(super) fn inventory(nodes: &[NodeSpec], today: bool) -> String {
         text.push_str("  request-tag: { dir: plugins/request-tag }\n");
     }
     text.push_str("clusters:\n");
-    for (cluster, waves) in [("eu-canary", "[1, 100%]"), ("eu-prod", "[1, 100%]")] {
-        text.push_str(&format!(
-            "  {cluster}:\n    topology: traditional\n    rollout: {{ waves: {waves}, at_once: 2, soak: 1s }}\n    nodes:\n"
-        ));
+    let rollout = if today {
+        "{ waves: [1, 100%], at_once: 3, max_out: 2, soak: 1s }"
+    } else {
+        "{ waves: [100%], at_once: 6, max_out: 6, soak: 0s }"
+    };
+    for cluster in ["eu-canary", "eu-prod"] {
+        text.push_str(&format!("  {cluster}:\n    topology: traditional\n    rollout: {rollout}\n    nodes:\n"));
         for node in nodes.iter().filter(|node| node.cluster == cluster) {
-            let NodeSpec { name, dir, .. } = node;
+            let DemoNode { name, dir, .. } = node;
             text.push_str(&format!(
                 "      {name}: {{ kong: {{ conf: {dir}/etc/kong.conf, prefix: {dir}/prefix, lua_root: {dir}/lua, home: {dir}/muster, \
                  cli: {dir}/bin/kong }} }}\n"

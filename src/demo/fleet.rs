@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{DemoError, NodeSpec, content, repository};
+use super::{DemoError, DemoNode, content, repository};
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
 use crate::fleet::{Apply, Desired, Fleet, Source};
 use crate::plan::Selection;
 use crate::remote::{ByTransport, LocalConnect};
 use crate::run::Verdict;
-use crate::standin::leash::Leash;
-use crate::standin::site::{self, Node};
+use crate::standin::Leash;
+use crate::standin::site::{self, Node, NodeSpec};
 
 /// Cluster and number of each node.
 const NODES: [(&str, &str); 6] = [
@@ -38,9 +38,9 @@ impl DemoFleet {
     pub(super) async fn set_up(dir: &Path, program: &Path, vars: &BTreeMap<String, String>) -> Result<Self, DemoError> {
         let leash = Leash::hold(&dir.join("leash"))?;
         let nodes = start(dir, program, &leash)?;
-        let specs: Vec<NodeSpec> = NODES
+        let specs: Vec<DemoNode> = NODES
             .iter()
-            .map(|(cluster, name)| NodeSpec {
+            .map(|(cluster, name)| DemoNode {
                 name: (*name).to_owned(),
                 cluster,
                 dir: dir.join(name).display().to_string(),
@@ -67,22 +67,22 @@ fn start(dir: &Path, program: &Path, leash: &Leash) -> Result<BTreeMap<&'static 
     let mut nodes = BTreeMap::new();
     for (number, (cluster, name)) in NODES.into_iter().enumerate() {
         let address = site::draw(u8::try_from(number + 1).unwrap_or(1))?;
-        let mut plan = site::Plan::new(program, address);
-        plan.workers = 2;
+        let mut spec = NodeSpec::new(program, address);
+        spec.workers = 2;
         let lua = dir.join(name).join("lua");
         let path = format!("{0}/?.lua;{0}/?/init.lua;;", lua.display());
-        plan.lines.push(("lua_package_path".to_owned(), path));
-        plan.settings.leash = Some(leash.path().to_owned());
-        plan.settings.database = Some(dir.join(format!("{cluster}.json")));
-        plan.settings.time_scale = 0.5;
-        let node = Node::create(&dir.join(name), &plan)?;
+        spec.lines.push(("lua_package_path".to_owned(), path));
+        spec.settings.leash = Some(leash.path().to_owned());
+        spec.settings.database = Some(dir.join(format!("{cluster}.json")));
+        spec.settings.time_scale = 0.5;
+        let node = Node::create(&dir.join(name), &spec)?;
         node.start()?;
         nodes.insert(name, node);
     }
     Ok(nodes)
 }
 
-fn yesterday(git: &git2::Repository, specs: &[NodeSpec]) -> Result<(), DemoError> {
+fn yesterday(git: &git2::Repository, specs: &[DemoNode]) -> Result<(), DemoError> {
     let files = [
         ("plugins/acme-auth/handler.lua", content::handler("X-Acme-Auth", "checked", "1.4.2", 1050)),
         ("plugins/acme-auth/schema.lua", content::schema("acme-auth")),
@@ -94,7 +94,7 @@ fn yesterday(git: &git2::Repository, specs: &[NodeSpec]) -> Result<(), DemoError
     repository::commit(git, &inventory, "fleet: acme-auth 1.4.2 and header-guard everywhere", None)
 }
 
-fn today(git: &git2::Repository, specs: &[NodeSpec]) -> Result<(), DemoError> {
+fn today(git: &git2::Repository, specs: &[DemoNode]) -> Result<(), DemoError> {
     let auth = content::handler("X-Acme-Auth", "checked twice", "2.0.0", 1050);
     let files = [
         ("plugins/acme-auth/handler.lua", auth),
@@ -130,8 +130,14 @@ async fn converge(dir: &Path, repo: &Path, vars: &BTreeMap<String, String>) -> R
     fleet.close().await;
     match Verdict::of(&applied.state) {
         Verdict::Converged | Verdict::InLine => Ok(()),
-        other => Err(DemoError::Verdict(format!("{} {:?}", other.word(), applied.state.looked))),
+        other => Err(DemoError::Verdict(why(other, &applied.state))),
     }
+}
+
+fn why(verdict: Verdict, state: &crate::run::RunState) -> String {
+    let causes = state.nodes.iter().filter_map(|(node, run)| Some(format!("{node}: {}", run.cause.as_ref()?.text)));
+    let causes: Vec<String> = causes.collect();
+    format!("{}; {}", verdict.word(), causes.join("; "))
 }
 
 /// What happens to fleets between two runs: somebody edits a file, a gateway stops.

@@ -42,7 +42,7 @@ pub enum DemoError {
 }
 
 /// A node of the demo.
-pub(crate) struct NodeSpec {
+pub(crate) struct DemoNode {
     /// Its name.
     pub(crate) name: String,
     /// Its cluster.

@@ -232,7 +232,7 @@ impl Dispatcher {
         let Some(step) = plan.step(id) else { return };
         let well = matches!(end, StepEnd::Done { .. });
         let why = match &end {
-            StepEnd::Skipped { why } if *why != SkipReason::NodeMoved => why.clone(),
+            StepEnd::Skipped { why } if !matches!(why, SkipReason::NodeMoved { .. }) => why.clone(),
             _ => SkipReason::Needs { step: id },
         };
         self.ended(step, end);

@@ -178,7 +178,7 @@ pub(super) fn unknown() -> StepEnd {
 }
 
 pub(super) fn moved() -> StepEnd {
-    StepEnd::Skipped { why: SkipReason::NodeMoved }
+    StepEnd::Skipped { why: SkipReason::NodeMoved { what: String::new() } }
 }
 
 /// Nodes that do as scripted. What is not scripted goes well in a second.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 
@@ -66,14 +67,16 @@ pub async fn look(
     progress: Progress<'_>,
 ) -> Survey {
     let logins = Logins::new(settings.refusals);
-    let looks = requests.iter().map(|(name, request)| {
+    // Boxed one by one: as a closure over references the whole future would not be `Send` for every lifetime.
+    let mut looks: Vec<BoxFuture<'_, (NodeName, NodeSurvey)>> = Vec::with_capacity(requests.len());
+    for (name, request) in requests {
         let logins = &logins;
-        async move {
+        looks.push(Box::pin(async move {
             let seen = look_at(request, reach, settings, logins).await;
             progress(name, &seen);
             (name.clone(), seen)
-        }
-    });
+        }));
+    }
     let nodes = stream::iter(looks).buffer_unordered(settings.at_once.max(1)).collect::<Vec<_>>().await;
     Survey { at, nodes: nodes.into_iter().collect() }
 }

@@ -152,7 +152,9 @@ impl Shelf<'_> {
         let mut bundles = Bundles::new();
         let mut troubles = Vec::new();
         for assignment in inventory.clusters.values().flat_map(|cluster| cluster.plugins.values()) {
-            let (Some(name), Some(source)) = (assignment.subject.bundle(), inventory.source(assignment)) else { continue };
+            let (Some(name), Some(source)) = (assignment.subject.bundle(), inventory.source(assignment)) else {
+                continue;
+            };
             let key = (name.clone(), assignment.version.clone());
             match self.make(&key, source) {
                 Ok(bundle) => drop(bundles.insert(key, bundle)),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use apply::{Apply, ApplyError, Applied};
+pub use apply::{Applied, Apply, ApplyError};
 pub use desired::{BundleTrouble, Desired, DesiredError, Source};
 pub use site::{SiteError, site};
 

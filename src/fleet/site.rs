@@ -37,7 +37,9 @@ impl SiteError {
     pub fn hints(&self) -> Vec<Hint> {
         match self {
             Self::NoToken { variable, .. } => vec![Hint::do_(format!("export {variable} before calling muster"))],
-            Self::HostName { .. } => vec![Hint::do_("give the address that it listens on, as seen from the node itself")],
+            Self::HostName { .. } => {
+                vec![Hint::do_("give the address that it listens on, as seen from the node itself")]
+            }
         }
     }
 }

@@ -271,7 +271,7 @@ impl Activation<'_> {
         match told.status {
             Status::Changed => StepEnd::Done { outcome: Outcome::Changed },
             Status::Unchanged => StepEnd::Done { outcome: Outcome::Unchanged },
-            Status::Moved => StepEnd::Skipped { why: SkipReason::NodeMoved },
+            Status::Moved => StepEnd::Skipped { why: SkipReason::NodeMoved { what: told.moved() } },
             status if untouched(status) => StepEnd::Failed { cause: told.cause("activating", &self.site.address.node) },
             Status::Failed if told.find("undone").is_none() => self.stuck(&told, word.is_some()),
             _ => {

@@ -24,6 +24,23 @@ impl Told {
         self.records.iter().rfind(|record| record.tag == tag)
     }
 
+    /// What of the node is not as the plan saw it, in words.
+    pub(crate) fn moved(&self) -> String {
+        let Some(record) = self.find("moved") else { return String::new() };
+        let word = record.text(0).unwrap_or_default();
+        let what = match word.as_str() {
+            "conf" => "kong.conf was written since",
+            "env" => "its .kong_env was written since",
+            "master" => "its master is another one",
+            "manifest" => "muster's manifest was written since",
+            "link" => "a link of ours points elsewhere",
+            "release" => "a release is not there",
+            "root" => "something else stands where a bundle has to go",
+            other => other,
+        };
+        record.text(1).map_or_else(|| what.to_owned(), |detail| format!("{what} ({detail})"))
+    }
+
     /// Why it did not end well, by its own records.
     pub(crate) fn cause(&self, doing: &str, node: &NodeName) -> Cause {
         match (self.find("problem"), self.status) {

@@ -102,8 +102,12 @@ pub enum SkipReason {
     ClusterStopped,
     /// The run was cancelled.
     Cancelled,
-    /// The node is not as the plan saw it.
-    NodeMoved,
+    /// The node is not as the plan saw it: nothing was touched.
+    NodeMoved {
+        /// What is not: `conf`, `env`, `master`, `manifest`, `link`, `root`, with what was found.
+        #[serde(default)]
+        what: String,
+    },
     /// Another run holds a node of the cluster.
     Locked,
     /// The node could not be asked for its lease.
@@ -411,7 +415,8 @@ impl SkipReason {
             Self::Needs { step } => format!("step {step} did not end well"),
             Self::ClusterStopped => "the cluster was stopped".to_owned(),
             Self::Cancelled => "the run was cancelled".to_owned(),
-            Self::NodeMoved => "the node is no longer as the plan saw it".to_owned(),
+            Self::NodeMoved { what } if what.is_empty() => "the node is no longer as the plan saw it".to_owned(),
+            Self::NodeMoved { what } => format!("the node is no longer as the plan saw it: {what}"),
             Self::Locked => "another run holds the cluster".to_owned(),
             Self::NoLease => "the node's lease could not be taken".to_owned(),
             Self::NotRecorded => "its start could not be written to the journal".to_owned(),

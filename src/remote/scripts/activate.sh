@@ -8,7 +8,7 @@
 #            patience                          seconds until the guard puts back by itself (300)
 #            no_guard                          1: go on where no guard can be started
 #            idle_seconds cli_seconds          how long a busy master (60) and the CLI (120) are waited for
-#   basis    conf_sha env_sha                  digests, the second of sorted lines; `-` for no such file
+#   basis    conf_sha env_sha                  digests, the second of the sorted lines that are no comments; `-` for no such file
 #            master_pid master_start           `-` for none
 #            manifest_generation               0 for no manifest
 #            was_N                             `BUNDLE DIGEST`, `BUNDLE -`: where the switchable links point
@@ -128,7 +128,7 @@ check_env_basis() {
 		return
 	fi
 	# shellcheck disable=SC2086 # words of ours
-	sum=$(sort "$a_prefix/.kong_env" 2>/dev/null | $summer)
+	sum=$(grep -v -e '^#' -e '^$' "$a_prefix/.kong_env" 2>/dev/null | sort | $summer)
 	[ "${sum%% *}" = "$arg" ] || moved env "${sum%% *}"
 }
 
