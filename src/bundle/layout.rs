@@ -4,6 +4,7 @@
 //! after the bundle; one top directory that holds either of these (as an archive of a release does).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::{BundleError, Content, MAX_ENTRIES, MAX_UNPACKED, Note, SourceEntry, SourceKind};
 use crate::name::{BundleName, BundlePath, PluginName};
@@ -60,6 +61,9 @@ pub const NEVER_SHIPPED: &[(&str, Scope, &str)] = &[
 /// Endings of files that hold other files, which nobody would see in a review.
 const NESTED: &[&str] = &[".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip", ".7z"];
 
+/// The most parts of a path: every part is looked at, and a kilobyte of `d/` has 500 of them.
+const MAX_DEPTH: usize = 64;
+
 /// Files at the paths where they will be installed.
 pub(super) struct Laid {
     pub(super) files: BTreeMap<BundlePath, Content>,
@@ -74,18 +78,20 @@ pub(super) fn lay_out(name: &BundleName, entries: impl IntoIterator<Item = Sourc
     let sources = builder.collect(entries)?;
     let shape = builder.shape(&sources)?;
     let mut files = BTreeMap::new();
-    let mut left = Vec::new();
-    let mut seen = Seen::new(true);
+    let (mut left, mut shipped) = (Vec::new(), BTreeSet::new());
     for (path, (kind, bytes)) in sources {
         let Some(target) = builder.target(&shape, &path)? else {
             left.push(path);
             continue;
         };
         builder.check_shipped(&path, kind, &bytes)?;
-        seen.add(&target).map_err(|why| builder.hostile(path.as_str(), why))?;
         files.insert(target, Content::new(bytes));
+        shipped.insert(path.into());
     }
-    let notes = not_shipped(&left, &files);
+    if let Some((path, why)) = clash(files.keys(), true) {
+        return Err(builder.hostile(path.as_str(), why));
+    }
+    let notes = not_shipped(&left, &shipped);
     Ok(Laid { files, notes })
 }
 
@@ -114,11 +120,9 @@ impl Builder<'_> {
 
     fn collect(&self, entries: impl IntoIterator<Item = SourceEntry>) -> Result<Sources, BundleError> {
         let mut sources = Sources::new();
-        let mut seen = Seen::new(false);
         let mut size = 0;
         for entry in entries {
             let path = self.path(&entry.path)?;
-            seen.add(&path).map_err(|why| self.hostile(path.as_str(), why))?;
             size += entry.bytes.len() as u64;
             let too_large = |why| BundleError::TooLarge { bundle: self.name.clone(), why };
             if size > MAX_UNPACKED {
@@ -127,9 +131,15 @@ impl Builder<'_> {
             if sources.len() >= MAX_ENTRIES {
                 return Err(too_large(format!("it has more than {MAX_ENTRIES} entries")));
             }
+            if sources.contains_key(&path) {
+                return Err(self.hostile(path.as_str(), "it is there twice"));
+            }
             sources.insert(path, (entry.kind, entry.bytes));
         }
-        Ok(sources)
+        match clash(sources.keys(), false) {
+            Some((path, why)) => Err(self.hostile(path.as_str(), why)),
+            None => Ok(sources),
+        }
     }
 
     fn path(&self, raw: &[u8]) -> Result<BundlePath, BundleError> {
@@ -137,6 +147,9 @@ impl Builder<'_> {
         let text = std::str::from_utf8(raw).map_err(|_| self.hostile(&shown, "its name is not UTF-8"))?;
         if let Some(part) = text.split('/').find(|part| part.len() > 255) {
             return Err(self.hostile(text, format!("a part of its name has {} bytes, more than 255", part.len())));
+        }
+        if text.split('/').count() > MAX_DEPTH {
+            return Err(self.hostile(text, format!("it lies more than {MAX_DEPTH} directories deep")));
         }
         BundlePath::parse(text).map_err(|error| self.hostile(text, error.why))
     }
@@ -257,39 +270,23 @@ impl Builder<'_> {
     }
 }
 
-/// Names that were seen, to find those that are there twice, or a file and a directory at once.
-struct Seen {
-    /// Whether names that differ only in letter case count as the same: some file systems take them for one.
-    fold: bool,
-    /// By the name, folded or not: the name as it was, and whether it is a file.
-    names: BTreeMap<String, (String, bool)>,
-}
-
-impl Seen {
-    fn new(fold: bool) -> Self {
-        Self { fold, names: BTreeMap::new() }
-    }
-
-    fn add(&mut self, path: &BundlePath) -> Result<(), String> {
-        for (at, _) in path.as_str().match_indices('/') {
-            self.add_one(&path.as_str()[..at], false)?;
+/// Two paths that cannot be side by side: a file and a directory of one name, or, with `fold`, names that differ only in
+/// letter case, which some file systems take for one.
+fn clash<'a>(paths: impl Iterator<Item = &'a BundlePath>, fold: bool) -> Option<(&'a BundlePath, String)> {
+    let folded = |path: &str| if fold { path.to_lowercase() } else { path.to_owned() };
+    // With NUL for the slash, what lies below a directory comes right behind a file of the same name.
+    let mut sorted: Vec<(String, &BundlePath)> =
+        paths.map(|path| (folded(path.as_str()).replace('/', "\0"), path)).collect();
+    sorted.sort_unstable();
+    sorted.windows(2).find_map(|pair| {
+        let [(one, first), (two, second)] = pair else { return None };
+        if two.strip_prefix(one.as_str()).is_some_and(|rest| rest.starts_with('\0')) {
+            return Some((*second, format!("{:?} is a file and a directory at once", showable(first.as_str()))));
         }
-        self.add_one(path.as_str(), true)
-    }
-
-    fn add_one(&mut self, path: &str, file: bool) -> Result<(), String> {
-        let key = if self.fold { path.to_lowercase() } else { path.to_owned() };
-        let Some((other, was_file)) = self.names.get(&key) else {
-            self.names.insert(key, (path.to_owned(), file));
-            return Ok(());
-        };
-        match (other == path, *was_file == file) {
-            (false, _) => Err(format!("it differs from {other:?} only in letter case")),
-            (true, false) => Err("it is a file and a directory at once".to_owned()),
-            (true, true) if file => Err("it is there twice".to_owned()),
-            (true, true) => Ok(()),
-        }
-    }
+        let same = first.parts().zip(second.parts()).take_while(|(a, b)| folded(a) == folded(b));
+        let differs = same.into_iter().any(|(a, b)| a != b);
+        differs.then(|| (*second, format!("it differs from {:?} only in letter case", showable(first.as_str()))))
+    })
 }
 
 fn top(path: &str) -> &str {
@@ -342,8 +339,9 @@ fn is_directional(c: char) -> bool {
 const SHOWN: usize = 20;
 
 /// The note about what does not ship: a directory stands for all below it where nothing of it ships.
-fn not_shipped(left: &[BundlePath], shipped: &BTreeMap<BundlePath, Content>) -> Vec<Note> {
-    let ships = |prefix: &str| shipped.keys().any(|path| path.as_str().starts_with(prefix));
+fn not_shipped(left: &[BundlePath], shipped: &BTreeSet<String>) -> Vec<Note> {
+    let next = |prefix: &str| shipped.range::<str, _>((Bound::Included(prefix), Bound::Unbounded)).next();
+    let ships = |prefix: &str| next(prefix).is_some_and(|path| path.starts_with(prefix));
     let mut names = BTreeSet::new();
     for path in left {
         let whole = path.as_str().match_indices('/').map(|(at, _)| &path.as_str()[..=at]).find(|prefix| !ships(prefix));

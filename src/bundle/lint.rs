@@ -17,6 +17,7 @@ pub(super) fn finish(name: BundleName, laid: Laid) -> Result<Bundle, BundleError
     let directories = plugin_directories(&files);
     let mut faults: Vec<Fault> = files.iter().filter_map(bytecode).collect();
     faults.extend(compile(&files, &mut notes));
+    let elsewhere = named_elsewhere(&files);
     let mut plugins = BTreeMap::new();
     for directory in &directories {
         match plugin(&name, &files, directory)? {
@@ -24,7 +25,7 @@ pub(super) fn finish(name: BundleName, laid: Laid) -> Result<Bundle, BundleError
             Half::Faulty(fault) => faults.push(fault),
             Half::Plugin(plugin) => {
                 let info = describe(&files, &plugin);
-                faults.extend(fields(&files, &plugin, &info, &mut notes));
+                faults.extend(fields(&files, &plugin, &info, &elsewhere, &mut notes));
                 plugins.insert(plugin, info);
             }
         }
@@ -97,15 +98,28 @@ fn plugin(bundle: &BundleName, files: &Files, directory: &str) -> Result<Half, B
     })
 }
 
+/// Which of VERSION and PRIORITY a Lua file other than a handler mentions: a handler could get the field from there.
+fn named_elsewhere(files: &Files) -> Vec<&'static str> {
+    let handler = |path: &str| path.ends_with("/handler.lua") || path.ends_with("/handler/init.lua");
+    let other = || files.iter().filter(|(path, _)| is_lua(path) && !handler(path.as_str()));
+    let named = |name: &&str| other().any(|(_, content)| mentions(content.bytes(), name));
+    ["VERSION", "PRIORITY"].into_iter().filter(named).collect()
+}
+
 /// What Kong 3 demands of VERSION and PRIORITY (facts.md B4), as far as it is certain from the text.
-fn fields(files: &Files, plugin: &PluginName, info: &PluginInfo, notes: &mut Vec<Note>) -> Vec<Fault> {
+fn fields(
+    files: &Files,
+    plugin: &PluginName,
+    info: &PluginInfo,
+    elsewhere: &[&str],
+    notes: &mut Vec<Note>,
+) -> Vec<Fault> {
     let Some((path, handler)) = module_file(files, plugin.as_str(), "handler") else { return Vec::new() };
-    let anywhere = |name: &str| files.values().any(|content| mentions(content.bytes(), name));
     let mut faults = Vec::new();
     for (name, known) in [("VERSION", info.version.is_some()), ("PRIORITY", info.priority.is_some())] {
         let bad = |value: String| FaultKind::BadField { plugin: plugin.clone(), field: name.to_owned(), value };
         let (line, kind) = match field(handler.bytes(), name) {
-            Field::Absent if !anywhere(name) && returns_plain_table(handler.bytes()) => {
+            Field::Absent if !elsewhere.contains(&name) && returns_plain_table(handler.bytes()) => {
                 (None, FaultKind::MissingField { plugin: plugin.clone(), field: name.to_owned() })
             }
             Field::Text { value, line } if name == "VERSION" && !acceptable_version(&value) => (Some(line), bad(value)),

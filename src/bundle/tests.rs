@@ -393,3 +393,78 @@ fn sources_that_a_rockspec_maps_are_refused_below_a_package_directory_too() {
     let alone = bundle(&[("src/handler.lua", HANDLER), ("src/schema.lua", SCHEMA)]).unwrap();
     assert_eq!(paths(&alone), PLUGIN);
 }
+
+#[test]
+fn a_second_plugin_does_not_lend_its_version_to_the_first() {
+    let found = faults(rooted(&[
+        ("kong/plugins/b/handler.lua", "return { PRIORITY = 1 }"),
+        ("kong/plugins/b/schema.lua", SCHEMA),
+    ]));
+    assert_eq!(found, ["kong/plugins/b/handler.lua: the handler of plugin b has no VERSION"]);
+}
+
+#[test]
+fn what_does_not_ship_is_told_below_a_package_directory_too() {
+    let files =
+        [("p-1/handler.lua", HANDLER), ("p-1/schema.lua", SCHEMA), ("p-1/README.md", "x"), ("p-1/spec/a.lua", "x")];
+    let notes = bundle(&files).unwrap().notes;
+    assert_eq!(notes, [Note::NotShipped { paths: vec!["p-1/README.md".into(), "p-1/spec/".into()], total: 2 }]);
+    assert_eq!(notes[0].to_string(), "not shipped: p-1/README.md, p-1/spec/");
+}
+
+/// Every part of a name costs time, and a few kilobytes of archive can hold a million of them.
+#[test]
+fn names_are_limited_in_depth() {
+    let deep = |parts: usize| rooted(&[(&format!("spec/{}x", "d/".repeat(parts - 2)), "")]);
+    assert!(deep(64).is_ok());
+    assert!(deep(65).unwrap_err().to_string().contains("more than 64 directories deep"));
+}
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn part() -> impl Strategy<Value = String> {
+        prop_oneof![
+            Just("kong".to_owned()),
+            Just("plugins".to_owned()),
+            Just("handler.lua".to_owned()),
+            Just("schema.lua".to_owned()),
+            Just("src".to_owned()),
+            Just("spec".to_owned()),
+            Just("..".to_owned()),
+            "[a-cA-C._~/\\\\-]{0,4}",
+        ]
+    }
+
+    fn file() -> impl Strategy<Value = SourceEntry> {
+        let path = proptest::collection::vec(part(), 1..5).prop_map(|parts| parts.join("/"));
+        let plugin =
+            prop_oneof![Just(PLUGIN[0].to_owned()), Just(PLUGIN[1].to_owned()), Just("handler.lua".to_owned()), path];
+        let text = prop_oneof![Just(HANDLER.to_owned()), Just(SCHEMA.to_owned()), ".{0,20}"];
+        (plugin, text).prop_map(|(path, text)| SourceEntry::file(path, text))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_tree_is_a_bundle_that_survives_packing_or_an_error(
+            files in proptest::collection::vec(file(), 0..8),
+            whole in any::<bool>(),
+        ) {
+            let own = if whole { entries(&[("kong/plugins/z/handler.lua", HANDLER), ("kong/plugins/z/schema.lua", SCHEMA)]) } else { Vec::new() };
+            match Bundle::from_files(name("acme-auth"), files.into_iter().chain(own)) {
+                Ok(bundle) => {
+                    let packed = bundle.pack();
+                    let back = Bundle::from_archive(name("acme-auth"), &packed, &Digest::of(&packed)).unwrap();
+                    prop_assert_eq!(&back.files, &bundle.files);
+                    prop_assert_eq!(&back.digest, &bundle.digest);
+                    prop_assert!(bundle.files.keys().all(|path| bundle.roots.iter().any(|root| below(root, path))));
+                }
+                Err(error) => prop_assert!(!error.hints().is_empty() && !error.to_string().is_empty()),
+            }
+        }
+    }
+}
