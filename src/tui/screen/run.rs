@@ -70,7 +70,7 @@ impl Watched {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { nodes: self.state.nodes.len(), ..Counts::default() };
         for node in self.state.nodes.values() {
-            counts.ended += usize::from(node.ended);
+            counts.ended += usize::from(node.ended());
             match mark(node) {
                 '=' => counts.proven += 1,
                 '<' => counts.rolled_back += 1,
@@ -104,8 +104,8 @@ pub fn mark(node: &NodeRun) -> char {
         () if has(&Cell::Unknown) => '?',
         () if has(&Cell::PutBack) => '<',
         () if has(&Cell::Failed) => 'x',
-        () if node.proven => '=',
-        () if node.ended => '.',
+        () if node.proven() => '=',
+        () if node.ended() => '.',
         () => ' ',
     }
 }

@@ -107,7 +107,7 @@ fn second_line(run: &Watched, counts: Counts, clock: Timestamp, canvas: &mut Can
 }
 
 fn waiting_words(run: &Watched, clock: Timestamp) -> String {
-    let Some(waiting) = &run.state.waiting else { return String::new() };
+    let Some((_, waiting)) = run.state.waiting() else { return String::new() };
     let node = waiting.node.as_ref().map(|node| format!("{node} ")).unwrap_or_default();
     let since = run.waiting_since.map(|since| (clock.as_second() - since.as_second()).max(0));
     let time = match (since, waiting.limit) {
