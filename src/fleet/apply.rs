@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{Fleet, Picture};
 use crate::execute::{self, Clock, Control, Job, Looked, Readers, Relook};
-use crate::journal::Journal;
+use crate::journal::{JournalError, Writer};
 use crate::name::{BundlePath, Digest, NodeName, RunId};
 use crate::perform::deliver::Parcel;
 use crate::perform::{NodePerformer, Performer, RunIdentity};
@@ -54,14 +54,8 @@ pub struct Applied {
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// Without a journal nothing is changed.
-    #[error("opening the journal in {dir}")]
-    Journal {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        #[source]
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 impl Fleet {
@@ -69,8 +63,7 @@ impl Fleet {
     pub async fn apply(self: &Arc<Self>, apply: Apply) -> Result<Applied, ApplyError> {
         let Apply { plan, picture, selection, allow, operator, runs, reporters, control, clock } = apply;
         let run = run_id(&clock);
-        let dir = runs.join(run.as_str());
-        let journal = Journal::create(&dir, &run, &plan).map_err(|error| ApplyError::Journal { dir, error })?;
+        let journal = Writer::create(&runs, &run, &plan)?;
         let cargo = self.cargo(&plan);
         let sizes = cargo.iter().map(|(digest, parcel)| (digest.clone(), parcel.bytes.len() as u64)).collect();
         let performer = NodePerformer::new(Performer {
