@@ -1,1 +1,12 @@
-//! Events and values as text and JSON.
+//! Events and values as text and JSON, for people and for scripts.
+//!
+//! Owns: the words of events, plans and status outside the TUI. Must not know: how what it shows came about; nothing here
+//! decides. Everything goes to a `dyn Write`, needs no colour to be read, and is free of control characters whatever it
+//! was given.
+
+pub mod json;
+pub mod nodes;
+pub mod plan;
+pub mod status;
+pub mod text;
+mod words;

@@ -1,0 +1,246 @@
+//! A run as cron mails it: one line for each fact that a person wants to know, with time, subject and words.
+
+use std::io::{self, Write};
+
+use super::nodes::brief;
+use super::words::{bytes, clean, count, pad, parts, time, width};
+use crate::run::{
+    CancelLevel, Cause, Counts, Event, EventKind, Outcome, Reporter, RunHead, RunState, SkipReason, StepEnd,
+    SurveyCounts, Verdict, Waiting,
+};
+
+/// How many lines of what is left are shown; all are in the JSON.
+const LEFT: usize = 20;
+/// The widest column of subjects; longer names push their own line only.
+const SUBJECT: usize = 24;
+
+/// Writes facts as lines of text, each at once.
+pub struct TextReporter<W> {
+    out: W,
+    colour: bool,
+    subject: usize,
+    /// The first error. A reader that went away must not stop the run: the journal has everything.
+    broken: Option<io::Error>,
+}
+
+impl<W: Write + Send> TextReporter<W> {
+    /// Writes to this, without colour.
+    pub const fn new(out: W) -> Self {
+        Self { out, colour: false, subject: 8, broken: None }
+    }
+
+    /// With colour for what is good and bad; no line needs it to be read.
+    #[must_use]
+    pub const fn coloured(mut self) -> Self {
+        self.colour = true;
+        self
+    }
+
+    fn write(&mut self, event: &Event, said: &Said) -> io::Result<()> {
+        let (begin, end) = match (self.colour, said.tone) {
+            (false, _) | (true, Tone::Plain) => ("", ""),
+            (true, Tone::Good) => ("\u{1b}[32m", "\u{1b}[0m"),
+            (true, Tone::Bad) => ("\u{1b}[31m", "\u{1b}[0m"),
+        };
+        let subject = if said.subject.is_empty() { String::new() } else { pad(&said.subject, self.subject) + "  " };
+        writeln!(self.out, "{}  {}{begin}{}{end}", time(event.at), clean(&subject), clean(&said.words))?;
+        for more in &said.more {
+            writeln!(self.out, "{:10}{}", "", clean(more))?;
+        }
+        self.out.flush()
+    }
+}
+
+impl<W: Write + Send> Reporter for TextReporter<W> {
+    fn event(&mut self, event: &Event, state: &RunState) {
+        if let EventKind::RunStarted { head } = &event.kind {
+            self.subject = subjects(head);
+        }
+        if let (Some(said), None) = (say(&event.kind, state), &self.broken) {
+            self.broken = self.write(event, &said).err();
+        }
+    }
+}
+
+fn subjects(head: &RunHead) -> usize {
+    let names = head.clusters.iter().flat_map(|(cluster, nodes)| {
+        std::iter::once(cluster.as_str()).chain(nodes.iter().map(crate::name::NodeName::as_str))
+    });
+    names.map(width).max().unwrap_or_default().min(SUBJECT)
+}
+
+/// The verdict of an apply that had nothing to carry out.
+pub fn verdict(verdict: Verdict, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "verdict: {}, exit {}", verdict.word(), verdict.exit())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tone {
+    Plain,
+    Good,
+    Bad,
+}
+
+/// What is said about an event.
+struct Said {
+    subject: String,
+    words: String,
+    more: Vec<String>,
+    tone: Tone,
+}
+
+impl Said {
+    fn new(subject: impl ToString, words: impl Into<String>) -> Self {
+        Self { subject: subject.to_string(), words: words.into(), more: Vec::new(), tone: Tone::Plain }
+    }
+
+    /// About the run as a whole.
+    fn all(words: impl Into<String>) -> Self {
+        Self::new("", words)
+    }
+
+    const fn good(mut self) -> Self {
+        self.tone = Tone::Good;
+        self
+    }
+
+    /// Something went wrong: the code behind the words, what is known and what to do below them.
+    fn bad(mut self, cause: &Cause) -> Self {
+        self.words = format!("{}  ({})", self.words, cause.code);
+        self.more = cause.details.iter().cloned().chain(cause.hints.iter().map(ToString::to_string)).collect();
+        self.tone = Tone::Bad;
+        self
+    }
+}
+
+/// What is said about an event; `None` for what only a closer look needs (leases, deliveries of single nodes, chatter).
+fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
+    Some(match kind {
+        EventKind::RunStarted { head } => run_started(head),
+        EventKind::LeaseRefused { node, cause } => {
+            Said::new(node, format!("held by another run: {}", cause.text)).bad(cause)
+        }
+        EventKind::LeaseFailed { node, cause } => {
+            Said::new(node, format!("left alone, its lease could not be taken: {}", cause.text)).bad(cause)
+        }
+        EventKind::RunRefused { cause } => Said::all(format!("refused: {}", cause.text)).bad(cause),
+        EventKind::StepStarted { node, action, about, .. } if action != "deliver" => {
+            Said::new(node, format!("{}: {about}", if action == "activate" { "activating" } else { action }))
+        }
+        EventKind::StepProven { node, text, .. } => Said::new(node, format!("proven: {text}")),
+        EventKind::StepEnded { node, action, end, .. } => return step_ended(node.as_str(), action, end),
+        EventKind::ClusterDelivered { cluster, bundles, nodes } => {
+            let sized = |(name, size): (_, &Option<u64>)| match size {
+                Some(size) => format!("{name} {}", bytes(*size)),
+                None => format!("{name}"),
+            };
+            let list: Vec<String> = bundles.iter().map(sized).collect();
+            let what = format!("delivered {} to {}", count(bundles.len(), "bundle"), count(*nodes, "node"));
+            Said::new(cluster, format!("{what} ({})", list.join(", ")))
+        }
+        EventKind::WaveStarted { cluster, wave, of, nodes } => {
+            Said::new(cluster, format!("wave {wave} of {of}: {}", brief(nodes, 40)))
+        }
+        EventKind::WaveProven { cluster, wave, soak: 0 } => Said::new(cluster, format!("wave {wave} proven")),
+        EventKind::WaveProven { cluster, wave, soak } => {
+            Said::new(cluster, format!("wave {wave} healthy for {soak} s"))
+        }
+        EventKind::NodeUnhealthy { node, cause } => {
+            Said::new(node, format!("did not stay healthy: {}", cause.text)).bad(cause)
+        }
+        EventKind::ClusterStopped { cluster, why, counts } => {
+            Said { tone: Tone::Bad, ..Said::new(cluster, format!("stopped: {why}. {}", totals(counts))) }
+        }
+        EventKind::CancelRequested { level } => cancelled(*level),
+        EventKind::PauseRequested { paused: true } => Said::all("a pause was asked for; it begins after this wave"),
+        EventKind::PauseRequested { paused: false } => Said::all("no pause is asked for any more"),
+        EventKind::WaitingFor { waiting: Some(Waiting { node: None, what, limit: None }) } => {
+            Said::all(format!("waiting for {what}"))
+        }
+        EventKind::LookedAgain { counts, left, settled } => {
+            let mut said = looked_again(counts, left);
+            said.more.extend(settled.iter().map(|node| format!("{node} was unknown, and was seen in line")));
+            said
+        }
+        EventKind::RunEnded { verdict, exit } => run_ended(*verdict, *exit, state),
+        EventKind::StepStarted { .. }
+        | EventKind::LeaseTaken { .. }
+        | EventKind::StepProgressed { .. }
+        | EventKind::StepPrinted { .. }
+        | EventKind::WaitingFor { .. } => return None,
+    })
+}
+
+fn run_started(head: &RunHead) -> Said {
+    let RunHead { run, repository, revision, operator, clusters, .. } = head;
+    let nodes = count(clusters.iter().map(|(_, nodes)| nodes.len()).sum(), "node");
+    Said::all(format!("run {run} for {repository} @ {}, {nodes}, by {operator}", revision.short()))
+}
+
+fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
+    let delivers = action == "deliver";
+    let said = |words: String| Said::new(node, words);
+    Some(match end {
+        StepEnd::Done { .. } if delivers => return None,
+        StepEnd::Done { outcome: Outcome::Changed } => said("committed".to_owned()).good(),
+        StepEnd::Done { outcome: Outcome::Unchanged } => said("was so already, nothing changed".to_owned()).good(),
+        StepEnd::RolledBack { cause } => {
+            said(format!("rolled back, serving as before (proven). Cause: {}", cause.text)).bad(cause)
+        }
+        StepEnd::Failed { cause } => said(format!("{action} failed: {}", cause.text)).bad(cause),
+        StepEnd::Unknown { cause } => said(format!("{action} unknown: {}", cause.text)).bad(cause),
+        StepEnd::Skipped { why } => match why {
+            SkipReason::Needs { .. } | SkipReason::NodeMoved if !delivers => {
+                said(format!("{action} not begun: {}", why.words()))
+            }
+            SkipReason::NodeMoved => said(format!("{action} not begun: {}", why.words())),
+            // Said once for all nodes, where it happened.
+            SkipReason::Needs { .. }
+            | SkipReason::ClusterStopped
+            | SkipReason::Cancelled
+            | SkipReason::Locked
+            | SkipReason::NoLease
+            | SkipReason::NotRecorded => return None,
+        },
+    })
+}
+
+fn cancelled(level: CancelLevel) -> Said {
+    Said { tone: Tone::Bad, ..Said::all(format!("cancelling: {}", level.words())) }
+}
+
+fn looked_again(counts: &SurveyCounts, left: &[String]) -> Said {
+    let SurveyCounts { in_line, drift, blocked, unknown } = counts;
+    let seen = parts(&[(*in_line, "in line"), (*drift, "drift"), (*blocked, "blocked"), (*unknown, "unknown")]);
+    let mut said = Said::all(format!("looked again: {}", if seen.is_empty() { "no nodes" } else { &seen }));
+    said.more = left.iter().take(LEFT).cloned().collect();
+    if left.len() > LEFT {
+        said.more.push(format!("and {} more", left.len() - LEFT));
+    }
+    said
+}
+
+fn run_ended(verdict: Verdict, exit: u8, state: &RunState) -> Said {
+    let counts = state.counts();
+    let totals = if counts.total == 0 { String::new() } else { format!(". {}", totals(&counts)) };
+    let said = Said::all(format!("verdict: {}, exit {exit}{totals}", verdict.word()));
+    if exit == 0 { said.good() } else { Said { tone: Tone::Bad, ..said } }
+}
+
+/// `9 of 27 nodes proven, 1 rolled back, 17 not tried`.
+fn totals(counts: &Counts) -> String {
+    let Counts { total, proven, under_way, rolled_back, failed, unknown, not_tried } = counts;
+    let rest = parts(&[
+        (*failed, "failed"),
+        (*unknown, "unknown"),
+        (*rolled_back, "rolled back"),
+        (*under_way, "under way"),
+        (*not_tried, "not tried"),
+    ]);
+    let rest = if rest.is_empty() { rest } else { format!(", {rest}") };
+    format!("{proven} of {} proven{rest}", count(*total, "node"))
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+pub(super) mod tests;
