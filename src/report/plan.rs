@@ -1,9 +1,27 @@
-//! t
-use crate::plan::Plan;
+//! `muster --plan`: what would be done, cluster by cluster, and what would not.
+
+use std::collections::BTreeSet;
 use std::io::{self, Write};
-/// j
+
+use serde::Serialize;
+
+use super::nodes::{brief, collapse};
+use super::words::{clean, count, pad, parts, time, width, wrap};
+use crate::name::{ClusterName, NodeName};
+use crate::plan::{Blocker, Change, ClusterPlan, Note, Plan, Scope, Step, Wave};
+
+/// The line that texts are wrapped at.
+const COLUMNS: usize = 80;
+/// The line that the table of changes keeps to; a detail that does not fit gets a line of its own.
+const TABLE: usize = 100;
+/// How wide a list of nodes may be before it becomes a number.
+const NODES: usize = 24;
+/// How many sizes of waves are written out.
+const WAVES: usize = 5;
+
+/// The plan as one line of JSON: its own fields, behind `"muster":"plan"`.
 pub fn json(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
-    #[derive(serde::Serialize)]
+    #[derive(Serialize)]
     struct Line<'a> {
         muster: &'static str,
         #[serde(flatten)]
@@ -11,13 +29,285 @@ pub fn json(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     }
     super::json::line(&Line { muster: "plan", plan }, out)
 }
-/// t
-pub fn text(plan: &Plan, _diff: bool, out: &mut dyn Write) -> io::Result<()> {
-    for c in &plan.clusters {
-        writeln!(out, "{} {:?}\n{:#?}", c.cluster, c.nodes, c.changes)?;
+
+/// The plan for people; with `diff`, the difference of every text too.
+pub fn text(plan: &Plan, diff: bool, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page { plan, diff, lines: Vec::new() };
+    page.head();
+    for cluster in &plan.clusters {
+        page.cluster(cluster);
     }
-    for b in &plan.blockers {
-        writeln!(out, "{b:?}")?;
+    page.rest();
+    page.summary();
+    for line in &page.lines {
+        writeln!(out, "{}", clean(line.trim_end()))?;
     }
-    Ok(())
+    out.flush()
 }
+
+struct Page<'a> {
+    plan: &'a Plan,
+    diff: bool,
+    lines: Vec<String>,
+}
+
+impl<'a> Page<'a> {
+    fn head(&mut self) {
+        let basis = &self.plan.basis;
+        let at = time(basis.surveyed);
+        let (repository, revision) = (&basis.repository, basis.revision.short());
+        let line = format!("Plan for {repository} @ {revision}  · from the survey of {at} · nothing has been changed");
+        self.lines.push(line);
+        let blockers = group(self.plan.blockers.iter().filter(|blocker| blocker.scope == Scope::Run));
+        if !blockers.is_empty() {
+            self.lines.push(String::new());
+        }
+        for group in blockers {
+            self.blocker(&group);
+        }
+    }
+
+    fn cluster(&mut self, cluster: &'a ClusterPlan) {
+        self.lines.push(String::new());
+        let name = &cluster.cluster;
+        let about = self.about(cluster);
+        self.wrapped("", &format!("{name}   "), &about);
+        self.changes(cluster);
+        self.notes(cluster);
+        let here = |blocker: &&Blocker| match &blocker.scope {
+            Scope::Run => false,
+            Scope::Cluster { cluster } | Scope::Plugin { cluster, .. } => cluster == name,
+            Scope::Node { node } => members(cluster).contains(node),
+        };
+        let blockers = group(self.plan.blockers.iter().filter(here));
+        if !blockers.is_empty() && !cluster.changes.is_empty() {
+            self.lines.push(String::new());
+        }
+        for group in blockers {
+            self.blocker(&group);
+        }
+        self.unknown(cluster);
+        self.left_out(cluster);
+    }
+
+    /// What a cluster's line says behind its name.
+    fn about(&self, cluster: &ClusterPlan) -> String {
+        let lists = &cluster.nodes;
+        if lists.changing.is_empty() {
+            if lists.blocked.is_empty() && lists.unknown.is_empty() {
+                return "in line, nothing to do".to_owned();
+            }
+            let (blocked, unknown, in_line) = (lists.blocked.len(), lists.unknown.len(), lists.in_line.len());
+            let why = parts(&[(blocked, "blocked"), (unknown, "unknown"), (in_line, "in line")]);
+            return format!("nothing planned: {why}");
+        }
+        let mut about = vec![format!("{} of {}", lists.changing.len(), count(members(cluster).len(), "node"))];
+        about.extend(self.waves(&cluster.cluster));
+        about.push(match cluster.max_failed {
+            0 => "stops at the first failure".to_owned(),
+            some => format!("stops when more than {some} fail"),
+        });
+        let steps = self.plan.steps.iter().filter(|step| step.cluster == cluster.cluster);
+        about.push(match steps.filter(|step| step.reloads()).count() {
+            reloads if reloads == lists.changing.len() => "one reload per node".to_owned(),
+            0 => "no reload".to_owned(),
+            reloads => count(reloads, "reload"),
+        });
+        about.join(" · ")
+    }
+
+    fn waves(&self, cluster: &ClusterName) -> Option<String> {
+        let waves: Vec<&Wave> = self.plan.waves.iter().filter(|wave| wave.cluster == *cluster).collect();
+        let sizes: Vec<String> = waves.iter().take(WAVES).map(|wave| wave.nodes.len().to_string()).collect();
+        let more = waves.len().saturating_sub(WAVES);
+        match waves.len() {
+            0 => None,
+            1 => Some("one wave".to_owned()),
+            _ if more > 0 => Some(format!("waves: {}, then {more} more", sizes.join(", then "))),
+            _ => Some(format!("waves: {}", sizes.join(", then "))),
+        }
+    }
+
+    fn changes(&mut self, cluster: &ClusterPlan) {
+        let named: Vec<(String, &Change)> = cluster.changes.iter().map(|change| (named(change), change)).collect();
+        let name_width = named.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
+        let fits = |change: &&Change| 12 + name_width + 2 + width(&change.detail) + 2 + NODES <= TABLE;
+        let detail_width =
+            cluster.changes.iter().filter(fits).map(|change| width(&change.detail)).max().unwrap_or_default();
+        for (name, change) in &named {
+            let left = format!("  {} {:<7}  {}", change.kind.mark(), change.kind.verb(), pad(name, name_width));
+            let who = brief(&change.nodes, NODES);
+            if width(&change.detail) <= detail_width {
+                self.lines.push(format!("{left}  {}  {who}", pad(&change.detail, detail_width)));
+            } else {
+                self.lines.push(format!("{left}  {}  {who}", pad("", detail_width)));
+                self.wrapped("             ", "", &change.detail);
+            }
+            if self.diff {
+                self.lines.extend(change.diff.iter().map(|line| format!("      {line}")));
+            }
+        }
+    }
+
+    /// Notes with nodes of this cluster, one paragraph for each topic.
+    fn notes(&mut self, cluster: &ClusterPlan) {
+        let members = members(cluster);
+        let mut topics: Vec<(&str, Vec<String>)> = Vec::new();
+        for note in &self.plan.notes {
+            let here: Vec<NodeName> = note.nodes.iter().filter(|node| members.contains(node)).cloned().collect();
+            if here.is_empty() {
+                continue;
+            }
+            let all = here.len() == cluster.nodes.changing.len() && here.len() > 1;
+            let who = if all { format!("all {}", here.len()) } else { brief(&here, NODES) };
+            let said = format!("{} ({who})", note.text);
+            match topics.iter_mut().find(|(topic, _)| *topic == note.topic) {
+                Some((_, texts)) => texts.push(said),
+                None => topics.push((&note.topic, vec![said])),
+            }
+        }
+        if !topics.is_empty() && !cluster.changes.is_empty() {
+            self.lines.push(String::new());
+        }
+        for (topic, texts) in topics {
+            self.wrapped("  ", &format!("{topic}: "), &texts.join("; "));
+        }
+    }
+
+    fn blocker(&mut self, group: &Group<'_>) {
+        let Blocker { code, scope, what, details, hints } = group.first;
+        let subject = match scope {
+            Scope::Node { .. } if group.nodes.len() > 1 => format!("{} are left alone: ", collapse(&group.nodes)),
+            Scope::Node { node } => format!("{node} is left alone: "),
+            Scope::Plugin { cluster, name } => format!("{name} is not planned on {cluster}: "),
+            Scope::Run | Scope::Cluster { .. } => String::new(),
+        };
+        self.wrapped("  ! ", "", &format!("{subject}{what}  ({})", code.word()));
+        self.lines.extend(details.iter().map(|detail| format!("        {detail}")));
+        self.lines.extend(hints.iter().map(|hint| format!("    {hint}")));
+        if group.hints_differ {
+            self.lines.push("    and likewise for the others".to_owned());
+        }
+    }
+
+    fn unknown(&mut self, cluster: &ClusterPlan) {
+        let nodes = &cluster.nodes.unknown;
+        if !nodes.is_empty() {
+            let (is, they) = if nodes.len() == 1 { ("is", "it") } else { ("are", "they") };
+            let names = collapse(nodes);
+            self.wrapped("  ? ", "", &format!("{names} {is} unknown, and will be planned when {they} can be seen"));
+        }
+    }
+
+    fn left_out(&mut self, cluster: &ClusterPlan) {
+        let lists = &cluster.nodes;
+        for (nodes, why) in [(&lists.out, "marked out in the inventory"), (&lists.left_out, "not selected")] {
+            if !nodes.is_empty() {
+                self.wrapped("  . ", "", &format!("{}: {why}", brief(nodes, COLUMNS / 2)));
+            }
+        }
+    }
+
+    /// What belongs to no cluster.
+    fn rest(&mut self) {
+        let all: BTreeSet<&NodeName> = self.plan.clusters.iter().flat_map(members).collect();
+        let homeless = |blocker: &&Blocker| matches!(&blocker.scope, Scope::Node { node } if !all.contains(node));
+        let blockers = group(self.plan.blockers.iter().filter(homeless));
+        let notes: Vec<&Note> = self.plan.notes.iter().filter(|note| note.nodes.is_empty()).collect();
+        if !blockers.is_empty() || !notes.is_empty() {
+            self.lines.push(String::new());
+        }
+        for group in blockers {
+            self.blocker(&group);
+        }
+        for note in notes {
+            self.wrapped("  ", &format!("{}: ", note.topic), &note.text);
+        }
+    }
+
+    fn summary(&mut self) {
+        let plan = self.plan;
+        let sum = |of: fn(&ClusterPlan) -> usize| plan.clusters.iter().map(of).sum::<usize>();
+        let changing = sum(|cluster| cluster.nodes.changing.len());
+        self.lines.push(String::new());
+        let first = match changing {
+            0 => "Nothing to change.".to_owned(),
+            some => format!("{} to change, {}.", count(some, "node"), count(plan.reloads(), "reload")),
+        };
+        let rest = parts(&[
+            (sum(|cluster| cluster.nodes.blocked.len()), "blocked"),
+            (sum(|cluster| cluster.nodes.unknown.len()), "unknown"),
+            (sum(|cluster| cluster.nodes.in_line.len()), "in line"),
+        ]);
+        self.lines.push(if rest.is_empty() { first } else { format!("{first} {rest}.") });
+        let clusters: BTreeSet<&ClusterName> = plan.steps.iter().map(|step: &Step| &step.cluster).collect();
+        let apply = match clusters.iter().collect::<Vec<_>>()[..] {
+            [] => return,
+            [one] => format!("Carry it out:  muster --apply --cluster {one}"),
+            _ => "Carry it out:  muster --apply --all   or one cluster:  muster --apply --cluster NAME".to_owned(),
+        };
+        self.lines.push(apply);
+    }
+
+    /// A paragraph whose second and further lines stand below the first one's text.
+    fn wrapped(&mut self, indent: &str, begin: &str, text: &str) {
+        let hang = " ".repeat(width(indent) + if begin.is_empty() { 0 } else { 2 });
+        for (number, line) in wrap(&format!("{begin}{text}"), COLUMNS - width(&hang)).iter().enumerate() {
+            self.lines.push(format!("{}{line}", if number == 0 { indent } else { &hang }));
+        }
+    }
+}
+
+/// `request-tag 1.4.0`, `acme-auth 2.0.3 > 2.1.0`.
+fn named(change: &Change) -> String {
+    let name = &change.name;
+    match (&change.from, &change.to) {
+        (Some(from), Some(to)) if from != to => format!("{name} {from} > {to}"),
+        (_, Some(to)) => format!("{name} {to}"),
+        (Some(from), None) => format!("{name} {from}"),
+        (None, None) => name.clone(),
+    }
+}
+
+/// All nodes of a cluster that the plan speaks of.
+fn members(cluster: &ClusterPlan) -> BTreeSet<&NodeName> {
+    let lists = &cluster.nodes;
+    [&lists.changing, &lists.in_line, &lists.blocked, &lists.unknown, &lists.out, &lists.left_out]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Blockers that say the same of several nodes.
+struct Group<'a> {
+    first: &'a Blocker,
+    nodes: Vec<NodeName>,
+    hints_differ: bool,
+}
+
+fn group<'a>(blockers: impl Iterator<Item = &'a Blocker>) -> Vec<Group<'a>> {
+    let mut groups: Vec<Group<'a>> = Vec::new();
+    for blocker in blockers {
+        let node = match &blocker.scope {
+            Scope::Node { node } => Some(node),
+            Scope::Run | Scope::Cluster { .. } | Scope::Plugin { .. } => None,
+        };
+        let same = |group: &&mut Group<'_>| {
+            let first = group.first;
+            !group.nodes.is_empty()
+                && (first.code, &first.what, &first.details) == (blocker.code, &blocker.what, &blocker.details)
+        };
+        match (node, groups.iter_mut().find(same)) {
+            (Some(node), Some(group)) => {
+                group.nodes.push(node.clone());
+                group.hints_differ |= group.first.hints != blocker.hints;
+            }
+            _ => groups.push(Group { first: blocker, nodes: node.into_iter().cloned().collect(), hints_differ: false }),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

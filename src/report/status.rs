@@ -1,32 +1,227 @@
-//! t
-use crate::diff::FleetDiff;
+//! `muster --status`: the four truths of every plugin on every node, nodes that are alike on one line.
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
-/// h
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::nodes::{collapse, natural};
+use super::words::{clean, count, pad, parts, time, width};
+use crate::diff::{ClusterDiff, Condition, FleetDiff, NodeDiff};
+use crate::name::{ClusterName, NodeName, Revision};
+use crate::plan::Origin;
+use crate::run::Verdict;
+
+/// The version of the JSON.
+pub const FORMAT: u32 = 1;
+
+/// The line that a table keeps to as long as it can: then columns without anything to say are left out.
+const COLUMNS: usize = 80;
+/// The widest list of nodes in its column; a longer one gets a line of its own.
+const NODES: usize = 20;
+/// How many remarks of one line are shown; all are in the JSON.
+const REMARKS: usize = 4;
+
+/// What a status stands on.
+#[derive(Debug, Clone)]
 pub struct Head {
-    /// x
-    pub origin: crate::plan::Origin,
-    /// x
-    pub at: jiff::Timestamp,
-    /// x
-    pub took: std::time::Duration,
-    /// x
+    /// Where the inventory came from.
+    pub origin: Origin,
+    /// When the look began.
+    pub at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Nodes seen, unreachable, refused.
     pub counts: (usize, usize, usize),
 }
-/// j
-pub fn json(_h: &Head, d: &FleetDiff, out: &mut dyn Write) -> io::Result<()> {
-    super::json::line(d, out)
-}
-/// t
-pub fn text(_h: &Head, d: &FleetDiff, _v: crate::run::Verdict, out: &mut dyn Write) -> io::Result<()> {
-    for (c, cd) in &d.clusters {
-        writeln!(out, "{c}")?;
-        for (n, nd) in &cd.nodes {
-            write!(out, "  {n:8} {:?} ", nd.condition.words())?;
-            for (k, i) in &nd.items {
-                write!(out, " {k} {}", i.truths.signs())?;
-            }
-            writeln!(out, " {:?}", nd.remarks)?;
-        }
+
+/// The status as one line of JSON.
+pub fn json(head: &Head, diff: &FleetDiff, out: &mut dyn Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        muster: &'static str,
+        format: u32,
+        repository: &'a str,
+        revision: &'a Revision,
+        summary: &'a str,
+        branch: Option<&'a str>,
+        at: Timestamp,
+        took_ms: u128,
+        seen: usize,
+        unreachable: usize,
+        refused: usize,
+        in_line: usize,
+        drift: usize,
+        unknown: usize,
+        clusters: &'a BTreeMap<ClusterName, ClusterDiff>,
     }
-    Ok(())
+    let Head { origin, at, took, counts: (seen, unreachable, refused) } = head;
+    let (in_line, drift, unknown) = diff.counts();
+    let line = Line {
+        muster: "status",
+        format: FORMAT,
+        repository: &origin.repository,
+        revision: &origin.revision,
+        summary: &origin.summary,
+        branch: origin.branch.as_deref(),
+        at: *at,
+        took_ms: took.as_millis(),
+        seen: *seen,
+        unreachable: *unreachable,
+        refused: *refused,
+        in_line,
+        drift,
+        unknown,
+        clusters: &diff.clusters,
+    };
+    super::json::line(&line, out)
 }
+
+/// The status for people.
+pub fn text(head: &Head, diff: &FleetDiff, verdict: Verdict, out: &mut dyn Write) -> io::Result<()> {
+    let mut lines = about(head).to_vec();
+    for (name, cluster) in &diff.clusters {
+        lines.push(String::new());
+        lines.push(cluster_line(name, cluster));
+        table(cluster, &mut lines);
+    }
+    let (in_line, drift, unknown) = diff.counts();
+    let counts = parts(&[(drift, "drift"), (unknown, "unknown"), (in_line, "in line")]);
+    let all = count(diff.clusters.values().map(|cluster| cluster.nodes.len()).sum(), "node");
+    let counts = if counts.is_empty() { String::new() } else { format!(": {counts}") };
+    lines.push(String::new());
+    lines.push(format!("{all}{counts}. {}, exit {}", verdict.word(), verdict.exit()));
+    for line in lines {
+        writeln!(out, "{}", clean(line.trim_end()))?;
+    }
+    out.flush()
+}
+
+fn about(head: &Head) -> [String; 2] {
+    let Head { origin, at, took, counts: (seen, unreachable, refused) } = head;
+    let Origin { repository, revision, summary, branch } = origin;
+    let branch = branch.as_ref().map(|branch| format!("  {branch}")).unwrap_or_default();
+    let nodes = count(seen + unreachable + refused, "node");
+    let parts = parts(&[(*seen, "seen"), (*unreachable, "unreachable"), (*refused, "refused")]);
+    [
+        format!("{repository} @ {}{branch}  \"{summary}\"", revision.short()),
+        format!("looked {}, {nodes} in {:.1} s: {parts}", time(*at), took.as_secs_f64()),
+    ]
+}
+
+fn cluster_line(name: &ClusterName, cluster: &ClusterDiff) -> String {
+    let mut versions: Vec<&str> = cluster.nodes.values().filter_map(|node| node.kong.as_deref()).collect();
+    versions.sort_by(|a, b| natural(a, b));
+    versions.dedup();
+    let kong = if versions.is_empty() { String::new() } else { format!(" · Kong {}", versions.join(", ")) };
+    format!("{name}  {}{kong} · {}", cluster.topology, count(cluster.nodes.len(), "node"))
+}
+
+/// Nodes of which the same is to be said.
+struct Row<'a> {
+    nodes: Vec<NodeName>,
+    diff: &'a NodeDiff,
+    remarks: Vec<String>,
+}
+
+fn rows(cluster: &ClusterDiff) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    let mut places: BTreeMap<(Vec<String>, char, Vec<String>), usize> = BTreeMap::new();
+    for (name, diff) in &cluster.nodes {
+        let remarks = remarks(diff);
+        let signs = cluster.columns.iter().map(|column| signs(diff, column)).collect();
+        let (mark, _) = diff.condition.words();
+        let place = *places.entry((signs, mark, remarks.clone())).or_insert_with(|| {
+            rows.push(Row { nodes: Vec::new(), diff, remarks });
+            rows.len() - 1
+        });
+        rows[place].nodes.push(name.clone());
+    }
+    for row in &mut rows {
+        row.nodes.sort_by(|a, b| natural(a.as_str(), b.as_str()));
+    }
+    rows.sort_by(|a, b| natural(a.nodes[0].as_str(), b.nodes[0].as_str()));
+    rows
+}
+
+/// Why a node is as it is, what to do about it, and what else there is to say.
+fn remarks(diff: &NodeDiff) -> Vec<String> {
+    let mut all: Vec<String> = match &diff.condition {
+        Condition::Unknown { why, hints } => {
+            std::iter::once(why.clone()).chain(hints.iter().map(ToString::to_string)).collect()
+        }
+        Condition::Out { why } => vec![why.clone()],
+        Condition::InLine | Condition::Drift | Condition::ReloadOwed => Vec::new(),
+    };
+    all.extend(diff.remarks.iter().cloned());
+    let mut seen = BTreeSet::new();
+    all.retain(|remark| seen.insert(remark.clone()));
+    all
+}
+
+/// The four signs of a plugin on a node; blanks where the node is not assigned it.
+fn signs(diff: &NodeDiff, column: &str) -> String {
+    diff.items.get(column).map(|item| item.truths.signs()).unwrap_or_default()
+}
+
+fn table(cluster: &ClusterDiff, lines: &mut Vec<String>) {
+    let rows = rows(cluster);
+    let names: Vec<String> = rows.iter().map(|row| collapse(&row.nodes)).collect();
+    let node_width = names.iter().map(|name| width(name)).filter(|w| *w <= NODES).max().unwrap_or_default().max(4);
+    let (columns, hidden) = columns(cluster, &rows, COLUMNS.saturating_sub(node_width + 20));
+    let widths: Vec<usize> = columns.iter().map(|column| width(column).max(4)).collect();
+    let header: String =
+        columns.iter().zip(&widths).map(|(column, width)| format!("  {}", pad(column, *width))).collect();
+    lines.push(format!("  {}{header}  STATE", pad("NODE", node_width)));
+    for (name, row) in names.iter().zip(&rows) {
+        let cell = |(column, width): (&&str, &usize)| format!("  {}", pad(&signs(row.diff, column), *width));
+        let cells: String = columns.iter().zip(&widths).map(cell).collect();
+        let name = if width(name) > node_width {
+            lines.push(format!("  {name}"));
+            ""
+        } else {
+            name
+        };
+        let (mark, word) = row.diff.condition.words();
+        let begin = format!("  {}{cells}  {mark} {}", pad(name, node_width), pad(word, 11));
+        said(&begin, row, lines);
+    }
+    if hidden > 0 {
+        lines.push(format!("  and {}, as wanted on all of these nodes", count(hidden, "plugin")));
+    }
+}
+
+/// The line of a row with its remarks; further remarks stand below the first.
+fn said(begin: &str, row: &Row<'_>, lines: &mut Vec<String>) {
+    let alike = row.nodes.len() > 1 && row.diff.condition != Condition::InLine;
+    let same = alike.then(|| format!("the same on {}", count(row.nodes.len(), "node")));
+    let more = row.remarks.len().saturating_sub(REMARKS);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let remarks = row.remarks.iter().take(REMARKS).cloned();
+    let mut texts = remarks.chain(more).chain(same);
+    lines.push(format!("{begin}  {}", texts.next().unwrap_or_default()));
+    // Below a wide table further remarks would stand far right: they begin where they can be read.
+    let indent = if width(begin) > COLUMNS / 2 { 6 } else { width(begin) + 2 };
+    lines.extend(texts.map(|text| format!("{:indent$}{text}", "")));
+}
+
+/// The columns that are shown. When they do not fit, those go on which every node is as wanted.
+fn columns<'a>(cluster: &'a ClusterDiff, rows: &[Row<'_>], room: usize) -> (Vec<&'a str>, usize) {
+    let all: Vec<&str> = cluster.columns.iter().map(String::as_str).collect();
+    if all.iter().map(|column| width(column).max(4) + 2).sum::<usize>() <= room {
+        return (all, 0);
+    }
+    let telling = |column: &&str| {
+        let items = rows.iter().filter_map(|row| row.diff.items.get(*column));
+        items.into_iter().any(|item| item.truths.is_drift() || item.truths.is_unknown())
+    };
+    let shown: Vec<&str> = all.iter().copied().filter(telling).collect();
+    let hidden = all.len() - shown.len();
+    (shown, hidden)
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

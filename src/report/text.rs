@@ -125,7 +125,7 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
         }
         EventKind::RunRefused { cause } => Said::all(format!("refused: {}", cause.text)).bad(cause),
         EventKind::StepStarted { node, action, about, .. } if action != "deliver" => {
-            Said::new(node, format!("guard armed, loading {about}"))
+            Said::new(node, format!("{}: {about}", if action == "activate" { "activating" } else { action }))
         }
         EventKind::StepProven { node, text, .. } => Said::new(node, format!("proven: {text}")),
         EventKind::StepEnded { node, action, end, .. } => return step_ended(node.as_str(), action, end),
@@ -185,15 +185,15 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
         StepEnd::Done { outcome: Outcome::Changed } => said("committed".to_owned()).good(),
         StepEnd::Done { outcome: Outcome::Unchanged } => said("was so already, nothing changed".to_owned()).good(),
         StepEnd::RolledBack { cause } => {
-            said(format!("rolled back, proven to serve as before: {}", cause.text)).bad(cause)
+            said(format!("rolled back, serving as before (proven). Cause: {}", cause.text)).bad(cause)
         }
         StepEnd::Failed { cause } => said(format!("{action} failed: {}", cause.text)).bad(cause),
         StepEnd::Unknown { cause } => said(format!("{action} unknown: {}", cause.text)).bad(cause),
         StepEnd::Skipped { why } => match why {
-            SkipReason::Needs { .. } | SkipReason::NodeMoved { .. } if !delivers => {
+            SkipReason::Needs { .. } | SkipReason::NodeMoved if !delivers => {
                 said(format!("{action} not begun: {}", why.words()))
             }
-            SkipReason::NodeMoved { .. } => said(format!("{action} not begun: {}", why.words())),
+            SkipReason::NodeMoved => said(format!("{action} not begun: {}", why.words())),
             // Said once for all nodes, where it happened.
             SkipReason::Needs { .. }
             | SkipReason::ClusterStopped

@@ -32,23 +32,104 @@ fn text(name: &str) -> String {
 
 #[test]
 fn a_run_that_converged() {
-    assert_snapshot!(text("converged"), @"");
+    assert_snapshot!(text("converged"), @"
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1
+    14:05:02  eu-prod  delivered 2 bundles to 4 nodes (acme-auth 12 KiB, request-tag 31 KiB)
+    14:05:02  eu-prod  wave 1 of 2: eu-1
+    14:05:02  eu-1     activating: bundled,request-tag,acme-auth
+    14:05:03  eu-1     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:03  eu-1     committed
+    14:05:33  eu-prod  wave 1 healthy for 30 s
+    14:05:33  eu-prod  wave 2 of 2: eu-[2,3,10]
+    14:05:33  eu-2     activating: bundled,request-tag,acme-auth
+    14:05:33  eu-3     activating: bundled,request-tag,acme-auth
+    14:05:33  eu-10    activating: bundled,request-tag,acme-auth
+    14:05:34  eu-2     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:34  eu-3     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:34  eu-10    proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:34  eu-2     committed
+    14:05:34  eu-3     committed
+    14:05:34  eu-10    committed
+    14:06:04  eu-prod  wave 2 healthy for 30 s
+    14:06:04  waiting for the nodes to be looked at again
+    14:06:05  looked again: 4 in line
+    14:06:05  verdict: converged, exit 0. 4 of 4 nodes proven
+    ");
 }
 
 #[test]
 fn a_run_that_was_stopped() {
-    assert_snapshot!(text("rolled-back"), @"");
+    assert_snapshot!(text("rolled-back"), @"
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1
+    14:05:02  eu-prod  delivered 2 bundles to 4 nodes (acme-auth 12 KiB, request-tag 31 KiB)
+    14:05:02  eu-prod  wave 1 of 2: eu-1
+    14:05:02  eu-1     activating: bundled,request-tag,acme-auth
+    14:05:03  eu-1     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:03  eu-1     committed
+    14:05:33  eu-prod  wave 1 healthy for 30 s
+    14:05:33  eu-prod  wave 2 of 2: eu-[2,3,10]
+    14:05:33  eu-2     activating: bundled,request-tag,acme-auth
+    14:05:36  eu-2     rolled back, serving as before (proven). Cause: handler.lua:12: module 'resty.jwt' not found  (reload-failed)
+              init_by_lua error: error loading module 'kong.plugins.acme-auth.handler':
+              module 'resty.jwt' not found
+              add it to the bundle (roots: resty/jwt.lua) or install it, then commit
+              see: docs/errors/E2031.md
+    14:05:36  eu-prod  stopped: 1 failed, 0 allowed. 1 of 4 nodes proven, 1 rolled back, 2 not tried
+    14:05:36  waiting for the nodes to be looked at again
+    14:05:37  looked again: 1 in line, 3 drift
+              eu-2: acme-auth loaded 2.0.3, wanted 2.1.0
+              eu-3: acme-auth loaded 2.0.3, wanted 2.1.0
+              eu-10: acme-auth loaded 2.0.3, wanted 2.1.0
+    14:05:37  verdict: not reached, exit 3. 1 of 4 nodes proven, 1 rolled back, 2 not tried
+    ");
 }
 
 #[test]
 fn a_run_with_everything_that_can_go_wrong() {
-    assert_snapshot!(text("interrupted"), @"");
+    assert_snapshot!(text("interrupted"), @"
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 6 nodes, by cron@ops-1
+    14:05:01  eu-canary  delivered 1 bundle to 2 nodes (request-tag 31 KiB)
+    14:05:01  eu-canary  wave 1 of 2: eu-1
+    14:05:01  eu-1       activating: bundled,request-tag,acme-auth
+    14:05:02  eu-1       proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:02  eu-1       committed
+    14:05:08  eu-1       did not stay healthy: the status API answered 503  (not-ready)
+    14:05:10  a pause was asked for; it begins after this wave
+    14:05:32  waiting for you to go on
+    14:06:00  no pause is asked for any more
+    14:06:00  eu-canary  wave 2 of 2: eu-2
+    14:06:00  eu-2       activating: bundled,request-tag,acme-auth
+    14:06:01  eu-2       proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:06:01  eu-2       committed
+    14:06:31  eu-canary  wave 2 healthy for 30 s
+    14:06:31  us-2       left alone, its lease could not be taken: connection timed out after 10 s  (timed-out)
+    14:06:33  us-3       deliver unknown: the connection broke  (lost)
+    14:06:33  us-3       activate not begun: step 6 did not end well
+    14:06:33  us-prod    delivered 1 bundle to 2 nodes (request-tag 31 KiB)
+    14:06:33  us-prod    wave 1 of 2: us-[1-3]
+    14:06:33  us-1       activating: bundled,request-tag,acme-auth
+    14:06:40  cancelling: no next wave
+    14:07:00  cancelling: running steps are left to the guards on their nodes
+    14:07:00  us-1       activate unknown: left while it ran; the node settles it alone, and the next look will tell how  (left)
+    14:07:00  us-prod    stopped: 2 failed, 1 allowed. 0 of 4 nodes proven, 3 unknown, 1 not tried
+    14:07:00  verdict: interrupted, exit 130. 1 of 6 nodes proven, 1 failed, 3 unknown, 1 not tried
+    ");
 }
 
 #[test]
 fn runs_that_did_not_begin() {
-    assert_snapshot!(text("locked"), @"");
-    assert_snapshot!(text("refused"), @"");
+    assert_snapshot!(text("locked"), @"
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1
+    14:05:00  eu-3     held by another run: run 01JD3A by ann@laptop, for 40 s more  (locked)
+    14:05:00  verdict: locked, exit 5. 0 of 4 nodes proven, 4 not tried
+    ");
+    assert_snapshot!(text("refused"), @"
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1
+    14:05:00  refused: 9 of 28 nodes are unreachable, 2 are allowed  (too-many-unreachable)
+              eu-[1-9]
+              type: muster --apply --all --allow too-many-unreachable
+    14:05:00  verdict: refused, exit 6. 0 of 4 nodes proven, 4 not tried
+    ");
 }
 
 #[test]

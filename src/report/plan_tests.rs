@@ -1,0 +1,230 @@
+//! Plans as text and JSON.
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use super::super::text::tests::recorded;
+use super::*;
+use crate::hint::Hint;
+use crate::plan::{BlockerCode, ChangeKind, NodeLists};
+
+fn nodes(names: impl IntoIterator<Item = String>) -> Vec<NodeName> {
+    names.into_iter().map(|name| NodeName::parse(&name).unwrap()).collect()
+}
+
+fn eu(numbers: impl IntoIterator<Item = u32>) -> Vec<NodeName> {
+    nodes(numbers.into_iter().map(|n| format!("eu-{n}")))
+}
+
+fn change(kind: ChangeKind, name: &str, versions: [Option<&str>; 2], detail: &str, nodes: Vec<NodeName>) -> Change {
+    let [from, to] = versions.map(|version| version.map(str::to_owned));
+    let diff = vec!["--- handler.lua".to_owned(), "+  limit = 10".to_owned()];
+    Change { kind, name: name.to_owned(), from, to, detail: detail.to_owned(), diff, nodes }
+}
+
+fn note(topic: &str, text: &str, nodes: Vec<NodeName>) -> Note {
+    Note { topic: topic.to_owned(), text: text.to_owned(), nodes }
+}
+
+fn blocker(code: BlockerCode, scope: Scope, what: &str) -> Blocker {
+    let hints = vec![Hint::do_("reload it yourself first"), Hint::type_("muster --plan --allow pending-settings=eu-7")];
+    Blocker { code, scope, what: what.to_owned(), details: vec!["log_level     notice > info".to_owned()], hints }
+}
+
+/// A plan as in the design: 27 of 28 nodes in three waves, one blocked, a cluster in line but for an unknown node.
+fn plan() -> Plan {
+    let mut plan = recorded("converged").plan().unwrap();
+    let changing = eu((1..=6).chain(8..=28));
+    let (one, ten) = (eu([1]), eu((2..=6).chain(8..=11)));
+    let rest = eu(12..=28);
+    let wave = plan.waves[0].clone();
+    plan.waves =
+        [one, ten, rest].into_iter().zip(1..).map(|(nodes, number)| Wave { nodes, number, ..wave.clone() }).collect();
+    let template = plan.steps.iter().find(|step| step.reloads()).unwrap().clone();
+    let target = |node: &NodeName| crate::plan::Target::Node(node.clone());
+    plan.steps = changing.iter().map(|node| Step { target: target(node), ..template.clone() }).collect();
+    let cluster = &mut plan.clusters[0];
+    cluster.nodes = NodeLists { changing: changing.clone(), blocked: eu([7]), out: eu([41]), ..NodeLists::default() };
+    cluster.changes = vec![
+        change(
+            ChangeKind::Install,
+            "request-tag",
+            [None, Some("1.4.0")],
+            "handler, schema, 2 more files",
+            changing.clone(),
+        ),
+        change(
+            ChangeKind::Upgrade,
+            "acme-auth",
+            [Some("2.0.3"), Some("2.1.0")],
+            "+41 -12 lines in 3 files",
+            eu((1..=5).chain(8..=28)),
+        ),
+        change(ChangeKind::Repair, "acme-auth", [None, Some("2.1.0")], "handler.lua was edited on the node", eu([6])),
+    ];
+    let mut us = cluster.clone();
+    us.cluster = ClusterName::parse("us-prod").unwrap();
+    us.changes = Vec::new();
+    us.nodes = NodeLists {
+        in_line: nodes((1..=13).map(|n| format!("us-{n}"))),
+        unknown: nodes(["us-14".to_owned()]),
+        ..NodeLists::default()
+    };
+    plan.clusters.push(us);
+    plan.notes = vec![
+        note("reload", "staged, with each node's own running settings", eu((1..=6).chain(8..=27))),
+        note("reload", "`.kong_env` and HUP, as its settings hold vault references", eu([28])),
+        note("kept in", "/etc/kong/kong.conf", changing),
+        note(
+            "safety",
+            "request-tag on eu-prod: not yet safe to configure, as these nodes will not have it",
+            eu([7, 41]),
+        ),
+        note("allowed", "managed-conf: 2 files are written by Puppet", Vec::new()),
+    ];
+    let node = eu([7]).remove(0);
+    plan.blockers = vec![blocker(
+        BlockerCode::PendingSettings,
+        Scope::Node { node },
+        "any reload of it would also apply 1 setting that was prepared and never loaded",
+    )];
+    plan
+}
+
+fn shown(plan: &Plan, diff: bool) -> String {
+    let mut out = Vec::new();
+    text(plan, diff, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_plan_is_grouped_and_says_what_it_leaves() {
+    assert_snapshot!(shown(&plan(), false), @"
+    Plan for gateway-fleet @ 3f2a91c  · from the survey of 14:05:00 · nothing has been changed
+
+    eu-prod   27 of 29 nodes · waves: 1, then 9, then 17 · stops at the first
+      failure · one reload per node
+      + install  request-tag 1.4.0        handler, schema, 2 more files       eu-[1-6,8-28]
+      ~ upgrade  acme-auth 2.0.3 > 2.1.0  +41 -12 lines in 3 files            eu-[1-5,8-28]
+      ~ repair   acme-auth 2.1.0          handler.lua was edited on the node  eu-6
+
+      reload: staged, with each node's own running settings (eu-[1-6,8-27]);
+        `.kong_env` and HUP, as its settings hold vault references (eu-28)
+      kept in: /etc/kong/kong.conf (all 27)
+      safety: request-tag on eu-prod: not yet safe to configure, as these nodes
+        will not have it (eu-[7,41])
+
+      ! eu-7 is left alone: any reload of it would also apply 1 setting that was
+        prepared and never loaded  (pending-settings)
+            log_level     notice > info
+        reload it yourself first
+        type: muster --plan --allow pending-settings=eu-7
+      . eu-41: marked out in the inventory
+
+    us-prod   nothing planned: 1 unknown, 13 in line
+      ? us-14 is unknown, and will be planned when it can be seen
+
+      allowed: managed-conf: 2 files are written by Puppet
+
+    27 nodes to change, 27 reloads. 1 blocked, 1 unknown, 13 in line.
+    Carry it out:  muster --apply --cluster eu-prod
+    ");
+}
+
+#[test]
+fn a_plan_without_steps_says_so() {
+    let mut plan = plan();
+    plan.clusters.remove(0);
+    plan.steps.clear();
+    plan.notes.clear();
+    plan.blockers.clear();
+    assert_snapshot!(shown(&plan, false), @"
+    Plan for gateway-fleet @ 3f2a91c  · from the survey of 14:05:00 · nothing has been changed
+
+    us-prod   nothing planned: 1 unknown, 13 in line
+      ? us-14 is unknown, and will be planned when it can be seen
+
+    Nothing to change. 1 unknown, 13 in line.
+    ");
+}
+
+#[test]
+fn what_blocks_many_nodes_alike_is_said_once() {
+    let mut plan = plan();
+    plan.clusters.truncate(1);
+    plan.clusters[0].changes.clear();
+    plan.clusters[0].nodes = NodeLists { blocked: eu(1..=9), ..NodeLists::default() };
+    plan.steps.clear();
+    plan.notes.clear();
+    let of = |node: NodeName| {
+        let mut blocker = blocker(BlockerCode::NodeLacks, Scope::Node { node: node.clone() }, "it has no flock");
+        blocker.hints = vec![Hint::do_(format!("install util-linux on {node}"))];
+        blocker
+    };
+    plan.blockers = eu(1..=9).into_iter().map(of).collect();
+    plan.blockers.push(blocker(BlockerCode::TooManyUnreachable, Scope::Run, "9 of 28 nodes are unreachable"));
+    let (cluster, name) = (plan.clusters[0].cluster.clone(), "geo-ip".to_owned());
+    plan.blockers.push(blocker(
+        BlockerCode::ExternalMissing,
+        Scope::Plugin { cluster, name },
+        "its files are not there",
+    ));
+    assert_snapshot!(shown(&plan, false), @"
+    Plan for gateway-fleet @ 3f2a91c  · from the survey of 14:05:00 · nothing has been changed
+
+      ! 9 of 28 nodes are unreachable  (too-many-unreachable)
+            log_level     notice > info
+        reload it yourself first
+        type: muster --plan --allow pending-settings=eu-7
+
+    eu-prod   nothing planned: 9 blocked
+      ! eu-[1-9] are left alone: it has no flock  (node-lacks)
+            log_level     notice > info
+        install util-linux on eu-1
+        and likewise for the others
+      ! geo-ip is not planned on eu-prod: its files are not there
+        (external-missing)
+            log_level     notice > info
+        reload it yourself first
+        type: muster --plan --allow pending-settings=eu-7
+
+    Nothing to change. 9 blocked.
+    ");
+}
+
+#[test]
+fn with_diff_every_line_of_it_is_there() {
+    let plain = shown(&plan(), false);
+    let full = shown(&plan(), true);
+    assert_eq!(full.matches("      +  limit = 10\n").count(), 3);
+    assert_eq!(full.replace("      --- handler.lua\n      +  limit = 10\n", ""), plain);
+}
+
+#[test]
+fn json_is_the_plan_itself() {
+    let mut out = Vec::new();
+    super::json(&plan(), &mut out).unwrap();
+    let mut value: Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(value.as_object_mut().unwrap().shift_remove("muster"), Some(json!("plan")));
+    assert_eq!(serde_json::from_value::<Plan>(value).unwrap(), plan());
+    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+}
+
+#[test]
+fn nothing_of_a_plan_reaches_the_terminal_raw() {
+    let mut plan = plan();
+    plan.blockers[0].what = "\u{1b}[2Jx".to_owned();
+    plan.notes[0].text = "a\rb".to_owned();
+    plan.clusters[0].changes[0].detail = "\u{9b}1m".to_owned();
+    plan.clusters[0].changes[0].diff = vec!["\u{7}".to_owned()];
+    plan.basis.repository = "\u{1b}c".to_owned();
+    let text = shown(&plan, true);
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+}
+
+#[test]
+fn lines_stay_readable() {
+    for line in shown(&plan(), false).lines() {
+        assert!(width(line) <= 110, "{line}");
+    }
+}
