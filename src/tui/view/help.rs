@@ -32,7 +32,7 @@ pub(super) fn lines(place: Place, columns: usize) -> Vec<TextLine> {
     lines
 }
 
-const KEYS: usize = 18;
+const KEYS: usize = 26;
 
 fn binding_lines(binding: &Binding, columns: usize) -> Vec<TextLine> {
     let keys = binding.keys.iter().map(|key| key.words()).collect::<Vec<_>>().join(", ");
