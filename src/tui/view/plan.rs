@@ -15,6 +15,9 @@ use crate::tui::screen::{PlanLine, PlanScreen};
 use crate::tui::shown::{count, fit, names_together, time_of_day, width};
 use crate::tui::text::{TextLine, hanging};
 
+/// Wider lines would tear a change from the number of its nodes.
+const WIDEST: usize = 118;
+
 /// Draws the screen.
 pub(super) fn draw(model: &Model, screen: &PlanScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
     let left = head::title(model);
@@ -49,7 +52,8 @@ pub(crate) fn lines(model: &Model) -> Vec<PlanLine> {
     let Some(plan) = model.plan.as_deref() else {
         return plain(vec![TextLine::new(Tone::Plain, " the plan was carried out or is gone: p makes another")]);
     };
-    let composer = Composer { plan, look: model.look, columns: model.width().saturating_sub(2), homes: homes(plan) };
+    let composer =
+        Composer { plan, look: model.look, columns: model.width().saturating_sub(2).min(WIDEST), homes: homes(plan) };
     composer.compose()
 }
 

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use super::canvas::Canvas;
 use super::pager;
 use crate::name::{ClusterName, NodeName};
-use crate::run::{CancelLevel, Cause, Cell, Counts, NodeRun, RunState, Verdict};
+use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun, RunState, Verdict};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
@@ -215,7 +215,7 @@ const fn next_words(verdict: Verdict) -> &'static str {
         Verdict::Converged => "nothing: every node was looked at again and is in line",
         Verdict::Pending => "some nodes were not changed: p makes a plan for what is left",
         Verdict::Incomplete => "reach the nodes that are unknown, r in the fleet looks again, p plans for them",
-        Verdict::NotReached => "see the causes (n goes from one to the next), mend them, commit, then p",
+        Verdict::NotReached => "n goes to each failure: mend its cause, commit, then p",
         Verdict::Refused => "a safety rule forbids it: the plan names it, with what to do",
         Verdict::Locked => "another run holds nodes: wait for it to end, then p",
         Verdict::Interrupted => "it was stopped: r in the fleet looks again, p plans what is left",
@@ -233,7 +233,14 @@ pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<
     if state.wave > 0 {
         head = head.with(Tone::Faint, &format!("wave {}  ", state.wave));
     }
-    let now = if state.now.is_empty() { waits_for(run, state) } else { state.now.as_str() };
+    let now = match (state.fate, &state.cause) {
+        // What the cause says stands in the lines below.
+        (Fate::RolledBack, Some(_)) => "rolled back: it serves as before, which was proven",
+        (Fate::Failed, Some(_)) => "failed",
+        (Fate::Unknown, Some(_)) => "unknown until it is looked at again",
+        _ if state.now.is_empty() => waits_for(run, state),
+        _ => state.now.as_str(),
+    };
     let mut lines = hanging(&head, tone_of(mark), now, columns);
     if let Some(cause) = &state.cause {
         lines.extend(cause_lines(cause, columns));
