@@ -177,13 +177,13 @@ fn reload_line(plan: &Plan, cluster: &ClusterPlan, several: bool) -> String {
     format!("reloads {}{place}, {}, {}", count(reloads, "gateway"), wave_words(plan, cluster), stop_words(cluster))
 }
 
-/// How a cluster goes: "1 then 9 then 17", or "all at once".
+/// How a cluster goes: "in waves of 1, then 9, then 17", or "in one wave".
 pub(super) fn wave_words(plan: &Plan, cluster: &ClusterPlan) -> String {
     let waves = plan.waves.iter().filter(|wave| wave.cluster == cluster.cluster);
     let sizes: Vec<String> = waves.map(|wave| wave.nodes.len().to_string()).collect();
     match sizes.len() {
         0 | 1 => "in one wave".to_owned(),
-        _ => format!("{} at a time", sizes.join(" then ")),
+        _ => format!("in waves of {}", sizes.join(", then ")),
     }
 }
 

@@ -148,7 +148,7 @@ pub const KEYMAP: &[Binding] = &[
         &[key('p')],
         "plan",
         "make a plan for the whole fleet",
-        &[Place::Fleet, Place::Node, Place::Run],
+        &[Place::Fleet, Place::Node, Place::Plan, Place::Run],
     ),
     bind(
         Command::PlanHere,

@@ -281,6 +281,69 @@ fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
 mod tests {
     use super::*;
 
+    fn item(signs: [Mark; 4]) -> Item {
+        let [files, directive, loaded, used] = signs;
+        Item {
+            truths: Truths { files, directive, loaded, used },
+            wanted: crate::inventory::State::Present,
+            version: Some("2.1.0".to_owned()),
+            digest: None,
+            installed: None,
+            loaded_version: Some("2.0.3".to_owned()),
+            plugins: Vec::new(),
+            files: crate::diff::FilesDiff::default(),
+            rows: Some(3),
+            remarks: vec!["1 file differs".to_owned()],
+        }
+    }
+
+    fn fleet() -> FleetDiff {
+        let node = NodeDiff {
+            condition: Condition::Drift,
+            kong: Some("3.9.1".to_owned()),
+            running: true,
+            items: [("auth".to_owned(), item([Mark::AsWanted, Mark::Differs, Mark::Unknown, Mark::Absent]))].into(),
+            orphans: std::collections::BTreeMap::new(),
+            directives: crate::diff::Directives::UNKNOWN,
+            remarks: vec!["auth: 1 file differs".to_owned(), "/status/ready answers 503".to_owned()],
+        };
+        let why = Condition::Unknown { why: "timed out".to_owned(), hints: vec![Hint::type_("ssh gw-2 true")] };
+        let gone = NodeDiff { condition: why, items: std::collections::BTreeMap::new(), ..node.clone() };
+        let nodes = [("gw-10", gone), ("gw-9", node)].map(|(name, node)| (NodeName::parse(name).unwrap(), node));
+        let cluster =
+            ClusterDiff { topology: "traditional".to_owned(), columns: vec!["auth".to_owned()], nodes: nodes.into() };
+        let other = ClusterDiff { columns: vec!["tag".to_owned(), "auth".to_owned()], ..cluster.clone() };
+        let name = |name| ClusterName::parse(name).unwrap();
+        FleetDiff { clusters: [(name("eu"), cluster), (name("us"), other)].into() }
+    }
+
+    #[test]
+    fn the_picture_has_every_column_once_and_each_fact_in_one_place() {
+        let picture = Picture::of(&fleet(), Timestamp::UNIX_EPOCH, 3);
+        assert_eq!(
+            (picture.columns.as_slice(), picture.nodes, picture.seen),
+            (&["auth".into(), "tag".into()][..], 4, 3)
+        );
+        let row = &picture.clusters[0].nodes[0];
+        assert_eq!(row.name.as_str(), "gw-9", "9 is before 10");
+        assert_eq!(row.cells, [Some(Marks(['=', '~', '?', '.'])), None]);
+        assert_eq!(row.state, NodeState { mark: '~', word: "drift", why: "auth: 1 file differs".to_owned() });
+        assert_eq!(row.remarks, ["/status/ready answers 503"], "what a plugin says stands with the plugin");
+        assert_eq!(
+            row.plugins,
+            [(0, vec!["1 file differs".into(), "loaded 2.0.3, wanted 2.1.0".into(), "used by 3 rows".into()])]
+        );
+    }
+
+    #[test]
+    fn a_node_that_was_not_seen_says_why_and_what_to_do() {
+        let picture = Picture::of(&fleet(), Timestamp::UNIX_EPOCH, 3);
+        let row = &picture.clusters[0].nodes[1];
+        assert_eq!((row.state.word, row.state.why.as_str()), ("unknown", "timed out"));
+        assert!(row.remarks.contains(&"type: ssh gw-2 true".to_owned()));
+        assert_eq!(picture.clusters[0].summary(), "1 unknown, 1 drift");
+    }
+
     #[test]
     fn names_are_ordered_as_people_count() {
         let mut names = ["eu-10", "eu-9", "eu-1", "eu-1a", "us", "eu", "eu-010"];

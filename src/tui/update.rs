@@ -126,9 +126,6 @@ fn begin(model: &mut Model, plan: Arc<Plan>) -> Vec<Effect> {
         model.said = Some("a run is on: it has to end before another begins".to_owned());
         return Vec::new();
     }
-    model.plan = None;
-    model.drop_screens(Place::Diff);
-    model.drop_screens(Place::Plan);
     model.run = Some(Watched::default());
     model.push(Screen::Run(RunScreen::default()));
     vec![Effect::Apply(plan)]
@@ -212,6 +209,12 @@ fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
     let Some(run) = model.run.as_mut() else { return Vec::new() };
     run.apply(event);
     model.clock = model.clock.max(event.at);
+    if matches!(event.kind, EventKind::RunStarted { .. }) {
+        // It is spent: what is left to do has to be planned anew.
+        model.plan = None;
+        model.drop_screens(Place::Diff);
+        model.drop_screens(Place::Plan);
+    }
     let follows = matches!(event.kind, EventKind::StepEnded { .. } | EventKind::RunStarted { .. });
     if follows {
         follow(model);
@@ -250,12 +253,13 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
     match doing {
         Doing::Look => model.busy.looking = None,
         Doing::Plan => model.busy.planning = false,
-        Doing::Apply => {
-            if model.run.as_ref().is_some_and(|run| run.state.head.is_none()) {
+        Doing::Apply => match model.run.as_mut() {
+            Some(run) if run.state.head.is_some() => run.lost = true,
+            _ => {
                 model.run = None;
                 model.drop_screens(Place::Run);
             }
-        }
+        },
     }
     // What is being typed is not torn away; the notice waits in the last line.
     match model.dialog {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::name::{ClusterName, NodeName};
 use crate::run::{CancelLevel, Event, EventKind, Fate, NodeRun, RunState, Verdict};
 use crate::tui::cursor::{Cursor, Step};
+use crate::tui::shown::width;
 
 /// A run that is watched, live or over.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +14,10 @@ pub struct Watched {
     pub state: RunState,
     /// The rows, in the order of the run's first event; they never move.
     pub rows: Vec<RunRow>,
+    /// The columns that the longest name of all nodes takes: scrolling must not move the columns.
+    pub name_width: usize,
+    /// It will never say how it ended: the part of muster that carried it out failed.
+    pub lost: bool,
     /// The hardest cancelling that was asked for, and when.
     pub asked: Option<(CancelLevel, Timestamp)>,
 }
@@ -32,12 +37,14 @@ impl Watched {
         self.state.apply(event);
         if let EventKind::RunStarted { head } = &event.kind {
             self.rows = rows(&head.clusters);
+            let names = head.clusters.iter().flat_map(|(_, nodes)| nodes).map(|node| width(node.as_str()));
+            self.name_width = names.max().unwrap_or(0);
         }
     }
 
     /// True until the verdict.
     pub const fn is_on(&self) -> bool {
-        self.state.verdict.is_none()
+        self.state.verdict.is_none() && !self.lost
     }
 
     /// The hardest cancelling that was asked for, here or elsewhere.
@@ -54,9 +61,9 @@ impl Watched {
         }
     }
 
-    /// How it ended.
-    pub const fn verdict(&self) -> Option<Verdict> {
-        self.state.verdict
+    /// How it ended; for a run that was lost, what can be said of it.
+    pub fn verdict(&self) -> Option<Verdict> {
+        if self.lost { Some(self.state.verdict()) } else { self.state.verdict }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The few things that all screens draw with.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -63,6 +65,19 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// Says in the rule below a list how much of it is above and below what is seen.
+    pub(super) fn hidden(&mut self, body: Rect, seen: &Range<usize>, all: usize) {
+        let words = match (seen.start, all.saturating_sub(seen.end)) {
+            (0, 0) => return,
+            (above, 0) => format!(" {above} more above "),
+            (0, below) => format!(" {below} more below "),
+            (above, below) => format!(" {above} more above, {below} below "),
+        };
+        let row = Rect { y: body.bottom(), height: 1, ..body };
+        let start = row.width.saturating_sub(cells(width(&words)) + 2);
+        self.line_at(row, start, 0, &TextLine::new(Tone::Faint, &words));
+    }
+
     /// Marks the row under the cursor; the mark before it says the same without any style.
     pub(super) fn highlight(&mut self, area: Rect, y: u16) {
         let row = Rect { y: area.y + y, height: 1, ..area };
@@ -71,7 +86,9 @@ impl<'a> Canvas<'a> {
 
     /// An empty box with a title; what is inside it comes back.
     pub(super) fn dialog(&mut self, area: Rect, title: &str, tone: Tone) -> Rect {
-        Clear.render(area, self.buffer);
+        // A column of air on both sides, so that what lies below is not read on.
+        let air = Rect { x: area.x.saturating_sub(1), width: area.width + 2, ..area };
+        Clear.render(air.intersection(self.buffer.area), self.buffer);
         let title = clip(title, usize::from(area.width.saturating_sub(6)), self.look.more());
         let block = Block::bordered()
             .border_set(self.look.border())

@@ -105,18 +105,18 @@ fn stop(model: &Model, chosen: CancelLevel, look: Look, columns: usize) -> Body 
         let cursor = if is_chosen { look.cursor() } else { " " };
         let tone = if is_chosen { Tone::Head } else { Tone::Plain };
         let state = if past { "asked for: " } else { "" };
-        let lead = TextLine::new(if past { Tone::Faint } else { tone }, &format!("{cursor} {name:<17} "));
+        let lead = TextLine::new(if past { Tone::Faint } else { tone }, &format!("{cursor} {name:<19}"));
         lines.extend(hanging(&lead, if past { Tone::Faint } else { Tone::Plain }, &format!("{state}{what}"), columns));
     }
     let done = asked.as_ref().is_some_and(|(asked, _)| *asked == CancelLevel::Close);
     let first = match asked {
         Some((_, words)) => words,
-        None => "nothing has been asked for yet".to_owned(),
+        None => "nothing has been asked for yet; it can only become harder".to_owned(),
     };
     let keys = if done {
         "it cannot be stopped any harder   esc: back to the run"
     } else {
-        "enter: stop like that   up, down: choose   esc: no   it can only become harder"
+        "enter: stop like that   up, down: choose another   esc: no"
     };
     let end = vec![TextLine::new(Tone::Plain, &first), TextLine::new(Tone::Faint, keys)];
     Body { title: "Stop the run".to_owned(), tone: Tone::Change, lines, end, cursor: None }

@@ -26,7 +26,7 @@ struct Columns {
 const LEAD: usize = 4;
 const KONG: usize = 8;
 const STATE: usize = 24;
-const NAME: std::ops::RangeInclusive<usize> = 12..=28;
+const NAME: std::ops::RangeInclusive<usize> = 8..=28;
 const PLUGIN: std::ops::RangeInclusive<usize> = 6..=18;
 
 impl Columns {
@@ -62,6 +62,7 @@ pub(super) fn draw(model: &Model, screen: &FleetScreen, canvas: &mut Canvas<'_>,
     let columns = Columns::new(screen, picture, usize::from(areas.body.width));
     canvas.line(areas.columns, 0, &column_names(canvas, picture, &columns));
     let window = screen.cursor.window(screen.rows.len(), usize::from(areas.body.height));
+    canvas.hidden(areas.body, &window, screen.rows.len());
     for (y, at) in (0..).zip(window) {
         let is_here = at == screen.cursor.at;
         draw_row(canvas, areas.body, y, (picture, screen), screen.rows[at], &columns, is_here);
@@ -79,7 +80,9 @@ fn column_names(canvas: &Canvas<'_>, picture: &Picture, columns: &Columns) -> Te
     line = line.with(Tone::Head, "STATE");
     match columns.hidden {
         (0, 0) => line,
-        (left, right) => line.with(Tone::Faint, &format!("  plugins: {left} left, {right} right")),
+        (0, right) => line.with(Tone::Faint, &format!("  right: {right} more")),
+        (left, 0) => line.with(Tone::Faint, &format!("  left: {left} more")),
+        (left, right) => line.with(Tone::Faint, &format!("  left: {left}, right: {right}")),
     }
 }
 

@@ -18,21 +18,21 @@ const MARKS: &[(char, &str)] = &[
     ('<', "rolled back: put back, and proven to serve as before"),
 ];
 
-/// The keys of a screen, then those that work everywhere, then the marks.
+/// The keys of a screen, then the marks, then the keys that work everywhere.
 pub(super) fn lines(place: Place, columns: usize) -> Vec<TextLine> {
     let mut lines = vec![TextLine::new(Tone::Head, &format!(" {}", place_words(place)))];
     let of = |everywhere: bool| KEYMAP.iter().filter(move |b| b.places.is_empty() == everywhere && b.is_on(place));
     lines.extend(of(false).flat_map(|binding| binding_lines(binding, columns)));
-    lines.extend([TextLine::default(), TextLine::new(Tone::Head, " everywhere")]);
-    lines.extend(of(true).flat_map(|binding| binding_lines(binding, columns)));
     lines.extend([TextLine::default(), TextLine::new(Tone::Head, " marks: files, directive, loaded, used")]);
     lines.extend(MARKS.iter().map(|(mark, words)| {
         TextLine::new(tone_of(*mark), &format!("   {}", fit(&mark.to_string(), KEYS, ""))).with(Tone::Plain, words)
     }));
+    lines.extend([TextLine::default(), TextLine::new(Tone::Head, " everywhere")]);
+    lines.extend(of(true).flat_map(|binding| binding_lines(binding, columns)));
     lines
 }
 
-const KEYS: usize = 18;
+const KEYS: usize = 26;
 
 fn binding_lines(binding: &Binding, columns: usize) -> Vec<TextLine> {
     let keys = binding.keys.iter().map(|key| key.words()).collect::<Vec<_>>().join(", ");

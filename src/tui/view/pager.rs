@@ -10,7 +10,7 @@ use crate::tui::look::{Tone, tone_of};
 use crate::tui::model::Model;
 use crate::tui::picture::{Marks, NodeRow, Picture};
 use crate::tui::screen::{About, Pager};
-use crate::tui::shown::{clip, count, fit, width, wrap};
+use crate::tui::shown::{clip, count, fit, time_of_day, width, wrap};
 use crate::tui::text::{TextLine, hanging};
 
 /// The lines of a text, for the present width.
@@ -29,11 +29,9 @@ pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
 
 /// Draws a text.
 pub(super) fn draw(model: &Model, pager: &Pager, canvas: &mut Canvas<'_>, areas: &Areas) {
-    let height = usize::from(areas.body.height);
-    let window = pager.scroll.window(pager.lines.len(), height);
-    let place = format!("lines {}-{} of {} ", (window.start + 1).min(window.end), window.end, pager.lines.len());
-    let right = if pager.lines.len() > height { TextLine::new(Tone::Faint, &place) } else { TextLine::default() };
-    canvas.ends(areas.head, 0, &title(model, &pager.about), &right);
+    let window = pager.scroll.window(pager.lines.len(), usize::from(areas.body.height));
+    canvas.line(areas.head, 0, &title(model, &pager.about));
+    canvas.hidden(areas.body, &window, pager.lines.len());
     for (y, line) in (0..).zip(&pager.lines[window]) {
         canvas.line(areas.body, y, line);
     }
@@ -41,9 +39,12 @@ pub(super) fn draw(model: &Model, pager: &Pager, canvas: &mut Canvas<'_>, areas:
 
 fn title(model: &Model, about: &About) -> TextLine {
     match about {
-        About::Node(node) => TextLine::new(Tone::Head, &format!(" {node}"))
-            .with(Tone::Faint, "  as it was seen; marks: files, directive, loaded, used"),
-        About::RunNode(node) => TextLine::new(Tone::Head, &format!(" {node}")).with(Tone::Faint, "  in this run"),
+        About::Node(_) => {
+            let looked = model.picture.as_ref().map(|picture| time_of_day(picture.looked)).unwrap_or_default();
+            TextLine::new(Tone::Head, &format!(" a node, as it was seen at {looked}"))
+                .with(Tone::Faint, "  marks: files, directive, loaded, used")
+        }
+        About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run"),
         About::Diff(cluster, change) => match change_at(model, *cluster, *change) {
             Some(change) => TextLine::new(Tone::Head, &format!(" {} {}", change.kind.verb(), change.name))
                 .with(Tone::Faint, &format!("  - as it is, + as it will be, {}", count(change.nodes.len(), "node"))),

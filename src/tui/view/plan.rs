@@ -15,20 +15,16 @@ use crate::tui::screen::{PlanLine, PlanScreen};
 use crate::tui::shown::{count, fit, names_together, time_of_day, width};
 use crate::tui::text::{TextLine, hanging};
 
+/// Wider lines would tear a change from the number of its nodes.
+const WIDEST: usize = 118;
+
 /// Draws the screen.
 pub(super) fn draw(model: &Model, screen: &PlanScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
     let left = head::title(model);
-    let right = match model.plan.as_deref() {
-        Some(plan) => format!("from the survey of {} ", time_of_day(plan.basis.surveyed)),
-        None => String::new(),
-    };
-    let right = if model.busy.planning || model.busy.looking.is_some() {
-        head::age(model)
-    } else {
-        TextLine::new(Tone::Faint, &right)
-    };
+    let right = if model.busy.planning || model.busy.looking.is_some() { head::age(model) } else { origin(model) };
     canvas.ends(areas.head, 0, &left, &right);
     let window = screen.cursor.window(screen.lines.len(), usize::from(areas.body.height));
+    canvas.hidden(areas.body, &window, screen.lines.len());
     for (y, at) in (0..).zip(window) {
         canvas.line_at(areas.body, 1, y, &screen.lines[at].text);
         if at == screen.cursor.at {
@@ -38,12 +34,26 @@ pub(super) fn draw(model: &Model, screen: &PlanScreen, canvas: &mut Canvas<'_>, 
     }
 }
 
+/// The survey that the plan was made from, and whether it is still the last one.
+fn origin(model: &Model) -> TextLine {
+    match (model.plan.as_deref(), model.picture.as_deref()) {
+        (None, _) => TextLine::default(),
+        (Some(plan), Some(picture)) if picture.looked > plan.basis.surveyed => {
+            TextLine::new(Tone::Unknown, "older than the last look: p makes another ")
+        }
+        (Some(plan), _) => {
+            TextLine::new(Tone::Faint, &format!("from the survey of {} ", time_of_day(plan.basis.surveyed)))
+        }
+    }
+}
+
 /// The lines of the plan that the model holds, for the present width.
 pub(crate) fn lines(model: &Model) -> Vec<PlanLine> {
     let Some(plan) = model.plan.as_deref() else {
         return plain(vec![TextLine::new(Tone::Plain, " the plan was carried out or is gone: p makes another")]);
     };
-    let composer = Composer { plan, look: model.look, columns: model.width().saturating_sub(2), homes: homes(plan) };
+    let composer =
+        Composer { plan, look: model.look, columns: model.width().saturating_sub(2).min(WIDEST), homes: homes(plan) };
     composer.compose()
 }
 
@@ -143,7 +153,7 @@ impl Composer<'_> {
         };
         let subject = format!("{}{version}", change.name);
         let head = TextLine::new(tone_of(mark), &format!("  {mark} {} ", fit(change.kind.verb(), 8, "")))
-            .with(Tone::Head, &fit(&subject, width(&subject).max(26), ""))
+            .with(Tone::Head, &fit(&subject, width(&subject).max(24), ""))
             .with(Tone::Plain, "  ");
         let nodes = count(change.nodes.len(), "node");
         let room = self.columns.saturating_sub(head.width() + width(&nodes));
@@ -152,7 +162,8 @@ impl Composer<'_> {
         } else {
             let lead = TextLine::new(Tone::Plain, "             ");
             let detail = self.hanging(&lead, Tone::Faint, &change.detail);
-            std::iter::once(head.with(Tone::Plain, &nodes)).chain(detail).collect()
+            let head = head.with(Tone::Plain, &format!("{}{nodes}", " ".repeat(room)));
+            std::iter::once(head).chain(detail).collect()
         };
         if change.nodes.len() < cluster.nodes.changing.len() {
             let lead = TextLine::new(Tone::Faint, "             on ");

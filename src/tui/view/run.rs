@@ -6,12 +6,12 @@ use ratatui::layout::Rect;
 use super::canvas::Canvas;
 use super::pager;
 use crate::name::{ClusterName, NodeName};
-use crate::run::{CancelLevel, Cause, Cell, Counts, NodeRun, RunState, Verdict};
+use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun, RunState, Verdict};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
 use crate::tui::screen::{RunRow, RunScreen, Watched, mark, note};
-use crate::tui::shown::{count, duration, fit, time_of_day, width};
+use crate::tui::shown::{count, duration, fit, time_of_day};
 use crate::tui::text::{TextLine, hanging};
 
 const PHASES: [&str; 5] = ["deliver", "guard", "reload", "prove", "commit"];
@@ -29,11 +29,12 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
         canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  the run is being prepared"));
         return;
     }
-    let name = name_width(run);
+    let name = run.name_width.clamp(*NAME.start(), *NAME.end()) + 2;
     let heads = PHASES.map(|phase| fit(phase, PHASE, "")).concat();
     let columns = format!("{}{}{heads}NOW", " ".repeat(LEAD), fit("NODE", name, ""));
     canvas.line(areas.columns, 0, &TextLine::new(Tone::Head, &columns));
     let window = screen.cursor.window(run.rows.len(), usize::from(areas.body.height));
+    canvas.hidden(areas.body, &window, run.rows.len());
     for (y, at) in (0..).zip(window) {
         let is_here = at == screen.cursor.at;
         let line = row(run, &run.rows[at], name, model.clock, is_here, canvas.look);
@@ -43,15 +44,6 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
         }
     }
     draw_pane(model, run, screen, canvas, areas.pane);
-}
-
-/// All names count, not only those that are seen: scrolling must not move the columns.
-fn name_width(run: &Watched) -> usize {
-    let names = run.rows.iter().map(|row| match row {
-        RunRow::Node(node) => width(node.as_str()),
-        RunRow::Cluster(_) => 0,
-    });
-    names.max().unwrap_or(0).clamp(*NAME.start(), *NAME.end()) + 2
 }
 
 fn title(run: &Watched) -> TextLine {
@@ -184,10 +176,11 @@ fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canv
     if let Some(node) = screen.node(run) {
         lines.extend(node_lines(model, node, columns));
     }
+    lines.extend(left_lines(run, columns));
     pager::draw_beginning(canvas, area, &lines, "enter shows the node:");
 }
 
-/// What is left, and what to do next, once the run is over.
+/// What to do next, once the run is over.
 fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     let Some(verdict) = run.verdict() else { return Vec::new() };
     let lead = TextLine::new(Tone::Head, " what to do  ");
@@ -198,6 +191,12 @@ fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     if let Some(cause) = &run.state.refused {
         lines.extend(cause_lines(cause, columns));
     }
+    lines
+}
+
+/// What still differs, once the run is over.
+fn left_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
+    let mut lines = Vec::new();
     let left = run.state.looked.as_ref().map(|(_, left)| left.as_slice()).unwrap_or_default();
     for line in left.iter().take(3) {
         lines.extend(hanging(&TextLine::new(Tone::Unknown, " still differs: "), Tone::Plain, line, columns));
@@ -216,7 +215,7 @@ const fn next_words(verdict: Verdict) -> &'static str {
         Verdict::Converged => "nothing: every node was looked at again and is in line",
         Verdict::Pending => "some nodes were not changed: p makes a plan for what is left",
         Verdict::Incomplete => "reach the nodes that are unknown, r in the fleet looks again, p plans for them",
-        Verdict::NotReached => "see the causes (n goes from one to the next), mend them, commit, then p",
+        Verdict::NotReached => "n goes to each failure: mend its cause, commit, then p",
         Verdict::Refused => "a safety rule forbids it: the plan names it, with what to do",
         Verdict::Locked => "another run holds nodes: wait for it to end, then p",
         Verdict::Interrupted => "it was stopped: r in the fleet looks again, p plans what is left",
@@ -234,7 +233,14 @@ pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<
     if state.wave > 0 {
         head = head.with(Tone::Faint, &format!("wave {}  ", state.wave));
     }
-    let now = if state.now.is_empty() { waits_for(run, state) } else { state.now.as_str() };
+    let now = match (state.fate, &state.cause) {
+        // What the cause says stands in the lines below.
+        (Fate::RolledBack, Some(_)) => "rolled back: it serves as before, which was proven",
+        (Fate::Failed, Some(_)) => "failed",
+        (Fate::Unknown, Some(_)) => "unknown until it is looked at again",
+        _ if state.now.is_empty() => waits_for(run, state),
+        _ => state.now.as_str(),
+    };
     let mut lines = hanging(&head, tone_of(mark), now, columns);
     if let Some(cause) = &state.cause {
         lines.extend(cause_lines(cause, columns));

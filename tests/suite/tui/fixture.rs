@@ -57,15 +57,15 @@ const DRIFT: (char, &str, &str) = ('~', "drift", "");
 /// Two clusters and six nodes: one to install, one to upgrade, one edited by hand, one that does not answer.
 pub(super) fn picture() -> Picture {
     let mut edited =
-        row("eu-3", Some("3.9.1"), ["----", "~=~=", "===."], ('~', "drift", "acme-auth: 1 file edited on the node"));
+        row("eu-3", Some("3.9.1"), ["---.", "~=~=", "===."], ('~', "drift", "acme-auth: 1 file edited on the node"));
     edited.remarks = vec!["kong.conf: proxy_listen was edited and waits for a reload".to_owned()];
     edited.plugins =
         vec![(1, vec!["kong/plugins/acme-auth/handler.lua differs".to_owned(), "used by 3 rows".to_owned()])];
     let mut gone = row("us-2", None, ["????", "????", ""], ('?', "unknown", "connection timed out after 10 s"));
     gone.remarks = vec!["type: ssh us-2 true".to_owned()];
     let eu = vec![
-        row("eu-1", Some("3.9.1"), ["----", "==~=", "===."], DRIFT),
-        row("eu-2", Some("3.9.1"), ["----", "==~=", "===."], DRIFT),
+        row("eu-1", Some("3.9.1"), ["---.", "==~=", "===."], DRIFT),
+        row("eu-2", Some("3.9.1"), ["---.", "==~=", "===."], DRIFT),
         edited,
     ];
     let us = vec![
@@ -87,7 +87,7 @@ pub(super) fn picture() -> Picture {
 
 /// A fleet of so many nodes in one cluster.
 pub(super) fn large(size: usize) -> Picture {
-    let row = |at: usize| row(&format!("edge-{at}"), Some("3.9.1"), ["----", "==~=", "===."], DRIFT);
+    let row = |at: usize| row(&format!("edge-{at}"), Some("3.9.1"), ["---.", "==~=", "===."], DRIFT);
     let mut picture = picture();
     picture.clusters = vec![ClusterRows {
         name: cluster("edge"),

@@ -3,6 +3,7 @@
 mod fixture;
 mod hostile;
 mod keys;
+mod pty;
 mod screens;
 mod script;
 mod sizes;

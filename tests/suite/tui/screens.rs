@@ -86,6 +86,8 @@ fn a_run_in_its_second_wave() {
 fn a_run_that_rolled_back() {
     let mut run = Recording::begin();
     run.delivered().wave(1, &["eu-1"]).proven(3, "eu-1").wave(2, &["eu-2", "eu-3"]).rolled_back(4, "eu-2");
+    let why = muster::run::SkipReason::ClusterStopped;
+    run.ended(5, "eu-3", "activate", muster::run::StepEnd::Skipped { why });
     let stopped = "1 failed, 0 allowed".to_owned();
     let (cluster, counts) = (super::fixture::cluster("eu-prod"), muster::run::Counts::default());
     run.push(muster::run::EventKind::ClusterStopped { cluster, why: stopped, counts });

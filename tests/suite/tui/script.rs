@@ -25,6 +25,8 @@ pub(super) enum Act {
     Input(Input),
     /// The rest of the program says this.
     Say(Message),
+    /// The rest of the program says this so many times at once.
+    Storm(Message, usize),
     /// So many seconds pass.
     Wait(u64),
 }
@@ -48,6 +50,14 @@ pub(super) fn enter() -> Vec<Act> {
 
 pub(super) fn say(message: Message) -> Vec<Act> {
     vec![Act::Say(message)]
+}
+
+/// The same message so many times, with no time in between.
+pub(super) fn at_once(act: &Act, times: usize) -> Vec<Act> {
+    match act {
+        Act::Say(message) => vec![Act::Storm(message.clone(), times)],
+        Act::Storm(..) | Act::Key(..) | Act::Input(_) | Act::Wait(_) => Vec::new(),
+    }
 }
 
 /// What came of a script.
@@ -162,6 +172,12 @@ fn operator(script: Vec<Act>, sender: UnboundedSender<Message>) -> impl futures_
                 Some(Act::Input(input)) => Ok(input),
                 Some(Act::Say(message)) => {
                     let _ = sender.send(message);
+                    continue;
+                }
+                Some(Act::Storm(message, times)) => {
+                    for _ in 0..times {
+                        let _ = sender.send(message.clone());
+                    }
                     continue;
                 }
                 Some(Act::Wait(seconds)) => {

@@ -1,0 +1,215 @@
+//! The real terminal: on a pseudo-terminal, in a process of its own, as it is started, stopped, killed and resized.
+
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use muster::plan::Plan;
+use muster::run::CancelLevel;
+use muster::tui::{Driver, Look, Message, Part, run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use super::fixture::{looked, planned};
+use super::script::title;
+
+/// Answers at once; what it is asked to plan for one node only makes it panic.
+struct Made(UnboundedSender<Message>);
+
+impl Driver for Made {
+    fn look(&self, _: Part) {
+        let _ = self.0.send(looked());
+    }
+
+    fn plan(&self, part: Part) {
+        if part == Part::All {
+            let _ = self.0.send(planned());
+        } else {
+            std::thread::spawn(|| panic!("a task broke"));
+        }
+    }
+
+    fn apply(&self, _: Arc<Plan>) {}
+
+    fn cancel(&self, _: CancelLevel) {}
+}
+
+/// The process that the tests below start: the interface on the terminal that it was given.
+#[test]
+#[ignore = "the other end of the tests in this file"]
+#[expect(clippy::disallowed_methods, reason = "this process is a program of its own, whose clock is the system's")]
+#[expect(clippy::print_stdout, reason = "what is printed after the end is what the tests look at")]
+fn child() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ended = runtime.block_on(async {
+        let (sender, messages) = unbounded_channel();
+        let driver = Made(sender.clone());
+        run((title(), Look::FULL), (sender, messages), &driver, &Timestamp::now).await
+    });
+    println!("ended {ended:?}");
+}
+
+fn some(number: u16) -> NonZero<u16> {
+    NonZero::new(number).expect("a terminal has lines and columns")
+}
+
+struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    writer: Box<dyn Write + Send>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    gone: Receiver<()>,
+}
+
+const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+
+impl Terminal {
+    fn start() -> Self {
+        let pair = native_pty_system().openpty(SIZE).unwrap();
+        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+        command.args(["--ignored", "--exact", "tui::pty::child", "--nocapture"]);
+        command.env("TERM", "xterm-256color");
+        command.env("RUST_BACKTRACE", "0");
+        let child = pair.slave.spawn_command(command).unwrap();
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(some(24), some(80), 0)));
+        let (gone, is_gone) = channel();
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let shared = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut bytes) {
+                shared.lock().unwrap().process(&bytes[..count]);
+            }
+            let _ = gone.send(());
+        });
+        let writer = pair.master.take_writer().unwrap();
+        let mut terminal = Self { child, master: pair.master, writer, screen, gone: is_gone };
+        terminal.until("the fleet", |screen| screen.alternate_screen() && screen.contents().contains("eu-prod"));
+        terminal
+    }
+
+    fn send(&mut self, keys: &str) {
+        self.writer.write_all(keys.as_bytes()).unwrap();
+        self.writer.flush().unwrap();
+    }
+
+    /// Waits until the screen is so; the deadline is only for a failing test.
+    fn until(&mut self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let parser = self.screen.lock().unwrap();
+            if is_so(parser.screen()) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "waited for {what} in vain:\n{}", parser.screen().contents());
+            drop(parser);
+            std::thread::yield_now();
+            // Not to wait for a time, but to leave the processor to the other side.
+            let _ = self.gone.recv_timeout(Duration::from_millis(5));
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.process_id().unwrap()).unwrap())
+    }
+
+    /// The state letter of the process, as in `ps`.
+    fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap_or('?')
+    }
+
+    /// Waits for the end, and says what was left on the terminal.
+    fn end(mut self, says: &str) -> String {
+        self.until(says, |screen| !screen.alternate_screen() && screen.contents().contains(says));
+        self.child.wait().unwrap();
+        let parser = self.screen.lock().unwrap();
+        assert!(!parser.screen().bracketed_paste() && !parser.screen().hide_cursor(), "the terminal is as it was");
+        parser.screen().contents()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn it_starts_and_leaves_the_terminal_as_it_was() {
+    let mut terminal = Terminal::start();
+    terminal.send("q");
+    let left = terminal.end("ended Ok");
+    assert!(!left.contains("eu-prod"), "{left}");
+}
+
+#[test]
+fn a_terminating_signal_restores_the_terminal() {
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let terminal = Terminal::start();
+        kill(terminal.pid(), signal).unwrap();
+        let word = if signal == Signal::SIGTERM { "signal: Some(Terminate)" } else { "signal: Some(Hangup)" };
+        terminal.end(word);
+    }
+}
+
+#[test]
+fn a_panic_in_another_task_restores_the_terminal_and_ends_it() {
+    let mut terminal = Terminal::start();
+    terminal.send("P");
+    let left = terminal.end("ended Ok");
+    assert!(left.contains("a task broke"), "the panic can be read\n{left}");
+}
+
+#[test]
+fn it_is_suspended_and_comes_back() {
+    let mut terminal = Terminal::start();
+    terminal.send("\x1a");
+    terminal.until("the shell's screen", |screen| !screen.alternate_screen());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while terminal.state() != 'T' {
+        assert!(Instant::now() < deadline, "it is not stopped but {}", terminal.state());
+        std::thread::yield_now();
+    }
+    kill(terminal.pid(), Signal::SIGCONT).unwrap();
+    terminal.until("the fleet again", |screen| screen.alternate_screen() && screen.contents().contains("eu-prod"));
+    terminal.send("q");
+    terminal.end("ended Ok");
+}
+
+#[test]
+fn a_storm_of_sizes_ends_in_the_last_one() {
+    let mut terminal = Terminal::start();
+    for cols in (61..120).chain([100]) {
+        terminal.master.resize(PtySize { rows: 20, cols, ..SIZE }).unwrap();
+        terminal.screen.lock().unwrap().screen_mut().set_size(some(20), some(cols));
+    }
+    terminal.until("the keys in line 20", |screen| {
+        screen.rows(0, 100).nth(19).is_some_and(|line| line.contains("? help"))
+            && screen.rows(0, 100).next().is_some_and(|line| line.trim_end().ends_with("5 of 6 nodes seen"))
+    });
+    terminal.send("q");
+    terminal.end("ended Ok");
+}
+
+#[test]
+fn a_paste_is_text_and_not_keys() {
+    let mut terminal = Terminal::start();
+    terminal.send("p");
+    terminal.until("the plan", |screen| {
+        screen.contents().contains("a applies exactly this") || screen.contents().contains("a apply")
+    });
+    terminal.send("a");
+    terminal.until("the question", |screen| screen.contents().contains("Apply to eu-prod"));
+    terminal.send("\x1b[200~eu-prod\rq\x1b[201~");
+    terminal.until("the pasted word", |screen| screen.contents().contains("go on:  eu-prod"));
+    terminal.send("\x1b");
+    terminal.until("no question", |screen| !screen.contents().contains("Apply to eu-prod"));
+    terminal.send("q");
+    terminal.end("ended Ok");
+}
