@@ -185,7 +185,8 @@ pub struct Receipt {
     pub content: BTreeMap<BundleName, Digest>,
     /// The boot id of the node then.
     pub boot: Option<String>,
-    /// How it ended, in the script's word; none means that it is open.
+    /// How it ended, in the script's words: `changed`, `undone proved|restored|unproved`, `interrupted` (a later run went on
+    /// with its commit), `conf-moved`; none means that it is open.
     pub result: Option<String>,
 }
 
@@ -237,7 +238,11 @@ impl Receipt {
                 self.content.insert(bundle, word(words, 2, at, |w| Digest::parse(w).ok())?);
             }
             "boot" => self.boot = Some(word(words, 1, at, text)?),
-            "result" => self.result = Some(word(words, 1, at, text)?),
+            "result" => {
+                let words: Option<Vec<_>> = words[1..].iter().map(|w| text(w)).collect();
+                let result = words.filter(|words| !words.is_empty()).ok_or(FileError::Line(at))?;
+                self.result = Some(result.join(" "));
+            }
             _ => return Err(FileError::Line(at)),
         }
         Ok(())

@@ -113,4 +113,7 @@ fn an_open_receipt_may_end_in_the_middle_of_a_line() {
     assert_eq!(receipt.workers, [(12, 900)].into());
     let closed = Receipt::parse(&format!("{text}lt changed\n")).unwrap();
     assert_eq!(closed.result.as_deref(), Some("changed"));
+    let undone = Receipt::parse(&format!("{text}lt undone proved\n")).unwrap();
+    assert_eq!(undone.result.as_deref(), Some("undone proved"));
+    assert!(Receipt::parse(&format!("{text}lt\n")).is_err());
 }

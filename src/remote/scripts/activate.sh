@@ -4,7 +4,7 @@
 #            run step generation ttl           the lease
 #            way candidate|hup|none|settle     none: Kong does not run; settle: only finish or undo what an earlier run left
 #            plugins                           the new value of the directive, as Kong's own `.kong_env` has it
-#            stage                             what is put before lua_package_path: `RELEASE/?.lua;RELEASE/?/init.lua;…`
+#            stage                             what is put before lua_package_path: `RELEASE/?.lua;RELEASE/?/init.lua;...`
 #            patience                          seconds until the guard puts back by itself (300)
 #            no_guard                          1: go on where no guard can be started
 #            idle_seconds cli_seconds          how long a busy master (60) and the CLI (120) are waited for
@@ -18,7 +18,7 @@
 #            manifest_N                        the lines of the new manifest
 #            content_N                         `BUNDLE DIGEST`: what the workers have loaded then
 # Words:     look, confirm, undo. The end of input is undo.
-# Records:   settled WHAT STEP                 an earlier run's guard: dropped, committed, undone …
+# Records:   settled WHAT STEP                 an earlier run's guard: dropped, committed, undone ...
 #            moved WHAT [DETAIL]               the basis does not hold
 #            before PID START                  a worker before the reload
 #            no-guard                          there is none here
@@ -274,7 +274,11 @@ alarm() {
 		sleep $((deadline_at - uptime + 2)) &
 		sleeper=$!
 		wait "$sleeper"
-		! alive $$ "$begun" || kill -USR1 $$
+		# Again and again: bash goes on reading when another signal comes with this one, such as that of our own end.
+		while alive $$ "$begun"; do
+			kill -USR1 $$
+			sleep 1
+		done
 	) </dev/null >/dev/null 2>&1 9>&- &
 	dogs="$dogs $!"
 	trap : USR1

@@ -6,13 +6,13 @@
 #          did WHAT [NAME]                       what was done, also in the receipt
 #          problem commit WHAT                   it stopped there; the next activate goes on
 
-# did WHAT…: into the receipt and the answer.
+# did WHAT...: into the receipt and the answer.
 did() {
 	note did "$@"
 	emit did "$@"
 }
 
-# stuck WHAT…: the commit cannot go on. The receipt stays open and the token confirmed, so that the next run goes forward.
+# stuck WHAT...: the commit cannot go on. The receipt stays open and the token confirmed, so that the next run goes forward.
 stuck() {
 	emit problem commit "$@"
 	finish 30

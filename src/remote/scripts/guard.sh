@@ -32,7 +32,7 @@ read_guard() {
 	[ -n "$guard_prefix" ]
 }
 
-# note KEY FIELD…: one line of the receipt.
+# note KEY FIELD...: one line of the receipt.
 note() {
 	emit "$@" >>"$guard_receipt"
 }

@@ -4,11 +4,11 @@
 # stdin behind its length; arguments follow as alternating lines of key and value, ended by an empty line (wire). What
 # comes from outside is only ever the value of a variable `a_KEY`: never interpolated, never evaluated, never a format.
 #
-# Answer: `muster 1 NONCE`, records `tag field…`, `blob NAME LENGTH` and that many bytes, `end NONCE STATUS`.
+# Answer: `muster 1 NONCE`, records `tag field...`, `blob NAME LENGTH` and that many bytes, `end NONCE STATUS`.
 # STATUS is also the exit status: 0 changed, 10 unchanged, 20 moved, 21 locked, 22 refused, 23 undone, 30 failed, 90 protocol.
 #
 # Records of the prelude, in any script:
-#   problem CODE [FIELD…]    why the script ends as it does; CODE is a stable word
+#   problem CODE [FIELD...]    why the script ends as it does; CODE is a stable word
 #
 # Nothing here runs a login shell, python or anything that a minimal system has not; perl and flock are used where they are.
 
@@ -52,7 +52,7 @@ arg() {
 	fi
 }
 
-# count KEY: how many values the list KEY has, in $count. A list is KEY_1, KEY_2, … and KEY_n.
+# count KEY: how many values the list KEY has, in $count. A list is KEY_1, KEY_2, ... and KEY_n.
 count() {
 	arg "$1_n" 0
 	case $arg in '' | *[!0-9]* | ???????*) die 90 argument-not-a-number "$1_n" ;; esac
@@ -70,7 +70,7 @@ encode() {
 	esac
 }
 
-# emit TAG FIELD…: one record.
+# emit TAG FIELD...: one record.
 emit() {
 	line=$1
 	shift
@@ -116,7 +116,7 @@ finish() {
 	exit "$1"
 }
 
-# die STATUS CODE [FIELD…]: says why, and ends.
+# die STATUS CODE [FIELD...]: says why, and ends.
 die() {
 	status=$1
 	shift
@@ -222,12 +222,12 @@ sums() {
 	find . -type f -exec $summer {} + | sed 's/^\([0-9a-f]*\) \*/\1  /' | sort
 }
 
-# settle PATH…: what was written is on the disk. Old systems have only the sync of everything.
+# settle PATH...: what was written is on the disk. Old systems have only the sync of everything.
 settle() {
 	sync "$@" 2>/dev/null || sync
 }
 
-# settle_all PATH…: everything on the filesystems of these is on the disk.
+# settle_all PATH...: everything on the filesystems of these is on the disk.
 settle_all() {
 	sync -f "$@" 2>/dev/null || sync
 }

@@ -3,10 +3,10 @@
 # Arguments: conf prefix lua_root home      absolute paths
 #            root_N                         paths below lua_root to list and hash
 #            cli                            the kong command, run only if Kong does not run (may be missing)
-#            rocks                          the tree of LuaRocks, `…/rocks-5.1` (may be missing)
+#            rocks                          the tree of LuaRocks, `.../rocks-5.1` (may be missing)
 #            seconds                        the deadline (60)
 # Records:   host MACHINE BOOT CLOCK UPTIME USER UID PROC      PROC: 1 if other users' processes can be seen
-#            tools NAME…
+#            tools NAME...
 #            place conf|prefix|lua-root|home KIND WRITABLE FREE-KIB MOUNT [DEV INODE MODE UID GID LINKS REAL]
 #                                           KIND file directory other link absent denied; MODE in hexadecimal, type included;
 #                                           WRITABLE and FREE-KIB are those of the nearest parent where nothing is there
@@ -84,7 +84,7 @@ where() {
 	[ "$kind" = link ] || [ ! -d "$near" ] || [ -x "$near" ] || kind=denied
 }
 
-# mounted PATH…: as many words 0 or 1, whether each is a mount point, in $mounted.
+# mounted PATH...: as many words 0 or 1, whether each is a mount point, in $mounted.
 mounted() {
 	paths=
 	for path; do paths="$paths$path$newline"; done
@@ -97,7 +97,7 @@ mounted() {
 		END { for (i = 1; i <= n; i++) printf "%d ", path[i] in here }' /proc/self/mountinfo 2>/dev/null)
 }
 
-# free PATH…: as many words, the free KiB of the filesystem of each, in $free.
+# free PATH...: as many words, the free KiB of the filesystem of each, in $free.
 free() {
 	free=$(df -Pk "$@" 2>/dev/null | awk 'NR > 1 { for (i = 4; i < NF; i++) if ($(i + 1) ~ /^[0-9]+%$|^-$/) break; printf "%s ", $i }')
 	wanted=$#
@@ -106,7 +106,7 @@ free() {
 	[ $# -eq "$wanted" ] || free=
 }
 
-# real PATH…: as many lines, the paths without links, in $real; empty if that cannot be said line by line.
+# real PATH...: as many lines, the paths without links, in $real; empty if that cannot be said line by line.
 real() {
 	wanted=$#
 	real=$(realpath -- "$@" 2>/dev/null) || real=$(for each; do readlink -f -- "$each"; done)
@@ -271,7 +271,7 @@ mounted_roots() {
 	mounts=$mounted
 }
 
-# links_and_kinds TAG PATH…: one record for each. All in one stat; where a target is too odd for that, one by one.
+# links_and_kinds TAG PATH...: one record for each. All in one stat; where a target is too odd for that, one by one.
 links_and_kinds() {
 	tag=$1
 	shift
@@ -336,7 +336,7 @@ look_at_links() {
 	done
 }
 
-# list_files PATH…: every file below, links followed, in a handful of processes however many there are.
+# list_files PATH...: every file below, links followed, in a handful of processes however many there are.
 list_files() {
 	{
 		# shellcheck disable=SC2016 # for the inner sh

@@ -1,1 +1,11 @@
-//! The scripts that run on nodes, under dash and busybox.
+//! The scripts that run on nodes, under dash, busybox and bash, each call framed as the transport frames it.
+
+mod activate;
+mod boundaries;
+mod deliver;
+mod gateway;
+mod lease;
+mod races;
+mod speak;
+mod survey;
+mod texts;
