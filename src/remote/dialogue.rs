@@ -241,9 +241,8 @@ impl Dialogue {
         self.stdout = None;
     }
 
-    /// Reads what is left on the error output and waits for the exit status, for [`GRACE`] at most.
-    async fn wait(&mut self) -> Exit {
-        let until = Instant::now() + GRACE;
+    /// Reads what is left on the error output and waits for the exit status, until then at most.
+    async fn wait(&mut self, until: Instant) -> Exit {
         self.until = until;
         let Some(mut exit) = self.exit.take() else { return Exit::Unknown("it was waited for twice".to_owned()) };
         let exit = async {
@@ -262,7 +261,7 @@ impl Dialogue {
 
     /// Why the answer has no trailer.
     async fn explain(&mut self) -> RemoteError {
-        let exit = self.wait().await;
+        let exit = self.wait(Instant::now() + GRACE).await;
         let begun = self.decoder.begun();
         let complaints = String::from_utf8_lossy(&self.complaints);
         let doing = "running a script on";
@@ -347,7 +346,7 @@ impl Running for Dialogue {
         match (self.broken.take(), self.status) {
             (Some(error), _) => Ended::Lost(error),
             (None, Some(status)) => {
-                self.wait().await;
+                self.wait(self.until).await;
                 Ended::Done(status)
             }
             (None, None) => Ended::Lost(self.explain().await),

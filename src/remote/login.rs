@@ -67,7 +67,7 @@ impl Login {
                 Hint::do_("find out why the key changed before anything else: somebody may be in between"),
                 Hint::type_(format!("ssh-keygen -R {host}")),
             ],
-            Fault::LoginRefused => vec![Hint::type_(format!("{by_hand} -v -o BatchMode=yes true"))],
+            Fault::LoginRefused => vec![Hint::type_(by_hand.replacen("ssh", "ssh -v -o BatchMode=yes", 1) + " true")],
             Fault::Dropped => vec![Hint::do_(format!(
                 "nothing was executed; try again with fewer connections at once, or raise MaxStartups on {host}"
             ))],

@@ -273,3 +273,6 @@ impl RemoteError {
         &self.hints
     }
 }
+
+#[cfg(test)]
+mod tests;

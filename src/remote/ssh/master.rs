@@ -192,7 +192,8 @@ impl Launcher {
         command.args(["-M", "-N", "-f", "-o", IDLE, "-o"]);
         command.arg(format!("ConnectTimeout={}", self.connect_timeout().as_secs()));
         if let Some(socket) = through {
-            command.arg("-o").arg(format!("ProxyCommand={}", through_master(socket)));
+            // The operator may have proxy commands that hand over a connection; ours carries bytes.
+            command.arg("-o").arg(format!("ProxyCommand={}", through_master(socket))).args(["-o", "ProxyUseFdpass=no"]);
         }
         command.args(to.args()).stdout(Stdio::null()).stderr(fs::File::create(master.dir().join("err"))?);
         command.spawn()
@@ -270,9 +271,10 @@ fn explain(master: &Master, status: ExitStatus, login: &Login) -> RemoteError {
 }
 
 /// The command that carries bytes through another master. It never connects by itself: if that master is gone, the
-/// proxy command fails, and so does whatever wanted to go through it. The path needs no quotes (see `control`).
+/// proxy command fails, and so does whatever wanted to go through it. The operator's shell runs it: brackets are quoted,
+/// the path needs no quotes (see `control`).
 fn through_master(socket: &Path) -> String {
-    format!("ssh -F none -o ProxyCommand=false -o ControlMaster=no -S {} -W [%h]:%p none", socket.display())
+    format!("ssh -F none -o ProxyCommand=false -o ControlMaster=no -S {} -W '[%h]:%p' none", socket.display())
 }
 
 #[cfg(test)]

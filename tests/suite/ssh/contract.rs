@@ -197,7 +197,7 @@ async fn closing_our_side_ends_a_listening_script(node: &Node) {
 async fn a_script_may_end_before_it_has_read_its_payload(node: &Node) {
     let mut call = call(Args::new());
     call.payload = Some(vec![7; 8 << 20]);
-    let (_, ended) = node.run("end 22", call).await;
+    let (_, ended) = node.run("exec <&-; sleep 0.3; end 22", call).await;
     assert_eq!(done(&ended), Status::Refused);
 }
 

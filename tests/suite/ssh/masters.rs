@@ -52,7 +52,8 @@ async fn a_connection_can_be_made_again_after_it_was_closed() {
 #[tokio::test]
 async fn shutdown_ends_masters_whose_scripts_still_run_and_attempts_that_are_given_up() {
     let Some(fleet) = Fleet::of(&["n1", "n2"]).await else { return };
-    let connect = fleet.connect();
+    // So long that what is left of an attempt would be found.
+    let connect = SshConnect::new(SshSettings { connect_timeout: Duration::from_mins(1), ..fleet.settings() });
     let remote = connect.open(&fleet.address("n1")).await.unwrap();
     let mut running = remote.start_text(&format!("{BEGIN}echo x; read -r w\n"), call(Args::new())).await.unwrap();
     assert!(running.next().await.is_some());

@@ -1,7 +1,8 @@
 //! The operator's own ssh configuration: what it may say, and what has no effect on our connections.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use muster::remote::{Connect as _, Reply};
@@ -34,6 +35,24 @@ fn habits(spec: NodeSpec, dir: &std::path::Path) -> NodeSpec {
         .client("ServerAliveCountMax 99")
 }
 
+/// An ssh-agent that ends with its test, however that ends.
+struct Agent(Child);
+
+impl Agent {
+    fn start(socket: &std::path::Path) -> Self {
+        let mut command = Command::new("ssh-agent");
+        command.arg("-D").arg("-a").arg(socket).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The value that ssh would use, by the configuration that muster generates.
 fn effective(config: &std::path::Path, host: &str) -> impl Fn(&str) -> Option<String> {
     let output = Command::new("ssh").arg("-G").arg("-F").arg(config).arg(host).output().unwrap();
@@ -48,7 +67,7 @@ async fn what_the_operator_has_for_his_own_sessions_does_not_reach_the_node() {
     let Some(fleet) = Fleet::start(vec![habits(spec, extra.path())]).await else { return };
     let mut settings = fleet.settings();
     let agent = extra.path().join("agent");
-    let mut running = Command::new("ssh-agent").arg("-D").arg("-a").arg(&agent).stdout(Stdio::null()).spawn().unwrap();
+    let _agent = Agent::start(&agent);
     poll_until(Duration::from_secs(5), "an agent", || agent.exists().then_some(())).await;
     settings.vars.insert("SSH_AUTH_SOCK".to_owned(), agent.into());
     settings.vars.insert("MUSTER_SECRET".to_owned(), "s3cret".into());
@@ -94,8 +113,6 @@ async fn what_the_operator_has_for_his_own_sessions_does_not_reach_the_node() {
     // What says how a host is reached is the operator's.
     assert_eq!(value("hostname"), Some(fleet.node("n1").address().ip().to_string()));
     assert_eq!(value("kexalgorithms").as_deref(), Some("curve25519-sha256"));
-    let _ = running.kill();
-    let _ = running.wait();
     connect.shutdown().await;
     fleet.assert_nothing_left().await;
 }
@@ -117,6 +134,37 @@ async fn user_and_port_of_the_inventory_win_over_the_configuration() {
     let remote = within(Duration::from_secs(20), "a connection", connect.open(&address)).await.unwrap();
     let running = remote.start_text(&format!("{BEGIN}end 10\n"), call(Args::new())).await.unwrap();
     assert_eq!(done(&running.finish().await), Status::Unchanged);
+    connect.shutdown().await;
+    fleet.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_security_key_that_waits_is_told_while_it_waits() {
+    // No such key is on the machine: this ssh writes what the real one does, and then waits like it.
+    let Some(fleet) = Fleet::of(&["n1"]).await else { return };
+    let Some(ssh) = crate::harness::program("ssh") else { return };
+    let line = "debug1: Server accepts key: /x/id_ed25519_sk ED25519-SK SHA256:abc authenticator";
+    let body = format!(
+        "#!/bin/sh\nfor a; do [ \"$a\" = -G ] && exec {} \"$@\"; done\n\
+         while [ \"$1\" != -E ]; do shift; done\necho '{line}' > \"$2\"\nexec sleep 30\n",
+        ssh.display()
+    );
+    let fake = fleet.dir().join("ssh");
+    fs::write(&fake, body).unwrap();
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut settings = fleet.settings();
+    settings.vars.insert("PATH".to_owned(), format!("{}:/usr/bin:/bin", fleet.dir().display()).into());
+    settings.notice = Some(std::sync::Arc::new(move |notice| drop(tell.send(notice))));
+    let connect = muster::remote::SshConnect::new(settings);
+    let address = fleet.address("n1");
+    let notice = tokio::select! {
+        notice = told.recv() => notice.unwrap(),
+        _ = connect.connect(&address) => panic!("it did not wait"),
+        () = tokio::time::sleep(Duration::from_secs(20)) => panic!("nobody was told"),
+    };
+    let key = "/x/id_ed25519_sk ED25519-SK SHA256:abc authenticator".to_owned();
+    assert_eq!(notice, muster::remote::Notice::Touch { who: "n1".to_owned(), key });
     connect.shutdown().await;
     fleet.assert_nothing_left().await;
 }
