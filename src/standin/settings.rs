@@ -101,10 +101,17 @@ impl Settings {
 
 /// Writes the two-line `kong` that starts the stand-in: a script and not a link named `kong`, as the path look-up
 /// leaves no directory in `argv[0]` and nobody's link must turn a release binary into a gateway (seams.md 3).
+///
+/// A shell of its own writes it: were the file ever open for writing in this process, a thread that starts a program
+/// meanwhile would hand the descriptor on for a moment, and running the wrapper would fail with "Text file busy" (seen).
 pub fn write_wrapper(path: &Path, binary: &Path, file: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let text = format!("#!/bin/sh\nexec {} --stand-in {} kong \"$@\"\n", quoted(binary), quoted(file));
-    std::fs::write(path, text)?;
+    let mut shell = std::process::Command::new("/bin/sh");
+    let status = shell.args(["-c", r#"printf %s "$1" > "$2""#, "sh"]).arg(text).arg(path).status()?;
+    if !status.success() {
+        return Err(std::io::Error::other(format!("{} could not be written by /bin/sh ({status})", path.display())));
+    }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
 }
 
