@@ -17,7 +17,7 @@ struct Done {
 
 async fn carry_out(gateway: &Gateway, activate: &Activate, notes: Notes) -> Done {
     let identity =
-        RunIdentity { run: RunId::from_parts(1, 2), holder: "ops@here".to_owned(), ttl: Duration::from_secs(600) };
+        RunIdentity { run: RunId::from_parts(1, 2), holder: "ops@here".to_owned(), ttl: Duration::from_mins(10) };
     let remote: Arc<dyn Remote> = gateway.node.connect(&scripted::address("eu-1")).await.unwrap();
     let site = scripted::site("eu-1");
     let begun = Instant::now();
@@ -74,8 +74,7 @@ async fn a_good_upgrade_is_proven_then_confirmed() {
     assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Changed });
     let proven = done.notes.proven.lock().unwrap();
     assert_eq!(*proven, ["2 workers new, acme-auth 2.1.0, ready, 8 proxied requests answered"]);
-    use StepPhase::{Commit, Guard, Prove, Reload};
-    assert_eq!(done.notes.course(), [Guard, Reload, Prove, Commit]);
+    assert_eq!(done.notes.course(), [StepPhase::Guard, StepPhase::Reload, StepPhase::Prove, StepPhase::Commit]);
     let words = gateway.words();
     assert_eq!(words.last(), Some(&Word::Confirm));
     assert!(words[..words.len() - 1].iter().all(|word| *word == Word::Look));
@@ -96,7 +95,7 @@ async fn the_script_is_told_the_basis_and_everything_wanted() {
         links: [path("kong/plugins/acme-auth")].into(),
         unlinks: [path("kong/plugins/gone")].into(),
         adopts: [path("kong/plugins/acme-auth")].into(),
-        plugins: Default::default(),
+        plugins: [].into(),
     }];
     activate.conf = Some(crate::action::ConfEdit {
         path: crate::name::NodePath::parse("/etc/kong/kong.conf").unwrap(),
@@ -234,7 +233,7 @@ async fn a_load_longer_than_the_guards_time_is_put_back_and_said_so() {
     let cause = rolled_back(&done);
     assert_eq!(cause.code, "timed-out");
     assert!(cause.text.contains("still loading"), "{}", cause.text);
-    assert!(done.took < Duration::from_secs(300), "before the guard does it by itself: {:?}", done.took);
+    assert!(done.took < Duration::from_mins(5), "before the guard does it by itself: {:?}", done.took);
     let printed = done.notes.printed.lock().unwrap();
     assert_eq!(printed.len(), 1, "one alarm: {printed:?}");
     assert!(printed[0].contains("after 120 s"), "{printed:?}");
@@ -287,7 +286,7 @@ async fn a_commit_that_stops_half_way_is_failed_and_says_that_it_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_database_that_does_not_answer_leaves_the_node_untouched() {
     let gateway = good();
-    gateway.set(|setup| setup.database_is_down());
+    gateway.set(|setup| setup.database(false));
     assert_eq!(failed(&upgrade(&gateway).await).code, "database-unreachable");
     assert!(gateway.node.calls().is_empty());
 }
@@ -322,7 +321,7 @@ async fn a_cli_that_says_no_is_put_back_with_its_words() {
 #[tokio::test(start_paused = true)]
 async fn a_kong_that_does_not_run_is_committed_without_a_proof() {
     let gateway = Gateway::new(&[], &[stage(0, true, &[], OLD)]);
-    gateway.set(|setup| setup.stopped());
+    gateway.set(|setup| setup.reloads(false));
     let done = carry_out(&gateway, &gateway::activate(ReloadWay::Stopped), Notes::default()).await;
     assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Changed });
     assert_eq!(gateway.words(), [Word::Confirm]);
@@ -333,7 +332,7 @@ async fn a_kong_that_does_not_run_is_committed_without_a_proof() {
 #[tokio::test(start_paused = true)]
 async fn without_a_reload_the_workers_have_to_run_what_is_wanted_already() {
     let gateway = Gateway::new(&TWO, &[stage(0, true, &TWO, NEW)]);
-    gateway.set(|setup| setup.stopped());
+    gateway.set(|setup| setup.reloads(false));
     let mut activate = gateway::activate(ReloadWay::Unneeded);
     let done = carry_out(&gateway, &activate, Notes::default()).await;
     assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Changed });

@@ -19,7 +19,7 @@ pub(crate) fn explain(mut cause: Cause, log: Option<&[u8]>) -> Cause {
             cause.details.push(std::mem::replace(&mut cause.text, format!("reload failed: {first}")));
         }
         None => {
-            cause.details.push("the error log says nothing of it; at log_level crit or alert it never does".to_owned())
+            cause.details.push("the error log says nothing of it; at log_level crit or alert it never does".to_owned());
         }
     }
     for reason in found.iter().take(REASONS) {

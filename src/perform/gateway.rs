@@ -128,11 +128,11 @@ impl Setup<'_> {
     pub(crate) fn log(&mut self, log: &'static str) {
         self.0.log = Some(log);
     }
-    pub(crate) fn database_is_down(&mut self) {
-        self.0.database = false;
+    pub(crate) fn database(&mut self, answers: bool) {
+        self.0.database = answers;
     }
-    pub(crate) fn stopped(&mut self) {
-        self.0.reloads = false;
+    pub(crate) fn reloads(&mut self, reloads: bool) {
+        self.0.reloads = reloads;
     }
 }
 
@@ -145,7 +145,7 @@ impl Inner {
     fn look(&self) -> Vec<Reply> {
         let stage = self.stage();
         let head = format!("proof 0 {} 1 {}", u8::from(stage.idle), stage.live.len() + stage.leaving.len());
-        let worker = |pid: &u32, how: &str| format!("worker {pid} {}0 {how}", pid);
+        let worker = |pid: &u32, how: &str| format!("worker {pid} {pid}0 {how}");
         let live = stage.live.iter().map(|pid| worker(pid, "live"));
         let leaving = stage.leaving.iter().map(|pid| worker(pid, "leaving"));
         std::iter::once(head).chain(live).chain(leaving).map(|line| record(&line)).collect()

@@ -133,7 +133,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { guard: Duration::from_secs(300), settle: Duration::from_secs(1) }
+        Self { guard: Duration::from_mins(5), settle: Duration::from_secs(1) }
     }
 }
 

@@ -34,7 +34,7 @@ fn performer(scripted: &Scripted) -> NodePerformer {
     let parcel = Arc::new(Parcel { bytes: b"targz".to_vec(), files });
     let cargo = BTreeMap::from([(gateway::digest(), parcel)]);
     let identity =
-        RunIdentity { run: RunId::from_parts(1, 2), holder: "ops@here".to_owned(), ttl: Duration::from_secs(600) };
+        RunIdentity { run: RunId::from_parts(1, 2), holder: "ops@here".to_owned(), ttl: Duration::from_mins(10) };
     NodePerformer::new(
         Arc::new(Direct(scripted.clone())),
         BTreeMap::from([(node(), place)]),

@@ -13,7 +13,7 @@ const fn way(way: ReloadWay) -> &'static str {
     match way {
         ReloadWay::Candidate => "candidate",
         ReloadWay::Hup => "hup",
-        ReloadWay::Unneeded => "unneeded",
+        ReloadWay::Unneeded => "kept",
         ReloadWay::Stopped => "none",
     }
 }

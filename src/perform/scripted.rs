@@ -140,6 +140,7 @@ pub(crate) fn error(fault: Fault) -> RemoteError {
 }
 
 /// A 200 with this body.
+#[expect(clippy::unnecessary_wraps, reason = "it is what a test's HTTP answers with")]
 pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Result<HttpAnswer, RemoteError> {
     Ok(HttpAnswer { status: 200, body: body.into() })
 }
@@ -254,13 +255,11 @@ impl Running for Play {
     }
 
     async fn say(&mut self, word: Word) -> Result<(), RemoteError> {
-        match &self.end {
-            Some(Ended::Lost(error)) => Err(error.clone()),
-            _ => {
-                self.hear(Heard::Word(word));
-                Ok(())
-            }
+        if let Some(Ended::Lost(error)) = &self.end {
+            return Err(error.clone());
         }
+        self.hear(Heard::Word(word));
+        Ok(())
     }
 
     async fn finish(self: Box<Self>) -> Ended {

@@ -2,7 +2,8 @@
 #
 # Arguments: home conf prefix lua_root cli     cli: the kong command
 #            run step generation ttl           the lease
-#            way candidate|hup|none|settle     none: Kong does not run; settle: only finish or undo what an earlier run left
+#            way candidate|hup|kept|none|settle   kept: what runs is right, only what the next start reads is not; none: Kong
+#                                              does not run; settle: only finish or undo what an earlier run left
 #            plugins                           the new value of the directive, as Kong's own `.kong_env` has it
 #            stage                             what is put before lua_package_path: `RELEASE/?.lua;RELEASE/?/init.lua;...`
 #            patience                          seconds until the guard puts back by itself (300)
@@ -27,6 +28,7 @@
 #            proof SECONDS IDLE ALIVE N        seconds since the signal; the master is idle; it is the same; N workers follow
 #            worker PID START live|leaving
 #            undone HOW                        proved, restored, unproved
+# Blobs:     log                               what the error log has got since the reload, cut at 64 KiB; before `undone`
 #            those of the commit and the lock
 # Ends with: 0 committed; 10 settle: nothing was there; 20, 21, 22 nothing was touched; 23 put back by the guard;
 #            30 the CLI said no and the files are put back, or the commit could not go on.
@@ -167,7 +169,7 @@ check_basis() {
 # --- what must be possible before anything is touched
 
 check_way() {
-	[ "$way" != none ] || return 0
+	[ -n "$signals" ] || return 0
 	idle "$master" || :
 	master_uid=$uid
 	master_gid=$gid
@@ -210,7 +212,7 @@ arm() {
 	rm -rf "$guard"
 	mkdir -m 0700 "$guard" && mkdir "$guard/save" || die 30 write "$guard"
 	guard_receipt=$a_home/state/receipts/$run.$step
-	if [ "$way" != none ]; then
+	if [ -n "$signals" ]; then
 		for file in "$a_prefix/.kong_env" "$a_prefix"/nginx*.conf; do
 			[ ! -f "$file" ] || cp -p -- "$file" "$guard/save/" || unarmed write "$guard"
 		done
@@ -220,7 +222,7 @@ arm() {
 	read_guard
 	: >"$guard/armed" || unarmed write "$guard"
 	settle "$guard/facts" "$guard/armed"
-	if [ "$way" != none ]; then
+	if [ -n "$signals" ]; then
 		post_guard
 	fi
 }
@@ -409,9 +411,32 @@ look() {
 	for each in $leaving; do emit worker "${each%:*}" "${each#*:}" leaving; done
 }
 
+# mark_log: where the error log ends now, in $log_file, $log_inode, $log_length.
+mark_log() {
+	log_file=$(env_value proxy_error_log)
+	case ${log_file:-logs/error.log} in
+		syslog:*) log_file= ;;
+		/*) ;;
+		*) log_file=$a_prefix/${log_file:-logs/error.log} ;;
+	esac
+	[ -n "$log_file" ] && [ -f "$log_file" ] || log_file=
+	[ -n "$log_file" ] || return 0
+	log_inode=$(stat -L -c %i -- "$log_file")
+	log_length=$(stat -L -c %s -- "$log_file")
+}
+
+# say_log: what came since. A log that was rotated meanwhile is read from its beginning.
+say_log() {
+	[ -n "${log_file-}" ] || return 0
+	[ "$(stat -L -c %i -- "$log_file" 2>/dev/null)" = "$log_inode" ] || log_length=0
+	(umask 077 && tail -c "+$((log_length + 1))" -- "$log_file" 2>/dev/null | head -c 65536 | tr '\000' '?' >"$guard/log") || return 0
+	blob log "$guard/log" 65536
+}
+
 # give_up STATUS: asks the guard, waits for its word, and ends. Where there is no guard any more, this is the guard.
 give_up() {
 	unwatch
+	say_log
 	: >"$guard/fire"
 	while [ ! -e "$guard/done" ]; do
 		if ! guard_lives; then
@@ -459,12 +484,15 @@ read_arguments() {
 	step=$arg
 	arg way
 	way=$arg
-	case $way in settle) return ;; candidate | hup | none) ;; *) die 90 argument-odd way ;; esac
+	case $way in settle) return ;; candidate | hup | kept | none) ;; *) die 90 argument-odd way ;; esac
 	for each in conf prefix lua_root plugins; do arg "$each"; done
 	[ "$way" != candidate ] || arg cli
 	arg stage ''
 	stage=$arg
 	guard=$a_home/state/guard
+	# Whether Kong is told, so that there is something to guard and to prove.
+	signals=
+	case $way in candidate | hup) signals=yes ;; esac
 }
 
 main() {
@@ -480,7 +508,7 @@ main() {
 	fi
 	check_basis
 	check_way
-	if [ "$way" != none ]; then
+	if [ -n "$signals" ]; then
 		arg idle_seconds 60
 		rest "$master" "$arg" || moved reload
 		workers "$master"
@@ -492,12 +520,15 @@ main() {
 	intend
 	alarm
 	since=$uptime
-	if [ "$way" = none ]; then
-		emit proof 0 0 0 0
-	else
-		reload
-		look
-	fi
+	case $way in
+		none) emit proof 0 0 0 0 ;;
+		kept) look ;;
+		*)
+			mark_log
+			reload
+			look
+			;;
+	esac
 	listen
 }
 

@@ -1,1 +1,4 @@
 //! What goes wrong in the middle.
+
+mod nodes;
+mod reloads;

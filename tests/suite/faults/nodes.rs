@@ -1,0 +1,328 @@
+//! A stand-in node on this machine, and steps carried out on it by the real scripts over the local transport.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use muster::action::{Action, Activate, ConfEdit, Deliver, NodeBasis, ReloadWay, Switch};
+use muster::bundle::{Bundle, SourceEntry};
+use muster::execute::look::{LookRequest, LookSettings, look};
+use muster::execute::pool::Pool;
+use muster::kong::Conf;
+use muster::name::{BundleName, ClusterName, Digest, NodeName, NodePath, Owner, PluginName, RunId};
+use muster::perform::{
+    Doors, NodePerformer, Parcel, Perform, Place, RunIdentity, Settings as ActivateSettings, Site, Watch,
+};
+use muster::plan::{Phase, Step, Target};
+use muster::remote::{LocalConnect, NodeAddress, Privilege, Transport};
+use muster::run::{CancelLevel, StepEnd, StepPhase};
+use muster::standin::site::{self, Node, NodeSpec};
+use muster::standin::{Leash, Settings};
+use muster::survey::{NodeFacts, NodeSurvey, env_digest};
+use muster::wire::{Manifest, Owned};
+
+use crate::harness;
+
+static LAST: AtomicU8 = AtomicU8::new(1);
+
+/// A node, and everything that is needed to carry out steps on it.
+pub(super) struct Bench {
+    pub(super) node: Node,
+    pub(super) site: Site,
+    pub(super) pool: Arc<Pool>,
+    _leash: Leash,
+    _dir: tempfile::TempDir,
+}
+
+/// What a bundle of one plugin is made of.
+pub(super) struct Made {
+    bundle: Bundle,
+    parcel: Arc<Parcel>,
+}
+
+fn path(path: &Path) -> NodePath {
+    NodePath::parse(path.to_str().unwrap()).unwrap()
+}
+
+pub(super) fn name() -> NodeName {
+    NodeName::parse("here").unwrap()
+}
+
+/// A handler that says its version, behind these lines.
+pub(super) fn handler(version: &str, first: &str) -> String {
+    format!("{first}\nreturn {{ PRIORITY = 900, VERSION = \"{version}\" }}\n")
+}
+
+/// The bundle `acme-auth` with this handler.
+pub(super) fn bundle(handler: &str) -> Made {
+    let schema = "return { name = \"acme-auth\", fields = { { config = { type = \"record\", fields = {} } } } }\n";
+    let entries = [("handler.lua", handler), ("schema.lua", schema)]
+        .map(|(file, text)| SourceEntry::file(format!("kong/plugins/acme-auth/{file}"), text));
+    let bundle = Bundle::from_files(BundleName::parse("acme-auth").unwrap(), entries).unwrap();
+    let files = bundle.files.iter().map(|(path, content)| (path.clone(), content.sha256().clone())).collect();
+    let parcel = Arc::new(Parcel { bytes: bundle.pack(), files });
+    Made { bundle, parcel }
+}
+
+impl Bench {
+    /// A traditional node with two workers, started.
+    pub(super) fn started(lines: &[(&str, &str)]) -> Self {
+        let bench = Self::create(lines);
+        bench.node.start().unwrap();
+        bench
+    }
+
+    /// The same, not started.
+    pub(super) fn create(lines: &[(&str, &str)]) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("mf")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir()
+            .unwrap();
+        let leash = Leash::hold(&dir.path().join("leash")).unwrap();
+        let last = LAST.fetch_add(1, Ordering::Relaxed) % 250 + 1;
+        let mut spec = NodeSpec::new(Path::new(env!("CARGO_BIN_EXE_muster")), site::draw(last).unwrap());
+        spec.settings = Settings {
+            leash: Some(leash.path().to_owned()),
+            database: Some(dir.path().join("cluster.json")),
+            ..Settings::default()
+        };
+        spec.workers = 2;
+        spec.lines = lines.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let node = Node::create(&dir.path().join("node"), &spec).unwrap();
+        let site = Site {
+            address: NodeAddress {
+                node: name(),
+                host: "localhost".to_owned(),
+                user: None,
+                port: None,
+                privilege: Privilege::None,
+                transport: Transport::Local,
+            },
+            conf: path(&node.conf),
+            prefix: path(&node.prefix),
+            lua_root: path(&node.lua_root),
+            home: path(&dir.path().join("home")),
+            cli: path(&node.kong),
+            admin: None,
+            status: None,
+            proxy: None,
+            token: None,
+        };
+        let vars = ["PATH", "HOME", "USER"]
+            .into_iter()
+            .filter_map(|key| Some((key.to_owned(), harness::variable(key)?.into())));
+        let pool = Arc::new(Pool::new(Arc::new(LocalConnect::new(vars))));
+        Self { node, site, pool, _leash: leash, _dir: dir }
+    }
+
+    /// What the node is seen to be.
+    pub(super) async fn look(&self) -> Arc<NodeFacts> {
+        let roots = vec!["kong/plugins/acme-auth".parse().unwrap()];
+        let request = LookRequest { site: self.site.clone(), roots };
+        let survey =
+            look(&[(name(), request)], &*self.pool, &LookSettings::for_cores(2), Timestamp::UNIX_EPOCH, &|_, _| {})
+                .await;
+        match survey.nodes.into_values().next().unwrap() {
+            NodeSurvey::Seen(facts) => facts,
+            NodeSurvey::Unreachable(trouble) | NodeSurvey::Refused(trouble) => panic!("{trouble:?}"),
+        }
+    }
+
+    /// A performer of a run of its own.
+    pub(super) fn performer(&self, facts: &NodeFacts, made: &Made, guard: Duration) -> NodePerformer {
+        let env = facts.env_bytes.as_ref().map(|bytes| bytes.open().as_slice());
+        let place = Place { site: self.site.clone(), doors: Doors::of(&self.site, env, Duration::from_secs(5)) };
+        let identity = RunIdentity {
+            run: RunId::from_parts(u64::from(std::process::id()), facts.host.uptime.into()),
+            holder: "test@here".to_owned(),
+            ttl: Duration::from_secs(600),
+        };
+        let cargo = BTreeMap::from([(made.bundle.digest.clone(), made.parcel.clone())]);
+        let settings = ActivateSettings { guard, settle: Duration::from_millis(300) };
+        NodePerformer::new(self.pool.clone(), [(name(), place)].into(), Arc::new(cargo), identity, settings)
+    }
+
+    /// Looks, delivers and activates; the watcher may interfere.
+    pub(super) async fn bring(&self, made: &Made, way: ReloadWay, watch: &Notes) -> StepEnd {
+        let facts = self.look().await;
+        let performer = self.performer(&facts, made, Duration::from_secs(60));
+        let end = self.bring_with(&performer, &facts, made, way, watch).await;
+        performer.release(&name()).await;
+        end
+    }
+
+    pub(super) async fn bring_with(
+        &self,
+        performer: &NodePerformer,
+        facts: &NodeFacts,
+        made: &Made,
+        way: ReloadWay,
+        watch: &Notes,
+    ) -> StepEnd {
+        performer.acquire(&name()).await.unwrap();
+        let deliver = Deliver { bundle: made.bundle.name.clone(), digest: made.bundle.digest.clone(), repair: false };
+        let delivered = performer.perform(&step(0, Action::Deliver(deliver)), watch).await;
+        assert!(matches!(delivered, StepEnd::Done { .. }), "{delivered:?}");
+        let activate = self.activate(facts, made, way);
+        performer.perform(&step(1, Action::Activate(Box::new(activate))), watch).await
+    }
+
+    /// What a planner would make of these facts: acme-auth in this content, in the directive, loaded.
+    pub(super) fn activate(&self, facts: &NodeFacts, made: &Made, way: ReloadWay) -> Activate {
+        let Made { bundle, .. } = made;
+        let from = facts.current.get(&bundle.name).cloned();
+        let conf_bytes = facts.conf_bytes.as_ref().unwrap().open();
+        let links: BTreeSet<_> = bundle.roots.iter().cloned().collect();
+        let manifest = self.manifest(facts, bundle, &links);
+        Activate {
+            basis: NodeBasis {
+                conf: Some(Digest::of(conf_bytes)),
+                env: facts.env_bytes.as_ref().map(|bytes| env_digest(bytes.open())),
+                links: BTreeMap::new(),
+                generation: manifest.generation - 1,
+                master: facts.master.as_ref().map(|master| master.process),
+            },
+            switches: vec![Switch {
+                bundle: bundle.name.clone(),
+                owner: Owner::parse("edge").unwrap(),
+                from,
+                to: bundle.digest.clone(),
+                links,
+                unlinks: BTreeSet::new(),
+                adopts: BTreeSet::new(),
+                plugins: [plugin()].into(),
+            }],
+            directive: ("bundled".to_owned(), "bundled,acme-auth".to_owned()),
+            way,
+            staged: vec![(bundle.name.clone(), bundle.digest.clone())],
+            search_path: None,
+            conf: edit(&self.site.conf, conf_bytes),
+            loaded: [(plugin(), bundle.plugins[&plugin()].version.clone())].into(),
+            gone: BTreeSet::new(),
+            manifest: manifest.lines(),
+            content: [(bundle.name.clone(), bundle.digest.clone())].into(),
+        }
+    }
+
+    fn manifest(&self, facts: &NodeFacts, bundle: &Bundle, links: &BTreeSet<muster::name::BundlePath>) -> Manifest {
+        let mut manifest = facts.manifest.clone().transpose().unwrap().unwrap_or_default();
+        manifest.generation += 1;
+        let owned = Owned {
+            owner: Owner::parse("edge").unwrap(),
+            digest: bundle.digest.clone(),
+            links: links.clone(),
+            plugins: [plugin()].into(),
+        };
+        manifest.bundles.insert(bundle.name.clone(), owned);
+        manifest
+    }
+
+    pub(super) fn conf(&self) -> String {
+        std::fs::read_to_string(&self.node.conf).unwrap()
+    }
+
+    /// The version that the node has loaded.
+    pub(super) async fn loaded(&self) -> Option<String> {
+        self.look().await.admin.as_ref().ok()?.loaded.get(&plugin())?.clone()
+    }
+
+    /// The status that the proxy answers with.
+    pub(super) fn proxied(&self) -> bool {
+        let to = SocketAddr::from((self.node.address, site::PROXY));
+        std::net::TcpStream::connect(to).is_ok()
+    }
+
+    /// A power cut, and the service's start from kong.conf.
+    pub(super) fn restart(&self) {
+        let master = self.node.master().unwrap();
+        let workers = children(master);
+        // The master first, as it would make new workers.
+        for pid in [master].into_iter().chain(workers) {
+            let _ = kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while let Err(error) = self.node.start() {
+            assert!(std::time::Instant::now() < until, "the node does not start again: {error}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+pub(super) fn plugin() -> PluginName {
+    PluginName::parse("acme-auth").unwrap()
+}
+
+pub(super) fn kill(pid: i32, signal: nix::sys::signal::Signal) -> nix::Result<()> {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal)
+}
+
+/// The children of a process.
+pub(super) fn children(pid: i32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+fn edit(path: &NodePath, before: &[u8]) -> Option<ConfEdit> {
+    let after = Conf::parse(before).set("plugins", "bundled,acme-auth").unwrap();
+    (after != before).then(|| ConfEdit {
+        path: path.clone(),
+        before: Digest::of(before),
+        offset: 0,
+        remove: before.len() as u64,
+        after: Digest::of(&after),
+        insert: String::from_utf8(after).unwrap(),
+    })
+}
+
+fn step(number: u32, action: Action) -> Step {
+    Step {
+        id: serde_json::from_value(number.into()).unwrap(),
+        cluster: ClusterName::parse("eu").unwrap(),
+        target: Target::Node(name()),
+        phase: Phase::Prepare,
+        action,
+        why: String::new(),
+        needs: Vec::new(),
+    }
+}
+
+type Interfere = Box<dyn FnMut(StepPhase, &str) + Send>;
+
+/// Keeps what is told, and lets a test interfere at a phase.
+#[derive(Default)]
+pub(super) struct Notes {
+    pub(super) told: Mutex<Vec<(StepPhase, String)>>,
+    pub(super) printed: Mutex<Vec<String>>,
+    pub(super) proven: Mutex<Vec<String>>,
+    interfere: Mutex<Option<Interfere>>,
+}
+
+impl Notes {
+    /// Calls this at every phase.
+    pub(super) fn at(interfere: impl FnMut(StepPhase, &str) + Send + 'static) -> Self {
+        Self { interfere: Mutex::new(Some(Box::new(interfere))), ..Self::default() }
+    }
+}
+
+impl Watch for Notes {
+    fn phase(&self, phase: StepPhase, text: String) {
+        if let Some(interfere) = &mut *self.interfere.lock().unwrap() {
+            interfere(phase, &text);
+        }
+        self.told.lock().unwrap().push((phase, text));
+    }
+    fn printed(&self, line: String) {
+        self.printed.lock().unwrap().push(line);
+    }
+    fn proven(&self, text: String) {
+        self.proven.lock().unwrap().push(text);
+    }
+    fn cancelled(&self) -> Option<CancelLevel> {
+        None
+    }
+}
