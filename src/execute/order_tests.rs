@@ -121,7 +121,7 @@ impl Model {
 
     fn end(&mut self, step: &Step, end: &StepEnd) -> Result<(), String> {
         let ran = self.running.remove(&step.id).is_some();
-        let skipped = matches!(end, StepEnd::Skipped { why } if *why != SkipReason::NodeMoved);
+        let skipped = matches!(end, StepEnd::Skipped { why } if !matches!(why, SkipReason::NodeMoved { .. }));
         self.check(ran != skipped, "a step that did not run ended, or one that ran was skipped")?;
         let before = self.ends.insert(step.id, matches!(end, StepEnd::Done { .. }));
         self.check(before.is_none(), "a step ends twice")?;

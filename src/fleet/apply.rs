@@ -12,8 +12,7 @@ use super::{Fleet, Picture};
 use crate::execute::{self, Clock, Control, Job, Looked, Readers, Relook};
 use crate::journal::{JournalError, Writer};
 use crate::name::{BundlePath, Digest, NodeName, RunId};
-use crate::perform::deliver::Parcel;
-use crate::perform::{NodePerformer, Performer, RunIdentity};
+use crate::perform::{Doors, NodePerformer, Parcel, Place, RunIdentity, Settings};
 use crate::plan::{Allow, Plan, Selection};
 use crate::run::{Reporter, RunState, SurveyCounts};
 
@@ -66,12 +65,9 @@ impl Fleet {
         let journal = Writer::create(&runs, &run, &plan)?;
         let cargo = self.cargo(&plan);
         let sizes = cargo.iter().map(|(digest, parcel)| (digest.clone(), parcel.bytes.len() as u64)).collect();
-        let performer = NodePerformer::new(Performer {
-            reach: self.pool.clone(),
-            sites: self.sites.clone(),
-            cargo: Arc::new(cargo),
-            identity: RunIdentity { run: run.clone(), holder: operator.clone(), ttl: LEASE },
-        });
+        let identity = RunIdentity { run: run.clone(), holder: operator.clone(), ttl: LEASE };
+        let places = self.places(&picture);
+        let performer = NodePerformer::new(self.pool.clone(), places, Arc::new(cargo), identity, Settings::default());
         let again = Arc::new(Again {
             fleet: self.clone(),
             before: Mutex::new(Some(picture)),
@@ -85,6 +81,16 @@ impl Fleet {
         let state = execute::run(job, Arc::new(performer), again.clone(), control, clock, readers).await;
         let picture = again.after.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(Applied { state, picture })
+    }
+
+    /// The nodes that were seen, with their faces as they were found then.
+    fn places(&self, picture: &Picture) -> BTreeMap<NodeName, Place> {
+        let place = |(name, site): (&NodeName, &crate::perform::Site)| {
+            let facts = picture.survey.seen(name)?;
+            let env = facts.env_file.as_ref().map(|env| env.open().bytes());
+            Some((name.clone(), Place { doors: Doors::of(site, env, self.settings.request), site: site.clone() }))
+        };
+        self.sites.iter().filter_map(place).collect()
     }
 
     /// Everything that the plan delivers, packed.

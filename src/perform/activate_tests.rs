@@ -296,7 +296,10 @@ async fn what_the_script_refuses_before_it_touches_anything_keeps_its_meaning() 
     let gateway = good();
     gateway.set(|setup| setup.opens(Reaction::Ends("moved conf abc", Status::Moved)));
     let done = upgrade(&gateway).await;
-    assert_eq!(done.end, StepEnd::Skipped { why: SkipReason::NodeMoved });
+    assert_eq!(
+        done.end,
+        StepEnd::Skipped { why: SkipReason::NodeMoved { what: "kong.conf was written since (abc)".to_owned() } }
+    );
     assert_eq!(*done.notes.printed.lock().unwrap(), ["not as the plan saw it: conf abc"]);
     gateway.set(|setup| setup.opens(Reaction::Ends("locked cron@ops 01RUN 42", Status::Locked)));
     let done = upgrade(&gateway).await;

@@ -189,7 +189,10 @@ async fn a_node_that_moved_is_skipped_and_an_unknown_one_fails() {
     gateway.node.plays(Script::Lease, "lease 8 600 b1", Status::Changed);
     let activate = step(Action::Activate(Box::new(gateway::activate(ReloadWay::Candidate))));
     let end = performer(&gateway.node).perform(&activate, &Notes::default()).await;
-    assert_eq!(end, StepEnd::Skipped { why: SkipReason::NodeMoved });
+    assert_eq!(
+        end,
+        StepEnd::Skipped { why: SkipReason::NodeMoved { what: "its .kong_env was written since".to_owned() } }
+    );
     let stranger = Step { target: Target::Node(NodeName::parse("eu-9").unwrap()), ..delivery() };
     let end = performer(&gateway.node).perform(&stranger, &Notes::default()).await;
     assert!(matches!(&end, StepEnd::Failed { cause } if cause.code == "unknown-node"));

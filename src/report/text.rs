@@ -190,10 +190,10 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
         StepEnd::Failed { cause } => said(format!("{action} failed: {}", cause.text)).bad(cause),
         StepEnd::Unknown { cause } => said(format!("{action} unknown: {}", cause.text)).bad(cause),
         StepEnd::Skipped { why } => match why {
-            SkipReason::Needs { .. } | SkipReason::NodeMoved if !delivers => {
+            SkipReason::Needs { .. } | SkipReason::NodeMoved { .. } if !delivers => {
                 said(format!("{action} not begun: {}", why.words()))
             }
-            SkipReason::NodeMoved => said(format!("{action} not begun: {}", why.words())),
+            SkipReason::NodeMoved { .. } => said(format!("{action} not begun: {}", why.words())),
             // Said once for all nodes, where it happened.
             SkipReason::Needs { .. }
             | SkipReason::ClusterStopped

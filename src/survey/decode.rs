@@ -11,7 +11,7 @@ use super::{
 };
 use crate::hint::Sealed;
 use crate::kong::{Conf, EnvFile};
-use crate::name::{BundleName, BundlePath, Digest, Hasher, NodePath};
+use crate::name::{BundleName, BundlePath, Digest, NodePath};
 use crate::wire::{Lease, Manifest, Receipt, Record};
 
 /// How many entries of one kind are kept; a node that says more is not believed.
@@ -79,20 +79,6 @@ pub struct SurveyDecoder {
     lease: Ours<Lease>,
     receipts: BTreeMap<String, Receipt>,
     entries: usize,
-}
-
-/// The digest of `.kong_env` by its sorted lines, as Kong writes them in random order (measured.md 1). `activate` computes
-/// the same with `sort`.
-pub fn env_digest(bytes: &[u8]) -> Digest {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
-    lines.sort_unstable();
-    let mut hasher = Hasher::default();
-    for line in lines {
-        hasher.update(line);
-        hasher.update(b"\n");
-    }
-    hasher.finish()
 }
 
 /// One record with its tag, for errors.

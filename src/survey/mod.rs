@@ -16,7 +16,7 @@ use crate::wire::{Lease, Manifest, Receipt};
 mod decode;
 mod request;
 
-pub use decode::{SurveyDecoder, SurveyError, env_digest};
+pub use decode::{SurveyDecoder, SurveyError};
 pub use request::SurveyRequest;
 
 /// What was observed of a fleet.

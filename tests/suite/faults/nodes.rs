@@ -22,7 +22,7 @@ use muster::remote::{LocalConnect, NodeAddress, Privilege, Transport};
 use muster::run::{CancelLevel, StepEnd, StepPhase};
 use muster::standin::site::{self, Node, NodeSpec};
 use muster::standin::{Leash, Settings};
-use muster::survey::{NodeFacts, NodeSurvey, env_digest};
+use muster::survey::{NodeFacts, NodeSurvey};
 use muster::wire::{Manifest, Owned};
 
 use crate::harness;
@@ -135,7 +135,7 @@ impl Bench {
 
     /// A performer of a run of its own.
     pub(super) fn performer(&self, facts: &NodeFacts, made: &Made, guard: Duration) -> NodePerformer {
-        let env = facts.env_bytes.as_ref().map(|bytes| bytes.open().as_slice());
+        let env = facts.env_file.as_ref().map(|env| env.open().bytes());
         let place = Place { site: self.site.clone(), doors: Doors::of(&self.site, env, Duration::from_secs(5)) };
         let identity = RunIdentity {
             run: RunId::from_parts(u64::from(std::process::id()), facts.host.uptime.into()),
@@ -176,13 +176,13 @@ impl Bench {
     pub(super) fn activate(&self, facts: &NodeFacts, made: &Made, way: ReloadWay) -> Activate {
         let Made { bundle, .. } = made;
         let from = facts.current.get(&bundle.name).cloned();
-        let conf_bytes = facts.conf_bytes.as_ref().unwrap().open();
+        let conf_bytes = facts.conf_file.as_ref().unwrap().open().bytes();
         let links: BTreeSet<_> = bundle.roots.iter().cloned().collect();
         let manifest = self.manifest(facts, bundle, &links);
         Activate {
             basis: NodeBasis {
                 conf: Some(Digest::of(conf_bytes)),
-                env: facts.env_bytes.as_ref().map(|bytes| env_digest(bytes.open())),
+                env: facts.env_file.as_ref().map(|env| env.open().digest()),
                 links: BTreeMap::new(),
                 generation: manifest.generation - 1,
                 master: facts.master.as_ref().map(|master| master.process),

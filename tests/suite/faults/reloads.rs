@@ -47,7 +47,7 @@ async fn an_install_and_an_upgrade_are_proven_committed_and_survive_a_power_cut(
     let facts = bench.look().await;
     let path = facts.admin.as_ref().unwrap().lua_package_path.clone().unwrap();
     assert!(path.contains("releases/acme-auth"), "the workers were made with the staged path: {path}");
-    let env = String::from_utf8(facts.env_bytes.as_ref().unwrap().open().clone()).unwrap();
+    let env = String::from_utf8(facts.env_file.as_ref().unwrap().open().bytes().to_vec()).unwrap();
     assert!(!env.contains("releases/acme-auth"), "and the next generation will not be");
     assert!(facts.guard.is_none() && facts.receipts.last().unwrap().result.as_deref() == Some("changed"));
     bench.restart();
