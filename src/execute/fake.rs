@@ -357,9 +357,9 @@ async fn play_async(plan: &Plan, mut script: Script) -> Over {
         sizes: BTreeMap::from([(digest("request-tag"), 31 << 10), (digest("acme-auth"), 12 << 10)]),
     };
     let stage = Arc::new(Stage { script, polls: Mutex::default(), seen: Arc::clone(&seen) });
-    let state = super::run(job, stage.clone(), stage, control, clock, readers).await;
+    let folded = super::run(job, stage.clone(), stage, control, clock, readers).await;
     let seen = seen.lock().unwrap().clone();
-    Over { state, seen }
+    Over { state: folded, seen }
 }
 
 async fn order(control: Control, orders: Vec<(u64, Order)>) {
