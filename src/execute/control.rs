@@ -97,6 +97,7 @@ mod tests {
 
     #[test]
     fn the_ladder_has_four_rungs() {
+        use CancelLevel::{AfterSteps, AfterWave, Close, LeaveSteps};
         let control = Control::new();
         let rungs: Vec<_> = (0..4)
             .map(|_| {
@@ -104,7 +105,6 @@ mod tests {
                 control.cancelled()
             })
             .collect();
-        use CancelLevel::{AfterSteps, AfterWave, Close, LeaveSteps};
         assert_eq!(rungs, [Some(AfterWave), Some(AfterSteps), Some(LeaveSteps), Some(Close)]);
     }
 }

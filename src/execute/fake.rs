@@ -192,6 +192,8 @@ pub(super) struct Script {
     pub(super) looked: Option<Looked>,
     /// The journal fails from this event on.
     pub(super) disk_full_at: Option<u64>,
+    /// The journal takes every event, and from this one on cannot make them durable.
+    pub(super) sync_fails_at: Option<u64>,
     /// What is asked of the run, and after how many milliseconds.
     pub(super) orders: Vec<(u64, Order)>,
 }
@@ -301,6 +303,7 @@ struct Tape {
     seen: Arc<Mutex<Seen>>,
     written: u64,
     full_at: Option<u64>,
+    sync_fails_at: Option<u64>,
 }
 
 impl Recorder for Tape {
@@ -313,6 +316,9 @@ impl Recorder for Tape {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        if self.sync_fails_at.is_some_and(|at| self.written >= at) {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
         self.seen.lock().unwrap().durable = self.written;
         Ok(())
     }
@@ -347,7 +353,12 @@ async fn play_async(plan: &Plan, mut script: Script) -> Over {
     let control = Control::new();
     tokio::spawn(order(control.clone(), std::mem::take(&mut script.orders)));
     let readers = Readers {
-        recorder: Box::new(Tape { seen: Arc::clone(&seen), written: 0, full_at: script.disk_full_at }),
+        recorder: Box::new(Tape {
+            seen: Arc::clone(&seen),
+            written: 0,
+            full_at: script.disk_full_at,
+            sync_fails_at: script.sync_fails_at,
+        }),
         reporters: vec![Box::new(Collect { seen: Arc::clone(&seen) })],
     };
     let job = Job {
@@ -357,9 +368,9 @@ async fn play_async(plan: &Plan, mut script: Script) -> Over {
         sizes: BTreeMap::from([(digest("request-tag"), 31 << 10), (digest("acme-auth"), 12 << 10)]),
     };
     let stage = Arc::new(Stage { script, polls: Mutex::default(), seen: Arc::clone(&seen) });
-    let state = super::run(job, stage.clone(), stage, control, clock, readers).await;
+    let folded = super::run(job, stage.clone(), stage, control, clock, readers).await;
     let seen = seen.lock().unwrap().clone();
-    Over { state, seen }
+    Over { state: folded, seen }
 }
 
 async fn order(control: Control, orders: Vec<(u64, Order)>) {

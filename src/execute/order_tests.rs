@@ -47,7 +47,7 @@ impl Model {
             }
             EventKind::WaveStarted { cluster, wave, .. } => self.wave(plan, cluster, *wave)?,
             EventKind::WaveProven { .. } => {
-                self.check(self.running.is_empty(), "a wave is proven while a step runs")?
+                self.check(self.running.is_empty(), "a wave is proven while a step runs")?;
             }
             EventKind::NodeUnhealthy { node, .. } => {
                 let cluster = plan.steps.iter().find(|s| s.target.node() == node).map(|s| s.cluster.clone()).unwrap();

@@ -268,6 +268,14 @@ fn a_journal_that_cannot_be_written_stops_it_before_the_next_step() {
 }
 
 #[test]
+fn a_step_whose_start_is_not_durable_is_not_begun() {
+    // The start of the first delivery is the eighth fact.
+    let over = play(&six(Rollout::default()), Script { sync_fails_at: Some(8), ..Script::default() });
+    assert_eq!(over.seen.unannounced, []);
+    assert_eq!((over.state.counts().not_tried, over.state.verdict), (6, Some(Verdict::NotReached)));
+}
+
+#[test]
 fn a_stopped_cluster_keeps_later_ones_from_beginning() {
     let plan = Draft::new()
         .cluster("canary", Rollout::default(), 0, &[&["c-1"]])

@@ -116,9 +116,8 @@ fn head(path: &Path, line: Option<Vec<u8>>) -> Result<Journal, JournalError> {
         return Err(not_one("its first line does not say so"));
     }
     let format = head["format"].as_u64().ok_or_else(|| not_one("its first line names no format"))?;
-    let format = match u32::try_from(format) {
-        Ok(known @ 1..=FORMAT) => known,
-        _ => return Err(JournalError::Newer { path: path.to_owned(), found: format }),
+    let Ok(format @ 1..=FORMAT) = u32::try_from(format) else {
+        return Err(JournalError::Newer { path: path.to_owned(), found: format });
     };
     let run = head["run"].as_str().and_then(|run| RunId::parse(run).ok());
     let run = run.ok_or_else(|| not_one("its first line names no run"))?;

@@ -1,7 +1,7 @@
 //! Plans as text and JSON.
 
 use insta::assert_snapshot;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::text::tests::recorded;
 use super::*;
@@ -39,7 +39,7 @@ fn plan() -> Plan {
     let rest = eu(12..=28);
     let wave = plan.waves[0].clone();
     plan.waves =
-        [one, ten, rest].into_iter().zip(1..).map(|(nodes, number)| Wave { nodes, number, ..wave.clone() }).collect();
+        [one, ten, rest].into_iter().zip(1..).map(|(nodes, number)| Wave { number, nodes, ..wave.clone() }).collect();
     let template = plan.steps.iter().find(|step| step.reloads()).unwrap().clone();
     let target = |node: &NodeName| crate::plan::Target::Node(node.clone());
     plan.steps = changing.iter().map(|node| Step { target: target(node), ..template.clone() }).collect();
@@ -203,11 +203,11 @@ fn with_diff_every_line_of_it_is_there() {
 #[test]
 fn json_is_the_plan_itself() {
     let mut out = Vec::new();
-    super::json(&plan(), &mut out).unwrap();
+    json(&plan(), &mut out).unwrap();
     let mut value: Value = serde_json::from_slice(&out).unwrap();
-    assert_eq!(value.as_object_mut().unwrap().shift_remove("muster"), Some(json!("plan")));
+    assert_eq!(value.as_object_mut().unwrap().shift_remove("muster"), Some(Value::from("plan")));
     assert_eq!(serde_json::from_value::<Plan>(value).unwrap(), plan());
-    assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+    assert_eq!(out.iter().position(|byte| *byte == b'\n'), Some(out.len() - 1), "one line");
 }
 
 #[test]

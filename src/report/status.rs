@@ -40,7 +40,7 @@ pub struct Head {
 /// The status as one line of JSON.
 pub fn json(head: &Head, diff: &FleetDiff, out: &mut dyn Write) -> io::Result<()> {
     #[derive(Serialize)]
-    struct Line<'a> {
+    struct Shown<'a> {
         muster: &'static str,
         format: u32,
         repository: &'a str,
@@ -59,7 +59,7 @@ pub fn json(head: &Head, diff: &FleetDiff, out: &mut dyn Write) -> io::Result<()
     }
     let Head { origin, at, took, counts: (seen, unreachable, refused) } = head;
     let (in_line, drift, unknown) = diff.counts();
-    let line = Line {
+    let line = Shown {
         muster: "status",
         format: FORMAT,
         repository: &origin.repository,
@@ -173,11 +173,12 @@ fn table(cluster: &ClusterDiff, lines: &mut Vec<String>) {
     let (columns, hidden) = columns(cluster, &rows, COLUMNS.saturating_sub(node_width + 20));
     let widths: Vec<usize> = columns.iter().map(|column| width(column).max(4)).collect();
     let header: String =
-        columns.iter().zip(&widths).map(|(column, width)| format!("  {}", pad(column, *width))).collect();
+        columns.iter().zip(&widths).fold(String::new(), |line, (column, width)| line + "  " + &pad(column, *width));
     lines.push(format!("  {}{header}  STATE", pad("NODE", node_width)));
     for (name, row) in names.iter().zip(&rows) {
-        let cell = |(column, width): (&&str, &usize)| format!("  {}", pad(&signs(row.diff, column), *width));
-        let cells: String = columns.iter().zip(&widths).map(cell).collect();
+        let cell =
+            |line: String, (column, width): (&&str, &usize)| line + "  " + &pad(&signs(row.diff, column), *width);
+        let cells = columns.iter().zip(&widths).fold(String::new(), cell);
         let name = if width(name) > node_width {
             lines.push(format!("  {name}"));
             ""

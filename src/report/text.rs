@@ -90,8 +90,8 @@ struct Said {
 }
 
 impl Said {
-    fn new(subject: impl ToString, words: impl Into<String>) -> Self {
-        Self { subject: subject.to_string(), words: words.into(), more: Vec::new(), tone: Tone::Plain }
+    fn new(subject: impl AsRef<str>, words: impl Into<String>) -> Self {
+        Self { subject: subject.as_ref().to_owned(), words: words.into(), more: Vec::new(), tone: Tone::Plain }
     }
 
     /// About the run as a whole.

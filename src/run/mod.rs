@@ -11,6 +11,8 @@ mod state;
 mod verdict;
 
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod fold_tests;
 
 pub use counts::Counts;
