@@ -140,7 +140,7 @@ impl Bench {
         let identity = RunIdentity {
             run: RunId::from_parts(u64::from(std::process::id()), facts.host.uptime.into()),
             holder: "test@here".to_owned(),
-            ttl: Duration::from_secs(600),
+            ttl: Duration::from_mins(10),
         };
         let cargo = BTreeMap::from([(made.bundle.digest.clone(), made.parcel.clone())]);
         let settings = ActivateSettings { guard, settle: Duration::from_millis(300) };
@@ -150,7 +150,7 @@ impl Bench {
     /// Looks, delivers and activates; the watcher may interfere.
     pub(super) async fn bring(&self, made: &Made, way: ReloadWay, watch: &Notes) -> StepEnd {
         let facts = self.look().await;
-        let performer = self.performer(&facts, made, Duration::from_secs(60));
+        let performer = self.performer(&facts, made, Duration::from_mins(1));
         let end = self.bring_with(&performer, &facts, made, way, watch).await;
         performer.release(&name()).await;
         end
@@ -178,7 +178,7 @@ impl Bench {
         let from = facts.current.get(&bundle.name).cloned();
         let conf_bytes = facts.conf_bytes.as_ref().unwrap().open();
         let links: BTreeSet<_> = bundle.roots.iter().cloned().collect();
-        let manifest = self.manifest(facts, bundle, &links);
+        let manifest = Self::manifest(facts, bundle, &links);
         Activate {
             basis: NodeBasis {
                 conf: Some(Digest::of(conf_bytes)),
@@ -209,7 +209,7 @@ impl Bench {
         }
     }
 
-    fn manifest(&self, facts: &NodeFacts, bundle: &Bundle, links: &BTreeSet<muster::name::BundlePath>) -> Manifest {
+    fn manifest(facts: &NodeFacts, bundle: &Bundle, links: &BTreeSet<muster::name::BundlePath>) -> Manifest {
         let mut manifest = facts.manifest.clone().transpose().unwrap().unwrap_or_default();
         manifest.generation += 1;
         let owned = Owned {
