@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use muster::wire::{Manifest, Owned};
 use crate::harness;
 
 static LAST: AtomicU8 = AtomicU8::new(1);
+static RUNS: AtomicU32 = AtomicU32::new(1);
 
 /// A node, and everything that is needed to carry out steps on it.
 pub(super) struct Bench {
@@ -138,7 +139,7 @@ impl Bench {
         let env = facts.env_bytes.as_ref().map(|bytes| bytes.open().as_slice());
         let place = Place { site: self.site.clone(), doors: Doors::of(&self.site, env, Duration::from_secs(5)) };
         let identity = RunIdentity {
-            run: RunId::from_parts(u64::from(std::process::id()), facts.host.uptime.into()),
+            run: RunId::from_parts(u64::from(std::process::id()), RUNS.fetch_add(1, Ordering::Relaxed).into()),
             holder: "test@here".to_owned(),
             ttl: Duration::from_mins(10),
         };
