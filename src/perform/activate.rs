@@ -306,7 +306,6 @@ impl Activation<'_> {
             cause
                 .details
                 .push("the new content is loaded and proven; what the next start reads is not all written".to_owned());
-            cause.hints = vec![Hint::do_("correct it, then apply again: the commit goes on where it stopped")];
         }
         StepEnd::Failed { cause }
     }

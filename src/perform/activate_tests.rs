@@ -307,6 +307,8 @@ async fn what_the_script_refuses_before_it_touches_anything_keeps_its_meaning() 
     gateway.set(|setup| setup.opens(Reaction::Ends("problem conf-hard-links /etc/kong/kong.conf", Status::Refused)));
     let done = upgrade(&gateway).await;
     assert_eq!(failed(&done).code, "conf-hard-links");
+    gateway.set(|setup| setup.opens(Reaction::Ends("no-guard", Status::Refused)));
+    assert_eq!(failed(&upgrade(&gateway).await).code, "no-guard");
     assert!(gateway.words().is_empty());
 }
 

@@ -46,6 +46,13 @@ impl Told {
         match (self.find("problem"), self.status) {
             (_, Status::Locked) => super::lease::held(node, self),
             (Some(problem), _) => of_problem(doing, node, problem),
+            (None, _) if self.find("no-guard").is_some() => advised(
+                "no-guard",
+                format!(
+                    "{doing} on {node}: no process can be kept there that puts back if we die; nothing was touched"
+                ),
+                Hint::do_("install util-linux (setsid) or perl there"),
+            ),
             (None, Status::Moved) => moved(node),
             (None, status) => {
                 cause("script-failed", format!("{doing} on {node} ended with {status:?}, without a reason"))

@@ -31,39 +31,96 @@ pub(crate) fn of_remote(error: &RemoteError) -> Cause {
 pub(crate) fn of_problem(doing: &str, node: &NodeName, problem: &Record) -> Cause {
     let field = |index| problem.text(index).map(|text| printable(&text, 400)).unwrap_or_default();
     let (code, about) = (field(0), field(1));
-    let (found, hint) = match code.as_str() {
+    let (found, advice) = of_place(&code, &about)
+        .or_else(|| of_kong(&code, &about))
+        .or_else(|| (code == "commit").then(|| of_commit(&about, &field(2))))
+        .unwrap_or_else(|| {
+            let words = [code.as_str(), &about, &field(2)].join(" ");
+            (words.trim_end().to_owned(), "look at the node, then plan again")
+        });
+    advised(known(&code), format!("{doing} on {node}: {found}"), Hint::do_(advice))
+}
+
+type Words = (String, &'static str);
+
+/// Trouble with files and tools.
+fn of_place(code: &str, about: &str) -> Option<Words> {
+    Some(match code {
         "unpack" => (
             format!("the archive could not be unpacked; {about} KiB are free"),
-            Hint::do_("free space below muster's home on the node"),
+            "free space below muster's home on the node",
         ),
         "content" => (
             format!("{about} arrived otherwise than it was sent"),
-            Hint::do_("run it again; if it stays so, look at the disk of the node"),
+            "run it again; if it stays so, look at the disk of the node",
         ),
         "unreadable" => (
             format!("the processes of Kong may not enter {about}"),
-            Hint::do_("let them: chmod o+x on that directory, or another `home` in the inventory"),
+            "let them: chmod o+x on that directory, or another `home` in the inventory",
         ),
-        "write" => (format!("{about} cannot be written"), Hint::do_("check rights and space there")),
-        "home-unusable" => (
-            format!("{about} cannot be made or used"),
-            Hint::do_("check its rights, or set `become: sudo` in the inventory"),
-        ),
-        "missing-tool" => (format!("it has no `{about}`"), Hint::do_("install it there")),
+        "write" => (format!("{about} cannot be written"), "check rights and space there"),
+        "home-unusable" => {
+            (format!("{about} cannot be made or used"), "check its rights, or set `become: sudo` in the inventory")
+        }
+        "missing-tool" => (format!("it has no `{about}`"), "install it there"),
         "no-lock" => (
             "it has neither flock nor perl, so that two runs could not be kept apart".to_owned(),
-            Hint::do_("install util-linux there"),
+            "install util-linux there",
         ),
-        "unknown-format" => (
-            format!("{about} has a format that this muster does not know"),
-            Hint::do_("use the newer muster that wrote it"),
+        "unknown-format" => {
+            (format!("{about} has a format that this muster does not know"), "use the newer muster that wrote it")
+        }
+        "conf-hard-links" => (
+            format!("{about} has several hard links, which a replacement would part"),
+            "make it a file with one link, or set `directive: external` in the inventory",
+        ),
+        "conf-not-writable" => (
+            format!("{about} or its directory cannot be written"),
+            "check whether it is read-only or immutable; `become: sudo` may be missing in the inventory",
+        ),
+        _ => return None,
+    })
+}
+
+/// Trouble with the running Kong.
+fn of_kong(code: &str, about: &str) -> Option<Words> {
+    Some(match code {
+        "not-the-owner" => (
+            format!("Kong's master belongs to uid {about}, and scripts run as somebody else"),
+            "set `become: sudo` in the inventory, or log in as that user",
+        ),
+        "cannot-become" => {
+            (format!("neither setpriv nor perl can act as uid {about}, whose Kong it is"), "install util-linux there")
+        }
+        "open-files" => (
+            format!("the master's limit of {about} open files cannot be had, and Kong would take a smaller one over"),
+            "set `become: sudo` in the inventory, or raise the login user's limit",
+        ),
+        "no-search-path" => (
+            "the running nginx configuration has no lua_package_path to stage a release in".to_owned(),
+            "look at the node's own nginx template",
+        ),
+        "hup" => (format!("the master {about} could not be told to reload"), "look at the node, then plan again"),
+        "started" => (
+            format!("Kong was started meanwhile (master {about}), and the plan was for one that does not run"),
+            "plan again",
+        ),
+        _ => return None,
+    })
+}
+
+/// A commit that cannot go on.
+fn of_commit(what: &str, detail: &str) -> Words {
+    match what {
+        "conf" => (
+            "somebody else wrote kong.conf since the plan saw it; that text stands, ours was not written".to_owned(),
+            "plan again: the new text is read then",
         ),
         _ => (
-            [code.as_str(), &about, &field(2)].join(" ").trim_end().to_owned(),
-            Hint::do_("look at the node, then plan again"),
+            format!("the commit stopped at {what} {detail}").trim_end().to_owned(),
+            "correct it, then apply again: the commit goes on where it stopped",
         ),
-    };
-    advised(known(&code), format!("{doing} on {node}: {found}"), hint)
+    }
 }
 
 /// A problem's word as the cause's: it is the script's own, so it is kept unless it is odd.
@@ -73,5 +130,37 @@ fn known(code: &str) -> &str {
         "" => "script-failed",
         code if code.chars().all(|c| c.is_ascii_lowercase() || c == '-') => code,
         _ => "script-failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::perform::scripted::record;
+    use crate::remote::Reply;
+
+    fn of(line: &str) -> Cause {
+        let Reply::Record(record) = record(line) else { panic!("{line}") };
+        of_problem("activating", &NodeName::parse("eu-1").unwrap(), &record)
+    }
+
+    #[test]
+    fn every_complaint_of_the_scripts_is_told_in_words_with_what_to_do() {
+        for (line, code, words) in [
+            ("problem unpack 12", "no-space", "12 KiB are free"),
+            ("problem unreadable /srv", "unreadable", "may not enter /srv"),
+            ("problem not-the-owner 1001", "not-the-owner", "uid 1001"),
+            ("problem open-files 65536", "open-files", "65536 open files"),
+            ("problem started 77", "started", "master 77"),
+            ("problem commit conf abc", "commit", "somebody else wrote kong.conf"),
+            ("problem commit link acme", "commit", "stopped at link acme"),
+            ("problem brand-new a b", "brand-new", "brand-new a b"),
+            ("problem ../x%0A", "script-failed", "eu-1"),
+        ] {
+            let cause = of(line);
+            assert_eq!(cause.code, code, "{line}");
+            assert!(cause.text.contains(words) && cause.text.contains("eu-1"), "{line}: {}", cause.text);
+            assert!(!cause.hints.is_empty() && !cause.text.chars().any(char::is_control), "{line}");
+        }
     }
 }

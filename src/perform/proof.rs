@@ -113,7 +113,6 @@ pub enum Next {
 struct Candidate {
     live: BTreeSet<Process>,
     since: Duration,
-    confirmed: bool,
     admin: Option<AdminFacts>,
     ready: Option<String>,
     proxied: Option<u32>,
@@ -220,13 +219,9 @@ impl Proof {
     }
 
     fn settled(&mut self, sample: &Sample) -> Option<Next> {
-        match &mut self.candidate {
-            Some(candidate) if candidate.live == sample.live => {
-                candidate.confirmed = true;
-                None
-            }
-            _ => Some(self.begin_candidate(sample)),
-        }
+        // The second sample that is equal to the first goes on to the questions.
+        let seen = self.candidate.as_ref().is_some_and(|candidate| candidate.live == sample.live);
+        (!seen).then(|| self.begin_candidate(sample))
     }
 
     /// A new set of workers: nothing that others have shown counts for them. Sets that keep changing are workers that
@@ -240,7 +235,6 @@ impl Proof {
         let candidate = Candidate {
             live: sample.live.clone(),
             since: sample.at,
-            confirmed: false,
             admin: None,
             ready: None,
             proxied: None,
@@ -266,7 +260,7 @@ impl Proof {
 
     /// Rules 4 and 5, for workers that were seen twice.
     fn question(&mut self, sample: &Sample, answer: Option<Answer>) -> Next {
-        let Some(mut candidate) = self.candidate.take().filter(|candidate| candidate.confirmed) else {
+        let Some(mut candidate) = self.candidate.take() else {
             return self.look("waiting for the workers to settle".to_owned(), false);
         };
         let next = match answer.map(|answer| self.judge(&mut candidate, answer, sample.at)) {

@@ -359,7 +359,7 @@ fn readiness_has_to_come_back_unless_it_was_away_before() {
 fn an_empty_configuration_as_before_is_not_waited_for() {
     let mut proof = Proof::new(Terms { ready: Some(Readiness { status: 503, empty: true }), admin: false, ..terms() });
     let at = |at| Sample { at, master: Some(MASTER), idle: true, live: set(&[21]), leaving: BTreeSet::new() };
-    proof.observe(&at(ms(1)), None);
+    assert!(matches!(proof.observe(&at(ms(1)), None), Next::Look { .. }), "one look is not enough");
     assert_eq!(proof.observe(&at(ms(21)), None), Next::Ask(Question::Ready));
     let answer = Answer::Ready(Some(Readiness { status: 503, empty: true }));
     assert_eq!(proof.observe(&at(ms(25)), Some(answer)), Next::Ask(Question::Proxy(4)));

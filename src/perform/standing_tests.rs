@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::perform::scripted::{self, Scripted, ok};
 use crate::remote::{Connect as _, Fault, HttpAnswer, Script};
@@ -41,8 +43,10 @@ async fn check(standing: &mut Standing, node: Node) -> Result<(), String> {
     let scripted = Scripted::default();
     let mut lines = HOST.to_owned();
     if let Some((pid, start)) = node.master {
-        lines.push_str(&format!("\nmaster {pid} {start} 0 0 1024 {} /", u8::from(node.idle)));
-        node.live.iter().for_each(|pid| lines.push_str(&format!("\nworker {pid} {pid}0 live")));
+        let _ = write!(lines, "\nmaster {pid} {start} 0 0 1024 {} /", u8::from(node.idle));
+        for pid in &node.live {
+            let _ = write!(lines, "\nworker {pid} {pid}0 live");
+        }
     }
     scripted.plays(Script::Survey, &lines, Status::Unchanged);
     let Node { loaded, ready, .. } = node;

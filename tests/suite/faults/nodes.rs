@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use muster::wire::{Manifest, Owned};
 use crate::harness;
 
 static LAST: AtomicU8 = AtomicU8::new(1);
+static RUNS: AtomicU32 = AtomicU32::new(1);
 
 /// A node, and everything that is needed to carry out steps on it.
 pub(super) struct Bench {
@@ -138,9 +139,9 @@ impl Bench {
         let env = facts.env_file.as_ref().map(|env| env.open().bytes());
         let place = Place { site: self.site.clone(), doors: Doors::of(&self.site, env, Duration::from_secs(5)) };
         let identity = RunIdentity {
-            run: RunId::from_parts(u64::from(std::process::id()), facts.host.uptime.into()),
+            run: RunId::from_parts(u64::from(std::process::id()), RUNS.fetch_add(1, Ordering::Relaxed).into()),
             holder: "test@here".to_owned(),
-            ttl: Duration::from_secs(600),
+            ttl: Duration::from_mins(10),
         };
         let cargo = BTreeMap::from([(made.bundle.digest.clone(), made.parcel.clone())]);
         let settings = ActivateSettings { guard, settle: Duration::from_millis(300) };
@@ -150,7 +151,7 @@ impl Bench {
     /// Looks, delivers and activates; the watcher may interfere.
     pub(super) async fn bring(&self, made: &Made, way: ReloadWay, watch: &Notes) -> StepEnd {
         let facts = self.look().await;
-        let performer = self.performer(&facts, made, Duration::from_secs(60));
+        let performer = self.performer(&facts, made, Duration::from_mins(1));
         let end = self.bring_with(&performer, &facts, made, way, watch).await;
         performer.release(&name()).await;
         end
@@ -178,7 +179,7 @@ impl Bench {
         let from = facts.current.get(&bundle.name).cloned();
         let conf_bytes = facts.conf_file.as_ref().unwrap().open().bytes();
         let links: BTreeSet<_> = bundle.roots.iter().cloned().collect();
-        let manifest = self.manifest(facts, bundle, &links);
+        let manifest = Self::manifest(facts, bundle, &links);
         Activate {
             basis: NodeBasis {
                 conf: Some(Digest::of(conf_bytes)),
@@ -209,7 +210,7 @@ impl Bench {
         }
     }
 
-    fn manifest(&self, facts: &NodeFacts, bundle: &Bundle, links: &BTreeSet<muster::name::BundlePath>) -> Manifest {
+    fn manifest(facts: &NodeFacts, bundle: &Bundle, links: &BTreeSet<muster::name::BundlePath>) -> Manifest {
         let mut manifest = facts.manifest.clone().transpose().unwrap().unwrap_or_default();
         manifest.generation += 1;
         let owned = Owned {
