@@ -129,6 +129,9 @@ fn an_old_worker_lingers_with_its_request_under_another_title_and_no_api_shows_i
         node.write_plugin("good", "1.0.0");
         node.write_plugin("waiting", "1.0.0");
         node.write("waiting/handler.lua", WAITING);
+        if !gateway.is_real() && nix::unistd::geteuid().is_root() {
+            node.change(|settings| settings.worker_user = Some("nobody".into()));
+        }
         let node = node.started();
         let before = node.live();
         std::thread::scope(|scope| {
