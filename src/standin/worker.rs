@@ -161,7 +161,10 @@ async fn connection(
         }
         let Ok(Some(request)) = http::read(&mut stream).await else { return };
         // No answer at all is what a broken worker and a vanished Admin API look like: curl's code 52.
-        let Some(response) = answer(&node, &server, &request).await else { return };
+        let Some(mut response) = answer(&node, &server, &request).await else { return };
+        if request.method == "HEAD" {
+            response.body.clear();
+        }
         let close = *stopped.borrow() || request.wants_close();
         if http::write(&mut stream, &response, close).await.is_err() || close {
             return;
