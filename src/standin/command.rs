@@ -267,7 +267,7 @@ impl Kong {
     }
 
     fn signal(prefix: &Prefix, signal: Signal) -> Outcome {
-        let sent = prefix.pid().is_some_and(|pid| kill(pid, signal).is_ok());
+        let sent = prefix.is_running() && prefix.pid().is_some_and(|pid| kill(pid, signal).is_ok());
         if sent {
             Ok(())
         } else {

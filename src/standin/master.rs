@@ -89,11 +89,9 @@ fn prepare(file: PathBuf, prefix: &Prefix, settings: Settings) -> Result<(Master
     blocked().thread_block().map_err(|error| format!("nginx: [emerg] sigprocmask failed: {error}"))?;
     let flags = Flags::register().map_err(|error| format!("nginx: [emerg] sigaction failed: {error}"))?;
     let _ = rustix::process::setsid();
-    let _ = title::set(&format!(
-        "nginx: master process {} -p {} -c nginx.conf",
-        settings.nginx.display(),
-        prefix.dir().display()
-    ));
+    let title =
+        format!("nginx: master process {} -p {} -c nginx.conf", settings.nginx.display(), prefix.dir().display());
+    let _ = title::Title::open().and_then(|own| own.set(&title));
     leash::attach(settings.leash.as_deref()).map_err(|error| format!("the stand-in's owner is gone: {error}"))?;
     let master = Master::start(file, prefix.clone(), settings)?;
     Ok((master, flags))

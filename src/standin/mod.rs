@@ -12,12 +12,14 @@
 //!   `init_worker` of custom plugins run, with stubs for almost all of the PDK; bundled plugins are names without code.
 //! - A stub takes every call and is always true: plugin code that loops until a stub says no hangs the worker.
 //! - A worker runs the loaded sources anew where a real one is a fork: state that a module built while it was loaded
-//!   (time, random numbers, files read) is built again.
+//!   (time, random numbers, files read) is built again. The master waits for that before it counts the 100 ms to the
+//!   end of the old workers, so a plugin that is slow to load takes its time twice.
 //! - Schemas are checked for shape and type names only; rows are never validated against them.
 //! - PostgreSQL is a JSON file with a lock. Its "connection" is a flag. Migrations are a list of plugin names.
 //! - DB-less: no `POST /config`, no LMDB (rows of the last file are kept in `dbless.lmdb/rows.json`). No hybrid mode:
 //!   `role` is only shown. No vaults, no process secrets, no workspaces, no RBAC, no Go or Python plugin servers.
 //! - About half of Kong's configuration keys are known, with no check of most values. `_blank_` in a value is not split.
+//! - A master that was killed and not yet buried counts as gone; a real `kong health` takes it for running.
 //! - The CLI takes milliseconds where Kong's takes a third of a second (`time_scale` slows it), needs no perl, starts no
 //!   further processes, never looks at `ulimit`, and prints no warnings. `KONG_NGINX_DAEMON=off` keeps it in the
 //!   foreground but does not pass signals on.

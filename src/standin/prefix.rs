@@ -114,9 +114,11 @@ impl Prefix {
         text.trim().parse().ok().map(nix::unistd::Pid::from_raw)
     }
 
-    /// What `kong health` asks and nothing more: does the pid in the file take a signal.
+    /// What `kong health` asks and nothing more: does the pid in the file take a signal. A master that was killed and
+    /// not yet buried does too on a real node; where nobody buries orphans (many containers) that would be for ever, so
+    /// it counts as gone here.
     pub(super) fn is_running(&self) -> bool {
-        self.pid().is_some_and(|pid| nix::sys::signal::kill(pid, None).is_ok())
+        self.pid().is_some_and(|pid| nix::sys::signal::kill(pid, None).is_ok() && !is_zombie(pid))
     }
 
     /// What nginx reads at start and at every HUP.
@@ -128,6 +130,10 @@ impl Prefix {
         };
         Ok(NginxFiles::parse(&read("nginx.conf")?, &read("nginx-kong.conf")?))
     }
+}
+
+fn is_zombie(pid: nix::unistd::Pid) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
 /// The lines of the nginx files that count here.

@@ -8,6 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use nix::unistd::Pid;
+
 use super::{Settings, write_wrapper};
 
 /// Kong's usual ports: proxy, Admin API, status API.
@@ -139,6 +141,19 @@ impl Node {
         )))
     }
 
+    /// Kills every process of the node with -9, master first, as a power cut does. `pids/nginx.pid` stays.
+    pub fn cut_power(&self) -> io::Result<()> {
+        use nix::sys::signal::{SIGKILL, kill};
+        let Some(master) = self.master() else { return Ok(()) };
+        // A stopped master cannot replace a worker between the list and the kill.
+        kill(Pid::from_raw(master), nix::sys::signal::SIGSTOP)?;
+        let workers = children(master)?;
+        for pid in std::iter::once(master).chain(workers) {
+            kill(Pid::from_raw(pid), SIGKILL)?;
+        }
+        Ok(())
+    }
+
     /// The master's pid, from pids/nginx.pid.
     pub fn master(&self) -> Option<i32> {
         fs::read_to_string(self.prefix.join("pids/nginx.pid")).ok()?.trim().parse().ok()
@@ -164,6 +179,16 @@ impl Node {
     pub fn admin(&self) -> String {
         format!("http://{}:{ADMIN}", self.address)
     }
+}
+
+/// The pids of all children of a process.
+fn children(parent: i32) -> io::Result<Vec<i32>> {
+    let pids = fs::read_dir("/proc")?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_child = |pid: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)) == Some(&parent.to_string())
+    };
+    Ok(pids.filter(is_child).collect())
 }
 
 /// Where a Kong says on disk which release it is.

@@ -8,19 +8,35 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Field numbers of `arg_start` and `arg_end` in /proc/PID/stat, counted from 1 (`proc_pid_stat(5)`).
+/// Field number of `arg_start` in /proc/PID/stat, counted from 1; `arg_end` follows (`proc_pid_stat(5)`).
 const ARG_START: usize = 48;
 
-/// Replaces the command line of this process. Cut to the size of the argument area, which is as long as the arguments.
-pub(super) fn set(title: &str) -> io::Result<()> {
-    // The short name, which would be that of the link through which the program was started.
-    nix::sys::prctl::set_name(c"nginx")?;
-    let (start, end) = argument_area()?;
-    let room = usize::try_from(end - start).unwrap_or(0).saturating_sub(1);
-    let mut bytes = title.as_bytes()[..title.len().min(room)].to_vec();
-    // The last byte stays NUL: otherwise the kernel goes on reading into the environment.
-    bytes.resize(room + 1, 0);
-    File::options().write(true).open("/proc/self/mem")?.write_all_at(&bytes, start)
+/// The title of this process.
+#[derive(Debug)]
+pub(super) struct Title {
+    memory: File,
+    start: u64,
+    /// As long as the arguments were.
+    room: usize,
+}
+
+impl Title {
+    /// Opens the argument area. Before any change of user: afterwards the kernel refuses a process its own memory.
+    pub(super) fn open() -> io::Result<Self> {
+        let (start, end) = argument_area()?;
+        let room = usize::try_from(end - start).map_err(io::Error::other)?;
+        Ok(Self { memory: File::options().write(true).open("/proc/self/mem")?, start, room })
+    }
+
+    /// Replaces the command line and the short name, which would be that of the link that was started. Cut to the
+    /// size of the area.
+    pub(super) fn set(&self, title: &str) -> io::Result<()> {
+        nix::sys::prctl::set_name(c"nginx")?;
+        // The last byte stays NUL: otherwise the kernel goes on reading into the environment.
+        let mut bytes = title.as_bytes()[..title.len().min(self.room - 1)].to_vec();
+        bytes.resize(self.room, 0);
+        self.memory.write_all_at(&bytes, self.start)
+    }
 }
 
 fn argument_area() -> io::Result<(u64, u64)> {

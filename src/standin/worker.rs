@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use super::generation::Handover;
 use super::log::{Level, Log};
 use super::shared::Shared;
-use super::{Settings, admin, handover, http, leash, proxy, title};
+use super::{Settings, admin, handover, http, leash, proxy, title::Title};
 
 /// The exit code of a worker that could not come up; nginx does not replace one that ended with it.
 pub(super) const FATAL: i32 = 2;
@@ -44,12 +44,17 @@ impl Node {
 /// Runs one worker until it is told to go or its owner ends.
 pub(super) fn run(file: &Path) -> ExitCode {
     let fatal = ExitCode::from(u8::try_from(FATAL).unwrap_or(1));
-    let _ = title::set("nginx: worker process");
+    let title = Title::open().ok();
+    retitle(title.as_ref(), "nginx: worker process");
     let Ok((node, listeners)) = come_up(file) else { return fatal };
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return fatal };
-    let outcome = runtime.block_on(serve(node, listeners));
+    let outcome = runtime.block_on(serve(node, listeners, title));
     runtime.shutdown_background();
     outcome.map_or(fatal, |()| ExitCode::SUCCESS)
+}
+
+fn retitle(title: Option<&Title>, text: &str) {
+    let _ = title.map(|title| title.set(text));
 }
 
 fn come_up(file: &Path) -> io::Result<(Arc<Node>, Vec<TcpListener>)> {
@@ -85,7 +90,7 @@ fn change_user(name: Option<&str>) -> io::Result<()> {
     Ok(nix::unistd::setuid(user.uid)?)
 }
 
-async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>) -> io::Result<()> {
+async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>, title: Option<Title>) -> io::Result<()> {
     let (mut quit, mut terminate) = (signal(SignalKind::quit())?, signal(SignalKind::terminate())?);
     // The master's mask was inherited, so that nothing was lost before the handlers stood.
     nix::sys::signal::SigSet::empty().thread_set_mask()?;
@@ -103,7 +108,7 @@ async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>) -> io::Result<()> {
         _ = terminate.recv() => return Ok(()),
         _ = quit.recv() => {}
     }
-    let _ = title::set("nginx: worker process is shutting down");
+    retitle(title.as_ref(), "nginx: worker process is shutting down");
     node.log.write(Level::Notice, "gracefully shutting down");
     let _ = stop.send(true);
     tokio::select! {
@@ -156,7 +161,10 @@ async fn connection(
         }
         let Ok(Some(request)) = http::read(&mut stream).await else { return };
         // No answer at all is what a broken worker and a vanished Admin API look like: curl's code 52.
-        let Some(response) = answer(&node, &server, &request).await else { return };
+        let Some(mut response) = answer(&node, &server, &request).await else { return };
+        if request.method == "HEAD" {
+            response.body.clear();
+        }
         let close = *stopped.borrow() || request.wants_close();
         if http::write(&mut stream, &response, close).await.is_err() || close {
             return;

@@ -142,3 +142,46 @@ fn a_failed_candidate_leaves_the_old_content_for_the_next_start() {
         assert_eq!(node.proxied("X-good").as_deref(), Some("1.0.0"));
     });
 }
+
+#[test]
+fn preparing_the_candidate_in_a_scratch_prefix_shows_what_else_would_change() {
+    each(|gateway| {
+        let node = gateway.node("bundled", &[]);
+        let node = node.started();
+        let scratch = node.dir.path().join("scratch");
+        let lines = [("plugins", "bundled,good"), ("prefix", scratch.to_str().unwrap())];
+        let candidate = candidate(&node, &lines);
+        let (env, announced) = (node.kong_env(), node.announced());
+        let ran = node.kong(&["prepare", "-c", candidate.to_str().unwrap()]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let mapped = |text: &str| text.replace(scratch.to_str().unwrap(), node.prefix.to_str().unwrap());
+        let prepared = mapped(&fs::read_to_string(scratch.join(".kong_env")).unwrap());
+        assert_eq!(changed(&env, &prepared), ["plugins"]);
+        for (name, text) in nginx_files(&node) {
+            assert_eq!(mapped(&fs::read_to_string(scratch.join(&name)).unwrap()), text, "{name}");
+        }
+        assert_eq!((node.kong_env(), node.announced()), (env, announced), "the live node was not touched");
+    });
+}
+
+#[test]
+fn parsing_a_declarative_file_really_loads_the_plugins_and_touches_no_node() {
+    each(|gateway| {
+        let node = gateway.node("bundled,good", &["good"]);
+        node.write_plugin("good", "1.0.0");
+        let node = node.started();
+        let (before, env) = (node.announced(), node.kong_env());
+        let empty = node.dir.path().join("empty.yml");
+        fs::write(&empty, "_format_version: \"3.0\"\n").unwrap();
+        let scratch = node.dir.path().join("scratch.conf");
+        fs::copy(&node.conf, &scratch).unwrap();
+        put(&scratch, "prefix", node.dir.path().join("scratch").to_str().unwrap());
+        let parse = || node.kong(&["config", "parse", empty.to_str().unwrap(), "-c", scratch.to_str().unwrap()]);
+        let good = parse();
+        assert_eq!(good.code, 0, "{good:?}");
+        node.write("good/handler.lua", "require 'no.such.module'");
+        let bad = parse();
+        assert!(bad.code == 1 && bad.err.contains("module 'no.such.module' not found:"), "{bad:?}");
+        assert_eq!((node.announced(), node.kong_env()), (before, env));
+    });
+}

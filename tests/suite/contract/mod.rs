@@ -8,6 +8,8 @@
 //!
 //! Each test says where its assertion was measured. What only a stand-in can be told (a fault) is asked of it alone.
 
+#![cfg(feature = "lua")]
+
 mod candidate;
 mod command_line;
 mod database;

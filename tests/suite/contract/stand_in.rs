@@ -50,6 +50,20 @@ fn a_node_of_the_site_starts_answers_and_stops_through_its_wrapper() {
 }
 
 #[test]
+fn after_a_power_cut_the_node_starts_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let leash = Leash::hold(&dir.path().join("leash")).unwrap();
+    let node = started(dir.path(), &leash);
+    let master = node.master().unwrap();
+    let workers = probe::children(master);
+    node.cut_power().unwrap();
+    wait_until("nothing lives", || !lives(master) && workers.iter().all(|process| !lives(process.pid)));
+    node.start().unwrap();
+    assert_ne!(node.master(), Some(master));
+    assert_eq!(probe::request(node.address, site::PROXY, "GET", "/", "").unwrap().status, 200);
+}
+
+#[test]
 fn nothing_of_a_node_outlives_the_owner_of_its_leash() {
     let dir = tempfile::tempdir().unwrap();
     let leash = Leash::hold(&dir.path().join("leash")).unwrap();
