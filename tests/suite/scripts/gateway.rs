@@ -122,8 +122,7 @@ impl Node {
 
     /// Every process of the node dies at once, as in a power cut; also what looks like a guard of ours.
     pub(super) fn power_cut(&self) {
-        let guard = fs::read_to_string(self.home.join("state/guard/ready")).unwrap_or_default();
-        let guard = guard.split(' ').next().and_then(|pid| pid.parse().ok());
+        let guard = self.guard();
         let master = self.master().map(|(pid, _)| pid);
         for pid in guard.into_iter().chain(master).chain(self.workers()) {
             let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL);
@@ -161,6 +160,19 @@ impl Node {
         lines
     }
 
+    fn guard(&self) -> Option<u32> {
+        let ready = fs::read_to_string(self.home.join("state/guard/ready")).ok()?;
+        let words: Vec<u64> = ready.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [pid, start] = words[..] else { return None };
+        let pid = u32::try_from(pid).ok()?;
+        (start_of(pid) == Some(start)).then_some(pid)
+    }
+
+    /// The guard's process is there.
+    pub(super) fn guard_lives(&self) -> bool {
+        self.guard().is_some()
+    }
+
     pub(super) fn receipt(&self, step: u32) -> Receipt {
         self.receipt_of(RUN, step)
     }
@@ -186,13 +198,8 @@ impl Drop for Node {
         if self.master().is_some() {
             self.power_cut();
         }
-        let ready = fs::read_to_string(self.home.join("state/guard/ready")).unwrap_or_default();
-        let words: Vec<_> = ready.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).collect();
-        if let [pid, start] = words[..] {
-            let pid = u32::try_from(pid).unwrap();
-            if start_of(pid) == Some(start) {
-                let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL);
-            }
+        if let Some(pid) = self.guard() {
+            let _ = kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL);
         }
     }
 }
@@ -365,10 +372,24 @@ pub(super) fn deadly_tools(dir: &Path, at: usize, late: bool) {
         let file = dir.join(tool);
         let (real, dir) = (real.display(), dir.display());
         let work = if late { format!("{real} \"$@\"\n") } else { String::new() };
+        // The caller may be a subshell: all of its parents that run the same line die with it. The guard is not meant.
         let text = format!(
-            "#!/bin/sh\n[ \"$(tr '\\0' ' ' </proc/$PPID/cmdline | grep -c guard)\" = 0 ] || exec {real} \"$@\"\n\
-             echo {tool} \"$@\" >>'{dir}/calls'\nif [ \"$(wc -l <'{dir}/calls')\" -eq {at} ]; then\n{work}kill -9 $PPID\nexit 1\nfi\n\
-             exec {real} \"$@\"\n"
+            r#"#!/bin/sh
+line() {{ tr '\0' ' ' <"/proc/$1/cmdline" | grep -c "$2"; }}
+[ "$(line $PPID 'guard/script')" = 0 ] || exec {real} "$@"
+echo {tool} "$@" >>'{dir}/calls'
+if [ "$(wc -l <'{dir}/calls')" -eq {at} ]; then
+    {work}
+    all= pid=$PPID
+    while [ "$(line "$pid" 'IFS= read')" != 0 ]; do
+        all="$pid $all"
+        pid=$(sed 's/.*) //' "/proc/$pid/stat" | cut -d' ' -f2)
+    done
+    kill -9 $all
+    exit 1
+fi
+exec {real} "$@"
+"#
         );
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
