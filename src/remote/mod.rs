@@ -1,7 +1,7 @@
 //! Reaching a node: connect, run one of our scripts, speak to its Admin API.
 //!
-//! Owns: the two traits that everything above uses, and their two implementations: [`ssh`] (the operator's OpenSSH) and
-//! [`local`] (this machine). Must not know: what a script is for, or what ought to be true of a node.
+//! Owns: the two traits that everything above uses, and their two implementations: [`SshConnect`] (the operator's
+//! OpenSSH) and [`LocalConnect`] (this machine). Must not know: what a script is for, or what ought to be true of a node.
 //!
 //! There are no file or command methods: shell that runs on a node exists in `scripts/` only, and dropping a value here
 //! does not stop anything there (deadlines live on the node).

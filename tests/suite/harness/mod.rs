@@ -3,6 +3,9 @@
 //! [`Fleet`] is the entrance: it makes nodes that a real `ssh` can enter, each behind a [`wire::Wire`] that can refuse, cut,
 //! delay, freeze or reset. A stand-in gateway belongs to a node's directory (`SshNode::dir`), which lives as long as the
 //! fleet.
+//!
+//! What a machine must have: `ssh`, `sshd`, `ssh-keygen`, `ssh-agent`, and loopback addresses of 127.0.0.0/8. Root and an
+//! ordinary user with a login shell will do; nothing is configured, and no daemon runs.
 
 pub(crate) mod fleet;
 pub(crate) mod keys;
