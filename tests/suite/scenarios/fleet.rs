@@ -228,6 +228,7 @@ impl NodeModel {
         let found = staged.chain(standing).find(|tree| tree.holds(plugin));
         match found {
             Some(tree) => Some(tree.versions.get(plugin).cloned().flatten()),
+            None if muster::kong::directive::is_bundled(plugin) => Some(Some(self.version.clone())),
             None => self.elsewhere.get(plugin).cloned(),
         }
     }
