@@ -65,10 +65,10 @@ impl Directives {
             None if facts.master.is_none() => Source::None,
             None => Source::Unknown,
         };
-        let running = match &facts.admin {
+        let running = match super::loaded::own_admin(facts) {
             _ if facts.master.is_none() => Source::None,
-            Ok(admin) => Source::Read(Directive::effective(Some(&admin.plugins.join(",")))),
-            Err(_) => Source::Unknown,
+            Some(admin) => Source::Read(Directive::effective(Some(&admin.plugins.join(",")))),
+            None => Source::Unknown,
         };
         Self { file, env, running }
     }

@@ -58,7 +58,7 @@ impl FilesDiff {
     }
 
     fn root(&mut self, bundle: &Bundle, root: &BundlePath, found: &RootFacts, home: &str) {
-        self.roots.insert(root.clone(), state(found, home));
+        self.roots.insert(root.clone(), state(bundle, root, found, home));
         if found.kind == Kind::Denied || found.cut {
             self.files.insert(root.to_string(), FileDrift::Unknown);
         }
@@ -138,8 +138,17 @@ impl FilesDiff {
     }
 }
 
-fn state(found: &RootFacts, home: &str) -> RootState {
-    let ours = |target: &str| target.strip_prefix(home).is_some_and(|rest| rest.starts_with("/current/"));
+/// As the scripts see it: a link of ours is one into this bundle, by its current release or by a certain one.
+fn state(bundle: &Bundle, root: &BundlePath, found: &RootFacts, home: &str) -> RootState {
+    let name = bundle.name.as_str();
+    let into = |rest: &str| match rest.strip_prefix("/current/") {
+        Some(rest) => rest.strip_prefix(name).and_then(|rest| rest.strip_prefix('/')) == Some(root.as_str()),
+        None => {
+            let release = rest.strip_prefix("/releases/").and_then(|rest| rest.strip_prefix(name)?.strip_prefix('/'));
+            release.and_then(|rest| rest.split_once('/')).is_some_and(|(_, path)| path == root.as_str())
+        }
+    };
+    let ours = |target: &str| target.strip_prefix(home).is_some_and(into);
     match (found.kind, &found.target) {
         (Kind::Absent, _) => RootState::Absent,
         (Kind::Link, Some(target)) if ours(target) => RootState::Ours,
