@@ -174,9 +174,9 @@ fn a_running_kong_is_found_and_its_workers_counted() {
         assert_eq!((workers, master.leaving.len(), master.idle), (live, 0, true), "{shell:?}");
         assert_eq!(master.owner.0, nix::unistd::geteuid().as_raw());
         assert!(master.nofile > 0 && master.cwd.is_some());
-        let env = facts.env_bytes.unwrap();
-        assert_eq!(env.open(), &fs::read(node.prefix.join(".kong_env")).unwrap());
-        assert_eq!(facts.conf_bytes.unwrap().open(), &fs::read(&node.conf).unwrap());
+        let env = facts.env_file.unwrap();
+        assert_eq!(env.open().bytes(), &fs::read(node.prefix.join(".kong_env")).unwrap());
+        assert_eq!(facts.conf_file.unwrap().open().bytes(), &fs::read(&node.conf).unwrap());
         assert_eq!(facts.log.path.unwrap().as_str(), node.prefix.join("logs/error.log").to_str().unwrap());
         // A pid file that names somebody else is no running Kong.
         let pid_file = node.prefix.join("pids/nginx.pid");
@@ -313,7 +313,7 @@ fn paths_are_never_syntax() {
         let facts = look(shell, &node, &["kong/plugins/x y"]);
         assert_eq!(facts.roots[&root("kong/plugins/x y")].files["handler.lua"].digest, Some(Digest::of(b"x")), "{shell:?}");
         assert_eq!(facts.lua_root.real.unwrap().as_str(), odd.to_str().unwrap());
-        assert!(facts.conf_bytes.is_some());
+        assert!(facts.conf_file.is_some());
         assert!(!Path::new("owned").exists() && !odd.join("owned").exists());
     }
 }
