@@ -149,7 +149,8 @@ impl<'a> Witness<'a> {
         let staged = |receipt: &Receipt| {
             receipt.intents.iter().any(|intent| match intent.what.as_slice() {
                 [what, bundle, digest] => {
-                    let loaded = receipt.content.iter().any(|(name, is)| name.as_str() == bundle && is.as_str() == digest);
+                    let loaded =
+                        receipt.content.iter().any(|(name, is)| name.as_str() == bundle && is.as_str() == digest);
                     intent.done && what == "switch" && loaded
                 }
                 _ => false,

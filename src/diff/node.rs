@@ -154,7 +154,8 @@ fn fill(
         let rows = item.rows.unwrap_or_default();
         let (rows, use_) = if rows == 1 { ("1 row".to_owned(), "uses") } else { (format!("{rows} rows"), "use") };
         // measured.md 5: such a node freezes its set of plugins, and its next reload or start fails.
-        let text = format!("{rows} {use_} it and this node does not load it: its next reload or start fails until it does");
+        let text =
+            format!("{rows} {use_} it and this node does not load it: its next reload or start fails until it does");
         item.remarks.insert(0, text);
     }
 }

@@ -155,13 +155,13 @@ fn waits_for<'a>(
         return Some((name, format!("{name}, which is not in line")));
     }
     let nodes = request.inventory.clusters.get(name).map(|cluster| cluster.nodes.keys());
-    let receipts = nodes.into_iter().flatten().filter_map(|node| request.survey.seen(node)).flat_map(|seen| &seen.receipts);
+    let receipts =
+        nodes.into_iter().flatten().filter_map(|node| request.survey.seen(node)).flat_map(|seen| &seen.receipts);
     let changed = receipts.map(|receipt| receipt.run.milliseconds() / 1000).max()?;
     let now = u64::try_from(request.survey.at.as_second()).unwrap_or(0);
     let since = now.saturating_sub(changed);
-    (since < rest.duration().as_secs()).then(|| {
-        (name, format!("{name}, which has to stay in line for {rest} and was changed {} ago", length(since)))
-    })
+    (since < rest.duration().as_secs())
+        .then(|| (name, format!("{name}, which has to stay in line for {rest} and was changed {} ago", length(since))))
 }
 
 /// `40m`, `1h05m`: minutes are enough to wait by.

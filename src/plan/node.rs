@@ -306,7 +306,9 @@ impl<'a> Draft<'a> {
         let Directives { file, env, running } = &self.diff.directives;
         let runs = self.diff.running && names(env) && names(running);
         match (runs, names(file)) {
-            (true, _) => (ChangeKind::Record, "it runs, and kong.conf does not name it: the next start would be without it"),
+            (true, _) => {
+                (ChangeKind::Record, "it runs, and kong.conf does not name it: the next start would be without it")
+            }
             (false, true) => (ChangeKind::Enable, "kong.conf names it, and it was never loaded"),
             (false, false) => (ChangeKind::Enable, "into the directive"),
         }

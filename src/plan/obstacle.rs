@@ -154,7 +154,9 @@ fn tools(draft: &mut Draft<'_>) {
 
 fn admin(draft: &mut Draft<'_>) {
     let Some(master) = &draft.facts.master else { return };
-    if let Some(other) = draft.facts.admin.as_ref().ok().and_then(|admin| admin.master).filter(|pid| *pid != master.process.0) {
+    if let Some(other) =
+        draft.facts.admin.as_ref().ok().and_then(|admin| admin.master).filter(|pid| *pid != master.process.0)
+    {
         let ours = master.process.0;
         let what = format!("its Admin API is that of another Kong: of master {other}, and this node's is {ours}");
         let hint = Hint::do_("say in the inventory where the Admin API of this node listens (`admin: { listen: … }`)");
@@ -218,9 +220,7 @@ fn directives(draft: &mut Draft<'_>) {
     let others = |source: &Source| {
         source.directive().map(|directive| {
             let words = directive.words().iter().map(ToString::to_string);
-            words
-                .filter(|word| !ruled.contains(word.as_str()))
-                .collect::<std::collections::BTreeSet<_>>()
+            words.filter(|word| !ruled.contains(word.as_str())).collect::<std::collections::BTreeSet<_>>()
         })
     };
     let (file, env) = (others(&diff.directives.file), others(&diff.directives.env));

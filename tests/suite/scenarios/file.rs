@@ -135,7 +135,8 @@ impl Scenario {
             let spec = self.spec(node.name.as_str())?;
             let mut seen = spec.seen(number as u64 + 1, node, &inventory, &bundles);
             if let (Seen::Model(model), Some(other)) = (&mut seen, &spec.shares) {
-                let other = inventory.nodes().position(|node| node.name.as_str() == other).ok_or("shares: no such node")?;
+                let other =
+                    inventory.nodes().position(|node| node.name.as_str() == other).ok_or("shares: no such node")?;
                 let other = other as u64 + 1;
                 (model.boot, model.machine) = (format!("boot-{other}"), format!("machine-{other}"));
                 model.lua_root_id = (other, 20);
@@ -160,7 +161,8 @@ impl Scenario {
     }
 
     fn selection(&self) -> Result<Selection, String> {
-        let of = |key: &str| self.select.get(key).map(|text| Selector::parse(text)).transpose().map_err(|e| e.to_string());
+        let of =
+            |key: &str| self.select.get(key).map(|text| Selector::parse(text)).transpose().map_err(|e| e.to_string());
         Ok(Selection { clusters: of("cluster")?, nodes: of("node")?, plugins: of("plugin")? })
     }
 
@@ -188,7 +190,9 @@ impl BundleSpec {
         let salt = self.salt.as_ref().map(|salt| format!("-- {salt}\n")).unwrap_or_default();
         let mut files = Vec::new();
         for (plugin, version) in &plugins {
-            let handler = format!("{salt}local H = {{ VERSION = \"{version}\", PRIORITY = 1000 }}\nfunction H:access() end\nreturn H\n");
+            let handler = format!(
+                "{salt}local H = {{ VERSION = \"{version}\", PRIORITY = 1000 }}\nfunction H:access() end\nreturn H\n"
+            );
             files.push((format!("kong/plugins/{plugin}/handler.lua"), handler));
             let schema = format!("return {{ name = \"{plugin}\", fields = {{}} }}\n");
             files.push((format!("kong/plugins/{plugin}/schema.lua"), schema));
@@ -285,7 +289,8 @@ impl NodeSpec {
         let started = if since == "start" { CLOCK - 1000 } else { CLOCK - 9000 };
         model.start(started, workers);
         (model.roots, model.releases, model.current) = then;
-        let fresh = |from: u32, at: i64| (0..workers).map(|n| NodeModel::process(from + n, at)).collect::<BTreeSet<_>>();
+        let fresh =
+            |from: u32, at: i64| (0..workers).map(|n| NodeModel::process(from + n, at)).collect::<BTreeSet<_>>();
         match since {
             "start" | "old" => {}
             // muster's own reload: the releases are in the path of the workers, and a receipt has them.
@@ -321,7 +326,11 @@ impl NodeSpec {
     }
 
     fn content(&self, bundles: &BTreeMap<String, Arc<Bundle>>) -> BTreeMap<BundleName, Digest> {
-        let names = if self.runs.is_empty() { self.ours.iter().chain(&self.foreign).collect() } else { self.runs.iter().collect::<Vec<_>>() };
+        let names = if self.runs.is_empty() {
+            self.ours.iter().chain(&self.foreign).collect()
+        } else {
+            self.runs.iter().collect::<Vec<_>>()
+        };
         names.into_iter().map(|name| (bundles[name].name.clone(), bundles[name].digest.clone())).collect()
     }
 
@@ -333,7 +342,12 @@ impl NodeSpec {
         path.staged(&model.paths.home, &releases).expect("it fits").as_str().to_owned()
     }
 
-    fn receipt(&self, model: &NodeModel, bundles: &BTreeMap<String, Arc<Bundle>>, proven: &BTreeSet<(u32, u64)>) -> Receipt {
+    fn receipt(
+        &self,
+        model: &NodeModel,
+        bundles: &BTreeMap<String, Arc<Bundle>>,
+        proven: &BTreeSet<(u32, u64)>,
+    ) -> Receipt {
         let content = self.content(bundles);
         let did = |(name, digest): (&BundleName, &Digest)| Intent {
             done: true,
@@ -422,7 +436,16 @@ impl NodeSpec {
             let result = Some("changed".to_owned());
             let (run, boot) = (run_at(CLOCK - seconds), Some(model.boot.clone()));
             let empty = BTreeMap::new();
-            model.receipts.push(Receipt { run, boot, result, content: empty, step: 1, intents: Vec::new(), master: None, workers: BTreeSet::new() });
+            model.receipts.push(Receipt {
+                run,
+                boot,
+                result,
+                content: empty,
+                step: 1,
+                intents: Vec::new(),
+                master: None,
+                workers: BTreeSet::new(),
+            });
         }
     }
 }
@@ -440,7 +463,8 @@ fn rock(name: &str, files: &[String]) -> Rock {
 fn touch(model: &mut NodeModel, path: &str, at: i64, change: impl Fn(&mut Tree, BundlePath)) {
     let path = BundlePath::parse(path).expect("a path below the Lua root");
     let covers = |root: &BundlePath| path.as_str() == root.as_str() || path.as_str().starts_with(&format!("{root}/"));
-    let root = model.roots.keys().find(|root| covers(root)).unwrap_or_else(|| panic!("nothing stands at {path}")).clone();
+    let root =
+        model.roots.keys().find(|root| covers(root)).unwrap_or_else(|| panic!("nothing stands at {path}")).clone();
     let root = model.roots.get_mut(&root).expect("it was found");
     root.newest = at;
     match &mut root.standing {

@@ -11,8 +11,8 @@ use muster::inventory::KongPaths;
 use muster::kong::{Conf, Directive, EnvFile, SearchPath};
 use muster::name::{BundleName, BundlePath, Digest, NodePath, PluginName};
 use muster::survey::{
-    AdminFacts, FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, PluginRow, Process,
-    Rock, RootFacts, Trouble,
+    AdminFacts, FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, PluginRow,
+    Process, Rock, RootFacts, Trouble,
 };
 use muster::wire::{Manifest, Receipt};
 
@@ -125,13 +125,8 @@ impl NodeModel {
     /// A healthy node with nothing custom on it; `number` tells its machine from others.
     pub(crate) fn new(paths: KongPaths, number: u64) -> Self {
         let tools = ["flock", "setsid", "perl", "sha256sum"];
-        let conf_place = ConfPlace {
-            kind: Kind::File,
-            real: paths.conf.clone(),
-            links: 1,
-            writable: true,
-            managed: None,
-        };
+        let conf_place =
+            ConfPlace { kind: Kind::File, real: paths.conf.clone(), links: 1, writable: true, managed: None };
         let mut model = Self {
             paths,
             version: "3.9.1".to_owned(),

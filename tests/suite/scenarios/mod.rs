@@ -167,8 +167,7 @@ fn directory() -> PathBuf {
 /// What a scenario comes to.
 fn outcome(scenario: &Scenario) -> Result<String, String> {
     let mut world = scenario.world()?;
-    let labels: text::Labels =
-        world.bundles.iter().map(|(key, bundle)| (bundle.digest.clone(), key.clone())).collect();
+    let labels: text::Labels = world.bundles.iter().map(|(key, bundle)| (bundle.digest.clone(), key.clone())).collect();
     let first = world.planned();
     let narrowed = world.selection.plugins.is_some();
     if !narrowed {
@@ -181,9 +180,14 @@ fn outcome(scenario: &Scenario) -> Result<String, String> {
     world.apply(&first.plan);
     let second = world.planned();
     let again: BTreeSet<&NodeName> = second.plan.steps.iter().map(|step| step.target.node()).collect();
-    let left: Vec<&NodeName> = first.plan.steps.iter().map(|step| step.target.node()).filter(|node| again.contains(node)).collect();
+    let left: Vec<&NodeName> =
+        first.plan.steps.iter().map(|step| step.target.node()).filter(|node| again.contains(node)).collect();
     if !left.is_empty() {
-        return Err(format!("after the plan was carried out there is more to do on {left:?}:\n{}{}", text::diff(&second.diff), text::plan(&second.plan, &labels)));
+        return Err(format!(
+            "after the plan was carried out there is more to do on {left:?}:\n{}{}",
+            text::diff(&second.diff),
+            text::plan(&second.plan, &labels)
+        ));
     }
     if !first.plan.is_empty() {
         out.push_str("then\n");

@@ -17,11 +17,7 @@ use super::fleet::{NodeModel, Root, Standing, Tree};
 const STEP: i64 = 60;
 
 /// Carries out every step in its order. Panics where a script would answer `moved` or a proof would fail.
-pub(crate) fn apply(
-    plan: &Plan,
-    nodes: &mut BTreeMap<NodeName, NodeModel>,
-    known: &BTreeMap<Digest, Arc<Bundle>>,
-) {
+pub(crate) fn apply(plan: &Plan, nodes: &mut BTreeMap<NodeName, NodeModel>, known: &BTreeMap<Digest, Arc<Bundle>>) {
     for step in &plan.steps {
         let node = step.target.node();
         let model = nodes.get_mut(node).unwrap_or_else(|| panic!("a step for {node}, which nobody has seen"));
@@ -102,7 +98,10 @@ impl NodeModel {
             assert!(found.is_some(), "{node}: the proof fails: {plugin} is not loaded");
             let clean = |text: &String| clean_plugin_version(text).unwrap_or_else(|| text.clone());
             let found = found.and_then(Option::as_ref).map(clean);
-            assert!(version.is_none() || *version == found, "{node}: the proof fails: {plugin} is {found:?}, not {version:?}");
+            assert!(
+                version.is_none() || *version == found,
+                "{node}: the proof fails: {plugin} is {found:?}, not {version:?}"
+            );
         }
         for plugin in &activate.gone {
             assert!(!running.loaded.contains_key(plugin), "{node}: the proof fails: {plugin} is loaded");

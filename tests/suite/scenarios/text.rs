@@ -12,7 +12,9 @@ use muster::plan::{Blocker, ClusterPlan, Phase, Plan, Scope, Step};
 pub(crate) type Labels = BTreeMap<Digest, String>;
 
 fn label(labels: &Labels, digest: &Digest) -> String {
-    labels.get(digest).map_or_else(|| digest.short().to_owned(), |label| label.split('@').next_back().unwrap_or(label).to_owned())
+    labels
+        .get(digest)
+        .map_or_else(|| digest.short().to_owned(), |label| label.split('@').next_back().unwrap_or(label).to_owned())
 }
 
 fn names(nodes: &[NodeName]) -> String {
@@ -95,7 +97,8 @@ fn one_step(step: &Step, labels: &Labels) -> String {
     };
     let needs: Vec<String> = step.needs.iter().map(ToString::to_string).collect();
     let needs = if needs.is_empty() { String::new() } else { format!(" needs {}", needs.join(",")) };
-    let mut out = format!("step {} {} {} ({phase}{needs}): {}\n", step.id, step.target.node(), step.action.verb(), step.why);
+    let mut out =
+        format!("step {} {} {} ({phase}{needs}): {}\n", step.id, step.target.node(), step.action.verb(), step.why);
     match &step.action {
         Action::Deliver(deliver) => {
             let repair = if deliver.repair { " repair" } else { "" };

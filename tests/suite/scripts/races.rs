@@ -73,7 +73,8 @@ fn race(turn: u64) -> bool {
 #[test]
 fn in_sixty_races_exactly_one_side_has_the_token() {
     let won: Vec<bool> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..6).map(|t| scope.spawn(move || (0..10).map(|i| race(t * 10 + i)).collect::<Vec<_>>())).collect();
+        let threads: Vec<_> =
+            (0..6).map(|t| scope.spawn(move || (0..10).map(|i| race(t * 10 + i)).collect::<Vec<_>>())).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     let confirmed = won.iter().filter(|won| **won).count();
