@@ -115,12 +115,9 @@ fn word(plan: &Plan) -> String {
 
 /// What a plan will do, worst first: what is lost, what is taken away, what is exchanged, what is new, what is left alone.
 pub(super) fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
-    let mut changes: Vec<(&ClusterPlan, &Change)> = changed_clusters(plan)
-        .flat_map(|cluster| cluster.changes.iter().map(move |change| (cluster, change)))
-        .collect();
-    changes.sort_by_key(|(_, change)| weight(change.kind));
     let several = changed_clusters(plan).nth(1).is_some();
-    let lines = changes.iter().map(|(cluster, change)| change_line(cluster, change, several));
+    let changes = together(changed_clusters(plan).flat_map(|cluster| &cluster.changes));
+    let lines = changes.iter().map(|(change, nodes)| change_line(change, nodes));
     let reloads = changed_clusters(plan).map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
     lines.chain(reloads).chain(left_alone(plan)).collect()
 }
@@ -138,7 +135,21 @@ const fn weight(kind: ChangeKind) -> u8 {
     }
 }
 
-fn change_line(cluster: &ClusterPlan, change: &Change, several: bool) -> (Tone, String) {
+/// The same change in several clusters is one consequence; worst first.
+fn together<'a>(changes: impl Iterator<Item = &'a Change>) -> Vec<(&'a Change, Vec<&'a NodeName>)> {
+    let mut groups: Vec<(&Change, Vec<&NodeName>)> = Vec::new();
+    let is_same = |a: &Change, b: &Change| (a.kind, &a.name, &a.from, &a.to) == (b.kind, &b.name, &b.from, &b.to);
+    for change in changes {
+        match groups.iter_mut().find(|(known, _)| is_same(known, change)) {
+            Some((_, nodes)) => nodes.extend(&change.nodes),
+            None => groups.push((change, change.nodes.iter().collect())),
+        }
+    }
+    groups.sort_by_key(|(change, _)| weight(change.kind));
+    groups
+}
+
+fn change_line(change: &Change, nodes: &[&NodeName]) -> (Tone, String) {
     let name = &change.name;
     let to = change.to.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
     let what = match change.kind {
@@ -152,8 +163,7 @@ fn change_line(cluster: &ClusterPlan, change: &Change, several: bool) -> (Tone, 
         ChangeKind::Stage => format!("puts the files of {name}{to} there, without enabling it"),
     };
     let tone = if matches!(change.kind, ChangeKind::Repair | ChangeKind::Disable) { Tone::Bad } else { Tone::Plain };
-    let place = if several { format!(" in {}", cluster.cluster) } else { String::new() };
-    (tone, format!("{what} on {}{place}", nodes_briefly(&change.nodes)))
+    (tone, format!("{what} on {}", nodes_briefly(nodes)))
 }
 
 fn versions(change: &Change) -> String {
@@ -165,8 +175,8 @@ fn versions(change: &Change) -> String {
 }
 
 /// Some nodes by their names where these are few, else by their number.
-fn nodes_briefly(nodes: &[NodeName]) -> String {
-    let names = names_together(nodes.iter().map(NodeName::as_str));
+fn nodes_briefly(nodes: &[&NodeName]) -> String {
+    let names = names_together(nodes.iter().map(|node| node.as_str()));
     if names.len() <= 30 { names } else { count(nodes.len(), "node") }
 }
 

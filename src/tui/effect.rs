@@ -40,7 +40,8 @@ pub enum Effect {
 ///
 /// - `look` ends in `Looked` or `Failed`, after any number of `Looking`;
 /// - `plan` ends in `Planned` or `Failed`;
-/// - `apply` gives the run's events as `Run`, the last of them `RunEnded`; or `Failed` if it could not begin;
+/// - `apply` gives the run's events as `Run`, the last of them `RunEnded`, and then, if the run looked again, what it saw as
+///   `Looked`; or `Failed` if it could not begin or could not go on;
 /// - `cancel` shows as an event of the run.
 ///
 /// If a task of the driver panics, it sends `Died`.

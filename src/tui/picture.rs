@@ -285,7 +285,7 @@ mod tests {
         let [files, directive, loaded, used] = signs;
         Item {
             truths: Truths { files, directive, loaded, used },
-            wanted: crate::inventory::State::Present,
+            wanted: serde_json::from_value("present".into()).unwrap(),
             version: Some("2.1.0".to_owned()),
             digest: None,
             installed: None,

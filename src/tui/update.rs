@@ -228,10 +228,14 @@ fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
     Vec::new()
 }
 
-/// After the verdict nothing is left to stop or to leave, and the picture of the fleet is of before the run.
+/// After the verdict nothing is left to stop or to leave. The picture of the fleet is of before the run; where the run has
+/// looked again itself, what it saw is on its way.
 fn ended(model: &mut Model) -> Vec<Effect> {
     if matches!(model.dialog, Some(Dialog::Stop(_) | Dialog::Leave(_))) {
         model.dialog = None;
+    }
+    if model.run.as_ref().is_some_and(|run| run.state.looked.is_some()) {
+        return Vec::new();
     }
     model.busy.looking = Some((0, 0));
     vec![Effect::Look(super::effect::Part::All)]

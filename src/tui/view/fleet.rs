@@ -25,7 +25,7 @@ struct Columns {
 /// Before every name: the cursor, the fold or the indent.
 const LEAD: usize = 4;
 const KONG: usize = 8;
-const STATE: usize = 24;
+const STATE: usize = 18;
 const NAME: std::ops::RangeInclusive<usize> = 8..=28;
 const PLUGIN: std::ops::RangeInclusive<usize> = 6..=18;
 

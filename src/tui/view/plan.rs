@@ -90,8 +90,9 @@ impl Composer<'_> {
             lines.extend(self.cluster(at, cluster));
             lines.push(blank());
         }
-        let general = self.plan.notes.iter().filter(|note| self.home(note).is_none());
-        let general: Vec<TextLine> = general.flat_map(|note| self.note(note, None)).collect();
+        let is_general = |note: &&Note| !note.nodes.iter().any(|node| self.homes.contains_key(node));
+        let general = self.plan.notes.iter().filter(is_general);
+        let general: Vec<TextLine> = general.flat_map(|note| self.note(note, "")).collect();
         if !general.is_empty() {
             lines.extend(plain(general));
             lines.push(blank());
@@ -115,8 +116,8 @@ impl Composer<'_> {
             let texts = self.change(cluster, change);
             lines.extend(texts.into_iter().map(|text| PlanLine { text, change: Some((at, place)) }));
         }
-        let notes = self.plan.notes.iter().filter(|note| self.home(note) == Some(&cluster.cluster));
-        lines.extend(plain(notes.flat_map(|note| self.note(note, Some(cluster))).collect()));
+        let notes = self.plan.notes.iter().flat_map(|note| self.cluster_note(note, cluster));
+        lines.extend(plain(notes.collect()));
         let blockers = self.plan.blockers.iter().filter(|blocker| self.is_of(blocker, &cluster.cluster));
         lines.extend(plain(blockers.flat_map(|blocker| self.blocker(blocker)).collect()));
         lines.extend(plain(self.left_alone(cluster)));
@@ -172,24 +173,24 @@ impl Composer<'_> {
         lines
     }
 
-    /// The cluster that a note is about, by its first node.
-    fn home(&self, note: &Note) -> Option<&ClusterName> {
-        self.homes.get(note.nodes.first()?).copied()
+    /// The nodes of a note that are of a cluster; a note may be about several clusters, and stands with each.
+    fn nodes_of<'n>(&self, note: &'n Note, cluster: &ClusterName) -> Vec<&'n NodeName> {
+        note.nodes.iter().filter(|node| self.homes.get(*node).is_some_and(|home| *home == cluster)).collect()
     }
 
-    fn note(&self, note: &Note, cluster: Option<&ClusterPlan>) -> Vec<TextLine> {
-        let every = cluster.is_some_and(|cluster| note.nodes.len() == cluster.nodes.changing.len());
-        let nodes = match note.nodes.len() {
-            0 => String::new(),
-            _ if every => String::new(),
-            _ => format!(" ({})", names(&note.nodes)),
-        };
+    fn cluster_note(&self, note: &Note, cluster: &ClusterPlan) -> Vec<TextLine> {
+        let nodes = self.nodes_of(note, &cluster.cluster);
+        match nodes.len() {
+            0 => Vec::new(),
+            all if all == cluster.nodes.changing.len() => self.note(note, ""),
+            _ => self.note(note, &format!(" ({})", names_together(nodes.into_iter().map(NodeName::as_str)))),
+        }
+    }
+
+    fn note(&self, note: &Note, nodes: &str) -> Vec<TextLine> {
         let tone = if note.topic == "unknown" { Tone::Unknown } else { Tone::Faint };
-        self.hanging(
-            &TextLine::new(tone, &format!("  {}: ", note.topic)),
-            Tone::Plain,
-            &format!("{}{nodes}", note.text),
-        )
+        let lead = TextLine::new(tone, &format!("  {}: ", note.topic));
+        self.hanging(&lead, Tone::Plain, &format!("{}{nodes}", note.text))
     }
 
     fn is_of(&self, blocker: &Blocker, cluster: &ClusterName) -> bool {

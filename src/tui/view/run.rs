@@ -16,7 +16,6 @@ use crate::tui::text::{TextLine, hanging};
 
 const PHASES: [&str; 5] = ["deliver", "guard", "reload", "prove", "commit"];
 const PHASE: usize = 8;
-const LEAD: usize = 2;
 const NAME: std::ops::RangeInclusive<usize> = 10..=26;
 
 /// Draws the screen.
@@ -31,7 +30,7 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
     }
     let name = run.name_width.clamp(*NAME.start(), *NAME.end()) + 2;
     let heads = PHASES.map(|phase| fit(phase, PHASE, "")).concat();
-    let columns = format!("{}{}{heads}NOW", " ".repeat(LEAD), fit("NODE", name, ""));
+    let columns = format!("{}{}{heads}NOW", " ".repeat(lead_of(run)), fit("NODE", name, ""));
     canvas.line(areas.columns, 0, &TextLine::new(Tone::Head, &columns));
     let window = screen.cursor.window(run.rows.len(), usize::from(areas.body.height));
     canvas.hidden(areas.body, &window, run.rows.len());
@@ -46,13 +45,21 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
     draw_pane(model, run, screen, canvas, areas.pane);
 }
 
+/// What stands before a node's name: nodes hang under the heading of their cluster, where there are several.
+fn lead_of(run: &Watched) -> usize {
+    if matches!(run.rows.first(), Some(RunRow::Cluster(_))) { 4 } else { 2 }
+}
+
 fn title(run: &Watched) -> TextLine {
     match &run.state.head {
         None => TextLine::new(Tone::Head, " run"),
         Some(head) => {
-            let clusters: Vec<&str> = head.clusters.iter().map(|(cluster, _)| cluster.as_str()).collect();
+            let clusters = match head.clusters.as_slice() {
+                [(only, _)] => only.to_string(),
+                all => count(all.len(), "cluster"),
+            };
             TextLine::new(Tone::Head, &format!(" run {}", head.run.short()))
-                .with(Tone::Plain, &format!("  {}", clusters.join(", ")))
+                .with(Tone::Plain, &format!("  {clusters}"))
                 .with(Tone::Faint, &format!("  @ {}", head.revision.short()))
         }
     }
@@ -87,7 +94,7 @@ fn second_line(run: &Watched, counts: Counts, clock: Timestamp, canvas: &mut Can
     if let Some(verdict) = run.verdict() {
         return canvas.line(head, 1, &verdict_line(run, verdict));
     }
-    let length = usize::from(head.width / 3);
+    let length = usize::from(head.width / 5);
     let ended = run.state.nodes.values().filter(|node| node.ended()).count();
     let done = (ended * length).checked_div(counts.total).unwrap_or(0).min(length);
     let (full, empty) = canvas.look.bar();
@@ -134,7 +141,7 @@ fn row(run: &Watched, row: &RunRow, name: usize, clock: Timestamp, is_here: bool
 fn cluster_row(run: &Watched, cluster: &ClusterName, cursor: &str) -> TextLine {
     let wave = run.state.waves.get(cluster).copied().unwrap_or(0);
     let of = run.state.head.as_ref().and_then(|head| head.waves.get(cluster).copied()).unwrap_or(wave);
-    let line = TextLine::new(Tone::Head, &format!("{cursor}{cluster}  "));
+    let line = TextLine::new(Tone::Head, &format!("{cursor} {cluster}  "));
     match (run.state.stopped.get(cluster), wave) {
         (Some(why), _) => line.with(Tone::Bad, &format!("stopped: {why}")),
         (None, 0) => line.with(Tone::Faint, "no wave has begun"),
@@ -143,7 +150,8 @@ fn cluster_row(run: &Watched, cluster: &ClusterName, cursor: &str) -> TextLine {
 }
 
 fn node_row(run: &Watched, node: &NodeName, name: usize, clock: Timestamp, cursor: &str, look: Look) -> TextLine {
-    let lead = format!("{cursor} {}  ", fit(node.as_str(), name - 2, look.more()));
+    let indent = " ".repeat(lead_of(run) - 1);
+    let lead = format!("{cursor}{indent}{}  ", fit(node.as_str(), name - 2, look.more()));
     let mut line = TextLine::new(Tone::Plain, &lead);
     let Some(state) = run.state.nodes.get(node) else { return line };
     for cell in &state.cells {
@@ -173,11 +181,29 @@ fn cell_text(cell: &Cell, clock: Timestamp, is_on: bool) -> (Tone, String) {
 fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let columns = usize::from(area.width);
     let mut lines = end_lines(run, columns);
-    if let Some(node) = screen.node(run) {
-        lines.extend(node_lines(model, node, columns));
+    match run.rows.get(screen.cursor.at) {
+        Some(RunRow::Node(node)) => lines.extend(node_lines(model, node, columns)),
+        Some(RunRow::Cluster(cluster)) => lines.extend(cluster_lines(run, cluster, columns)),
+        None => {}
     }
     lines.extend(left_lines(run, columns));
     pager::draw_beginning(canvas, area, &lines, "enter shows the node:");
+}
+
+/// How many nodes of a cluster are how far, worst first.
+fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<TextLine> {
+    let counts = run.state.counts_of(cluster);
+    let parts = [
+        (counts.unknown, "unknown"),
+        (counts.failed, "failed"),
+        (counts.rolled_back, "rolled back"),
+        (counts.under_way, "under way"),
+        (counts.not_tried, if run.is_on() { "waiting" } else { "not tried" }),
+        (counts.proven, "proven"),
+    ];
+    let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
+    let words = format!("{}: {}", count(counts.total, "node"), parts.collect::<Vec<_>>().join(", "));
+    hanging(&TextLine::new(Tone::Head, &format!(" {cluster}  ")), Tone::Plain, &words, columns)
 }
 
 /// What to do next, once the run is over.
@@ -215,7 +241,7 @@ const fn next_words(verdict: Verdict) -> &'static str {
         Verdict::Converged => "nothing: every node was looked at again and is in line",
         Verdict::Pending => "some nodes were not changed: p makes a plan for what is left",
         Verdict::Incomplete => "reach the nodes that are unknown, r in the fleet looks again, p plans for them",
-        Verdict::NotReached => "n goes to each failure: mend its cause, commit, then p",
+        Verdict::NotReached => "n goes to each failure: mend its cause, commit, then start muster again",
         Verdict::Refused => "a safety rule forbids it: the plan names it, with what to do",
         Verdict::Locked => "another run holds nodes: wait for it to end, then p",
         Verdict::Interrupted => "it was stopped: r in the fleet looks again, p plans what is left",

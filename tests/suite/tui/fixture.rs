@@ -247,6 +247,16 @@ pub(super) fn plan() -> Plan {
     }
 }
 
+/// A plan for both clusters, with the same upgrade in both.
+pub(super) fn wide_plan() -> Plan {
+    let mut plan = plan();
+    let us = &mut plan.clusters[1];
+    us.nodes.changing = us.nodes.in_line.split_off(0);
+    us.changes = vec![change(ChangeKind::Upgrade, "acme-auth", (Some("2.0.3"), "2.1.0"), "+41 -12 lines", &["us-1"])];
+    plan.notes[0].nodes.extend(nodes(&["us-1"]));
+    plan
+}
+
 /// A plan that changes nothing.
 pub(super) fn empty_plan() -> Plan {
     let mut plan = plan();
@@ -266,8 +276,14 @@ pub(super) struct Recording {
 impl Recording {
     /// A run of `plan()` that has begun.
     pub(super) fn begin() -> Self {
+        Self::begin_in(&[("eu-prod", &["eu-1", "eu-2", "eu-3"])])
+    }
+
+    /// A run in these clusters that has begun.
+    pub(super) fn begin_in(clusters: &[(&str, &[&str])]) -> Self {
         let mut recording = Self { seq: 0, at: start(), acts: Vec::new() };
-        let names = nodes(&["eu-1", "eu-2", "eu-3"]);
+        let clusters: Vec<_> = clusters.iter().map(|(name, names)| (cluster(name), nodes(names))).collect();
+        let names = clusters.iter().flat_map(|(_, names)| names.clone());
         recording.push(EventKind::RunStarted {
             head: RunHead {
                 run: RunId::from_parts(1_795_183_500_000, 7),
@@ -275,10 +291,10 @@ impl Recording {
                 revision: revision(),
                 summary: "tag: raise limit".into(),
                 operator: "deploy@ops-1".into(),
-                clusters: vec![(cluster("eu-prod"), names.clone())],
                 steps: 6,
-                steps_of: names.into_iter().map(|name| (name, 2)).collect(),
-                waves: [(cluster("eu-prod"), 2)].into(),
+                steps_of: names.map(|name| (name, 2)).collect(),
+                waves: clusters.iter().map(|(cluster, _)| (cluster.clone(), 2)).collect(),
+                clusters,
             },
         });
         recording

@@ -125,7 +125,16 @@ fn leaving_after_a_run_keeps_its_verdict() {
     run.delivered().looked(1, 2, &[]).verdict(Verdict::NotReached);
     let left = played(&[to_run(), run.acts, typed("q")]);
     assert_eq!(left.ended.verdict, Some(Verdict::NotReached));
-    assert_eq!(left.asked.last().map(String::as_str), Some("look All"), "the picture is of before the run");
+}
+
+#[test]
+fn the_fleet_is_looked_at_after_a_run_that_did_not_do_it_itself() {
+    let mut run = Recording::begin();
+    run.delivered().verdict(Verdict::Interrupted);
+    assert_eq!(asked(&[to_run(), run.acts]).last().map(String::as_str), Some("look All"));
+    let mut run = Recording::begin();
+    run.delivered().looked(3, 0, &[]).verdict(Verdict::Converged);
+    assert_eq!(asked(&[to_run(), run.acts]).last().map(String::as_str), Some("apply 6 steps"));
 }
 
 #[test]

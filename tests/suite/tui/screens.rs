@@ -73,13 +73,23 @@ fn the_question_after_a_wrong_word() {
 }
 
 #[test]
+fn a_plan_and_a_run_of_several_clusters() {
+    let planned = || say(Message::Planned(super::fixture::wide_plan().into()));
+    seen("plan-wide", &[say(looked()), typed("p"), planned()]);
+    seen("confirm-wide", &[say(looked()), typed("p"), planned(), typed("a")]);
+    let mut run = Recording::begin_in(&[("eu-prod", &["eu-1", "eu-2", "eu-3"]), ("us-prod", &["us-1"])]);
+    run.delivered().wave(1, &["eu-1"]).proven(3, "eu-1");
+    seen("run-wide", &[say(looked()), typed("p"), planned(), typed("aall"), enter(), run.acts]);
+}
+
+#[test]
 fn a_run_in_its_second_wave() {
     let mut run = Recording::begin();
     run.delivered().wave(1, &["eu-1"]).proven(3, "eu-1").wave(2, &["eu-2", "eu-3"]);
     run.started(4, "eu-2", "activate", "request-tag, acme-auth");
     run.phase(4, "eu-2", StepPhase::Prove, "still loading (2 old workers answer)");
     run.waiting("eu-2", "to prove its reload", 30);
-    seen("run", &[to_run(), run.acts, vec![Act::Wait(6)]]);
+    seen("run", &[to_run(), run.acts, vec![Act::Wait(20)]]);
 }
 
 #[test]
