@@ -1,1 +1,3 @@
 //! Input made to do harm.
+
+mod replies;

@@ -249,9 +249,11 @@ impl Plan {
 
     pub(super) fn args(&self, node: &Node) -> Args {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let sha = |bytes: std::io::Result<Vec<u8>>| bytes.map_or("-".to_owned(), |bytes| Digest::of(&bytes).to_string());
+        let sha =
+            |bytes: std::io::Result<Vec<u8>>| bytes.map_or("-".to_owned(), |bytes| Digest::of(&bytes).to_string());
         let env = fs::read(node.prefix.join(".kong_env"));
-        let (pid, start) = node.master().map_or(("-".to_owned(), "-".to_owned()), |(p, s)| (p.to_string(), s.to_string()));
+        let (pid, start) =
+            node.master().map_or(("-".to_owned(), "-".to_owned()), |(p, s)| (p.to_string(), s.to_string()));
         let was = self.switch.iter().map(|(bundle, _)| {
             let link = fs::read_link(node.home.join("current").join(bundle)).ok();
             let name = link.and_then(|link| Some(link.file_name()?.to_str()?.to_owned()));
@@ -263,10 +265,12 @@ impl Plan {
         });
         let stage: String = stage.collect();
         let manifest = fs::read_to_string(node.home.join("state/manifest")).unwrap_or_default();
-        let generation: u64 = manifest.lines().find_map(|line| line.strip_prefix("generation ")?.parse().ok()).unwrap_or(0);
+        let generation: u64 =
+            manifest.lines().find_map(|line| line.strip_prefix("generation ")?.parse().ok()).unwrap_or(0);
         let pairs = self.switch.iter().map(|(bundle, to)| format!("{bundle} {to}"));
         let content = self.switch.iter().filter(|(_, to)| to != "-").map(|(bundle, to)| format!("{bundle} {to}"));
-        let (conf_sha, env_sha) = (sha(fs::read(&node.conf)), env.map_or("-".to_owned(), |env| env_digest(&env).to_string()));
+        let (conf_sha, env_sha) =
+            (sha(fs::read(&node.conf)), env.map_or("-".to_owned(), |env| env_digest(&env).to_string()));
         let mut all = vec![
             ("home", text(&node.home)),
             ("conf", text(&node.conf)),
@@ -363,7 +367,8 @@ fn hunk(old: &[u8], new: &[u8]) -> (usize, usize, String) {
 pub(super) fn deadly_tools(dir: &Path, at: usize, late: bool) {
     fs::create_dir_all(dir).unwrap();
     for tool in ["mv", "sync", "ln", "rm"] {
-        let real = ["/usr/bin", "/bin"].iter().map(|dir| Path::new(dir).join(tool)).find(|path| path.is_file()).unwrap();
+        let real =
+            ["/usr/bin", "/bin"].iter().map(|dir| Path::new(dir).join(tool)).find(|path| path.is_file()).unwrap();
         let file = dir.join(tool);
         let (real, dir) = (real.display(), dir.display());
         let work = if late { format!("{real} \"$@\"\n") } else { String::new() };

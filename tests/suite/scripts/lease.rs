@@ -108,8 +108,10 @@ fn the_kernel_lock_is_waited_for_and_then_said() {
     file.lock().unwrap();
     let answers: Vec<_> = std::thread::scope(|scope| {
         let home = dir.path();
-        let talks: Vec<_> =
-            Shell::all().into_iter().map(|shell| scope.spawn(move || other(shell, home, "renew", FIRST, "1"))).collect();
+        let talks: Vec<_> = Shell::all()
+            .into_iter()
+            .map(|shell| scope.spawn(move || other(shell, home, "renew", FIRST, "1")))
+            .collect();
         talks.into_iter().map(|talk| talk.join().unwrap()).collect()
     });
     for answer in answers {

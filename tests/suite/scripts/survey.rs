@@ -98,7 +98,8 @@ fn roots_are_told_apart_by_what_they_are() {
         let fifo = node.root.join("kong/plugins/old/fifo");
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         symlink("missing.lua", node.root.join("kong/plugins/old/broken.lua")).unwrap();
-        let names = ["kong/plugins/hello", "kong/plugins/dangling", "kong/plugins/old", "kong/plugins/none", "resty/one.lua"];
+        let names =
+            ["kong/plugins/hello", "kong/plugins/dangling", "kong/plugins/old", "kong/plugins/none", "resty/one.lua"];
         let facts = look(shell, &node, &names);
         let at = |name: &str| &facts.roots[&root(name)];
         assert_eq!(at("kong/plugins/hello").kind, Kind::Link);
@@ -107,7 +108,10 @@ fn roots_are_told_apart_by_what_they_are() {
         assert_eq!((at("kong/plugins/dangling").kind, at("kong/plugins/none").kind), (Kind::Link, Kind::Absent));
         assert_eq!(at("kong/plugins/dangling").target.as_deref(), Some("nowhere"));
         let old = at("kong/plugins/old");
-        assert_eq!((old.kind, old.files["fifo"].kind, old.files["broken.lua"].kind), (Kind::Directory, Kind::Other, Kind::Link));
+        assert_eq!(
+            (old.kind, old.files["fifo"].kind, old.files["broken.lua"].kind),
+            (Kind::Directory, Kind::Other, Kind::Link)
+        );
         let one = at("resty/one.lua");
         assert_eq!((one.kind, one.files[""].mode), (Kind::File, 0o640), "{shell:?}");
         assert_eq!(one.files[""].digest, Some(Digest::of(b"one")));
@@ -223,15 +227,23 @@ fn what_muster_keeps_on_a_node_is_read() {
         let mut talk = Plan::hello(&node, "candidate", &release).talk(&node, shell, None);
         assert!(proven(&mut talk));
         let guard = look(shell, &node, &[]).guard.unwrap();
-        assert_eq!((guard.state.as_str(), guard.step.as_str(), guard.alive), ("armed", format!("{RUN}.1").as_str(), true));
+        assert_eq!(
+            (guard.state.as_str(), guard.step.as_str(), guard.alive),
+            ("armed", format!("{RUN}.1").as_str(), true)
+        );
         assert!((1..=60).contains(&guard.left), "{guard:?}");
         talk.say(b"confirm\n");
         talk.end().ends(Status::Changed);
         for n in 0..6 {
-            let text = format!("muster-receipt 1\nrun {RUN}\nstep {n}\n{}", if n == 1 { "" } else { "result changed\n" });
+            let text =
+                format!("muster-receipt 1\nrun {RUN}\nstep {n}\n{}", if n == 1 { "" } else { "result changed\n" });
             fs::write(node.home.join(format!("state/receipts/01AAAAAAAAAAAAAAAAAAAAAAAA.{n}")), text).unwrap();
         }
-        fs::write(node.home.join("state/receipts/torn.9"), format!("muster-receipt 1\nrun {RUN}\nstep 9\nintent x\ndi")).unwrap();
+        fs::write(
+            node.home.join("state/receipts/torn.9"),
+            format!("muster-receipt 1\nrun {RUN}\nstep 9\nintent x\ndi"),
+        )
+        .unwrap();
         let facts = look(shell, &node, &["kong/plugins/hello"]);
         assert!(facts.guard.is_none());
         assert_eq!(facts.manifest.unwrap().unwrap().generation, 1);
@@ -275,7 +287,9 @@ fn rocks_that_own_files_below_the_roots_are_named() {
         let root = base.join("share/lua/5.1");
         fs::create_dir_all(&root).unwrap();
         node.root = root;
-        for (rock, text) in [("kong-plugin-x/1.2.0-1", manifest), ("other/1-1", "rock_manifest = {\n lua = {\n  a = \"1\"\n }\n}\n")] {
+        for (rock, text) in
+            [("kong-plugin-x/1.2.0-1", manifest), ("other/1-1", "rock_manifest = {\n lua = {\n  a = \"1\"\n }\n}\n")]
+        {
             let dir = base.join("lib/luarocks/rocks-5.1").join(rock);
             fs::create_dir_all(&dir).unwrap();
             fs::write(dir.join("rock_manifest"), text).unwrap();
@@ -311,7 +325,11 @@ fn paths_are_never_syntax() {
         node.root.clone_from(&odd);
         node.prefix.clone_from(&odd);
         let facts = look(shell, &node, &["kong/plugins/x y"]);
-        assert_eq!(facts.roots[&root("kong/plugins/x y")].files["handler.lua"].digest, Some(Digest::of(b"x")), "{shell:?}");
+        assert_eq!(
+            facts.roots[&root("kong/plugins/x y")].files["handler.lua"].digest,
+            Some(Digest::of(b"x")),
+            "{shell:?}"
+        );
         assert_eq!(facts.lua_root.real.unwrap().as_str(), odd.to_str().unwrap());
         assert!(facts.conf_bytes.is_some());
         assert!(!Path::new("owned").exists() && !odd.join("owned").exists());
