@@ -184,18 +184,25 @@ swap_conf() {
 	[ "$sum" = "$conf_after" ]
 }
 
-# came_back PUT: PUT is in place, and something came out. If that is not what the plan saw, the newest text of others goes back,
-# until what comes out is what was put in last.
+# came_back PUT: PUT is in place, and something came out. If that is not what the plan saw, it is somebody else's text and goes
+# back, until what comes out is what we had put in. Against somebody who writes without end nobody wins: what he wrote is kept.
 came_back() {
-	put=$1
+	inside=$1
 	sum "$edited"
 	[ "$sum" != "$conf_before" ] || return 0
-	until [ "$sum" = "$put" ]; do
-		put=$sum
-		exchange "$edited" "$conf_real" || return 1
+	rounds=0
+	while :; do
+		theirs=$sum
+		rounds=$((rounds + 1))
+		if [ "$rounds" -gt 20 ] || ! exchange "$edited" "$conf_real"; then
+			mv -f -- "$edited" "$a_home/attic/$run.$step-conf"
+			emit problem conf-contended "$a_home/attic/$run.$step-conf"
+			return 1
+		fi
 		sum "$edited"
+		[ "$sum" != "$inside" ] || return 1
+		inside=$theirs
 	done
-	return 1
 }
 
 # check_conf: at the end of the commit. Who had the old file open and wrote into it meanwhile is heard, too.
