@@ -128,13 +128,15 @@ impl<'a> Draft<'a> {
         match assignment.state {
             State::Absent if selected => self.absent(name, item),
             State::Absent => {}
-            State::Staged if [item.truths.directive, item.truths.loaded].contains(&Mark::Extra) => {
-                // Until its name is gone, which is the way of a removal, its files stay as they are.
-                if selected {
+            State::Staged => {
+                if selected && [item.truths.directive, item.truths.loaded].contains(&Mark::Extra) {
                     self.removal(name, "it is in the directive, and only its files are wanted");
                 }
+                // While workers run it, until its name is gone, which is the way of a removal, its files stay as they are.
+                if item.truths.loaded == Mark::Absent {
+                    self.ready(assignment, item, selected);
+                }
             }
-            State::Staged => drop(self.ready(assignment, item, selected)),
             State::Present => {
                 let ready = self.ready(assignment, item, selected);
                 self.listed(assignment, item, ready);
