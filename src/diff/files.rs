@@ -91,6 +91,11 @@ impl FilesDiff {
         self.files.is_empty()
     }
 
+    /// Something could not be read.
+    pub fn unread(&self) -> bool {
+        self.files.values().any(|drift| *drift == FileDrift::Unknown)
+    }
+
     /// Something stands at one of the roots.
     pub fn any(&self) -> bool {
         self.roots.values().any(|state| *state != RootState::Absent)
@@ -104,7 +109,7 @@ impl FilesDiff {
     /// The mark for a bundle whose files are wanted.
     pub fn wanted(&self) -> Mark {
         match () {
-            () if self.files.values().any(|drift| *drift == FileDrift::Unknown) => Mark::Unknown,
+            () if self.unread() => Mark::Unknown,
             () if !self.any() => Mark::Missing,
             () if self.same() => Mark::AsWanted,
             () => Mark::Differs,

@@ -65,13 +65,19 @@ pub(super) fn wanted(
         return (Mark::Differs, Some(remark));
     }
     let Some(files) = files else { return (Mark::AsWanted, None) };
+    if !files.any() && !files.unread() {
+        return (
+            Mark::Unknown,
+            Some("it runs, and its files are gone: the next reload or start would fail".to_owned()),
+        );
+    }
     match (Witness { facts, master, admin, home }).evidence(bundle, files) {
         Evidence::Wanted => (Mark::AsWanted, None),
         Evidence::Other => (Mark::Differs, Some("the workers run other content of the same version".to_owned())),
         Evidence::Owed => (Mark::Differs, Some("files changed after the workers started: a reload is owed".to_owned())),
         Evidence::Unclear => {
-            let text = "it cannot be told whether the workers run what is on disk: some are younger than the files, and only a \
-                        restart of Kong or a change by muster shows why";
+            let text = "it cannot be told whether the workers run what is on disk; a restart of Kong or a change by muster \
+                        settles it";
             (Mark::Unknown, Some(text.to_owned()))
         }
     }

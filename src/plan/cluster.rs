@@ -10,7 +10,7 @@ use super::{
 use crate::action::{Action, ReloadWay};
 use crate::diff::{ClusterDiff, Condition, Mark};
 use crate::hint::Hint;
-use crate::inventory::{Cluster, Topology};
+use crate::inventory::{Cluster, Length, Topology};
 use crate::name::{ClusterName, NodeName};
 
 /// Plans one cluster: the order is deliver everywhere, then wave by wave activate (architecture.md 6).
@@ -131,28 +131,23 @@ fn topology(cluster: &Cluster) -> Found {
 
 fn after(request: &Request<'_>, cluster: &Cluster) -> Found {
     let waits = cluster.rollout.after.iter().filter_map(|(name, rest)| waits_for(request, name, *rest));
-    let waits: Vec<(&ClusterName, String)> = waits.collect();
-    let (first, _) = waits.first()?;
-    let reasons: Vec<&str> = waits.iter().map(|(_, why)| why.as_str()).collect();
+    let waits: Vec<(String, Hint)> = waits.collect();
+    if waits.is_empty() {
+        return None;
+    }
+    let (reasons, mut hints): (Vec<String>, Vec<Hint>) = waits.into_iter().unzip();
     let what = format!("{} comes after {}", cluster.name, reasons.join(", and after "));
-    let hints = vec![
-        Hint::type_(format!("muster --plan --cluster {first}")),
-        Hint::type_(format!("muster --plan --allow {}", BlockerCode::AfterCluster.word())),
-    ];
+    hints.push(Hint::type_(format!("muster --plan --allow {}", BlockerCode::AfterCluster.word())));
     Some((BlockerCode::AfterCluster, what, hints))
 }
 
-/// Why a cluster that comes first is not yet done, or has not been for long enough.
-fn waits_for<'a>(
-    request: &Request<'_>,
-    name: &'a ClusterName,
-    rest: crate::inventory::Length,
-) -> Option<(&'a ClusterName, String)> {
+/// Why a cluster that comes first is not yet done, or has not been for long enough, and what to do.
+fn waits_for(request: &Request<'_>, name: &ClusterName, rest: Length) -> Option<(String, Hint)> {
     let in_line = |diff: &ClusterDiff| {
         diff.nodes.values().all(|node| matches!(node.condition, Condition::InLine | Condition::Out { .. }))
     };
     if !request.diff.clusters.get(name).is_some_and(in_line) {
-        return Some((name, format!("{name}, which is not in line")));
+        return Some((format!("{name}, which is not in line"), Hint::type_(format!("muster --plan --cluster {name}"))));
     }
     let nodes = request.inventory.clusters.get(name).map(|cluster| cluster.nodes.keys());
     let receipts =
@@ -160,8 +155,9 @@ fn waits_for<'a>(
     let changed = receipts.map(|receipt| receipt.run.milliseconds() / 1000).max()?;
     let now = u64::try_from(request.survey.at.as_second()).unwrap_or(0);
     let since = now.saturating_sub(changed);
-    (since < rest.duration().as_secs())
-        .then(|| (name, format!("{name}, which has to stay in line for {rest} and was changed {} ago", length(since))))
+    let left = rest.duration().as_secs().checked_sub(since).filter(|left| *left > 0)?;
+    let what = format!("{name}, which has to stay in line for {rest} and was changed {} ago", length(since));
+    Some((what, Hint::do_(format!("plan again in {}", length(left)))))
 }
 
 /// `40m`, `1h05m`: minutes are enough to wait by.
@@ -216,9 +212,10 @@ fn notes(plans: &[(NodeName, NodePlan)], builder: &mut PlanBuilder) {
 fn unsafe_to_configure(cluster: &Cluster, diff: &ClusterDiff, changes: &[Change], builder: &mut PlanBuilder) {
     let new = |change: &&Change| matches!(change.kind, ChangeKind::Install | ChangeKind::Enable);
     for change in changes.iter().filter(new) {
+        let given: std::collections::BTreeSet<&NodeName> = change.nodes.iter().collect();
         let has = |node: &NodeName| {
             let item = diff.nodes.get(node).and_then(|node| node.items.get(&change.name));
-            change.nodes.binary_search(node).is_ok() || item.is_some_and(|item| item.truths.loaded == Mark::AsWanted)
+            given.contains(node) || item.is_some_and(|item| item.truths.loaded == Mark::AsWanted)
         };
         let without: Vec<NodeName> = cluster.nodes.keys().filter(|node| !has(node)).cloned().collect();
         if !without.is_empty() {

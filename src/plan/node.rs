@@ -128,13 +128,15 @@ impl<'a> Draft<'a> {
         match assignment.state {
             State::Absent if selected => self.absent(name, item),
             State::Absent => {}
-            State::Staged if [item.truths.directive, item.truths.loaded].contains(&Mark::Extra) => {
-                // Until its name is gone, which is the way of a removal, its files stay as they are.
-                if selected {
+            State::Staged => {
+                if selected && [item.truths.directive, item.truths.loaded].contains(&Mark::Extra) {
                     self.removal(name, "it is in the directive, and only its files are wanted");
                 }
+                // While workers run it, until its name is gone, which is the way of a removal, its files stay as they are.
+                if item.truths.loaded == Mark::Absent {
+                    self.ready(assignment, item, selected);
+                }
             }
-            State::Staged => drop(self.ready(assignment, item, selected)),
             State::Present => {
                 let ready = self.ready(assignment, item, selected);
                 self.listed(assignment, item, ready);
@@ -147,7 +149,7 @@ impl<'a> Draft<'a> {
         let bundle = self.bundle(assignment);
         match bundle.filter(|_| assignment.files == Management::Managed) {
             _ if !selected => false,
-            None => self.external(assignment.subject.as_str(), item),
+            None => self.external(assignment.subject.as_str(), item, bundle),
             Some(bundle) => self.files(assignment, item, bundle),
         }
     }
@@ -158,8 +160,16 @@ impl<'a> Draft<'a> {
     }
 
     /// Files that somebody else writes: they have to be there. False if they are not.
-    fn external(&mut self, name: &str, item: &Item) -> bool {
+    fn external(&mut self, name: &str, item: &Item, bundle: Option<&Bundle>) -> bool {
         let (code, what, hint) = match item.truths.files {
+            // A reload loads what is on disk: where that is not the version wanted, it would only fail its proof.
+            Mark::AsWanted if item.truths.loaded == Mark::Differs && bundle.is_some() && !item.files.same() => (
+                BlockerCode::ExternalMissing,
+                format!("{name}: its files are external and not those of the version wanted ({})", item.files.words()),
+                Hint::do_(
+                    "let what writes them write that version and reload, or correct the version in the inventory",
+                ),
+            ),
             Mark::AsWanted => return true,
             Mark::Unknown => (
                 BlockerCode::NodeFiles,
@@ -231,8 +241,11 @@ impl<'a> Draft<'a> {
             adopts: item.files.foreign().cloned().collect(),
             plugins: bundle.plugins.keys().cloned().collect(),
         });
+        let others_list = assignment.directive == Management::External;
         let kind = match assignment.state {
             State::Staged if installs => ChangeKind::Stage,
+            // Files first; the name follows from elsewhere.
+            State::Present if installs && others_list && item.truths.directive.is_drift() => ChangeKind::Stage,
             _ if installs => ChangeKind::Install,
             _ if repair => ChangeKind::Repair,
             _ => ChangeKind::Upgrade,
@@ -268,7 +281,8 @@ impl<'a> Draft<'a> {
     fn listed(&mut self, assignment: &Assignment, item: &Item, ready: bool) {
         let name = assignment.subject.as_str();
         let missing = item.truths.directive.is_drift();
-        let there = ready || item.truths.files == Mark::AsWanted;
+        let external = assignment.files == Management::External;
+        let there = if external { item.files.same() } else { ready || item.truths.files == Mark::AsWanted };
         if !ready {
             // It stays as it is: loaded, where it is listed, with whatever a reload finds on disk.
             if item.truths.directive == Mark::AsWanted {

@@ -3,11 +3,12 @@
 use super::BlockerCode;
 use super::node::Draft;
 use crate::bundle::Bundle;
-use crate::diff::{Item, Source};
+use crate::diff::{FileDrift, Item, RootState, Source};
 use crate::hint::Hint;
 use crate::inventory::Assignment;
 use crate::kong::version::Support;
 use crate::kong::{KongVersion, SearchPath, search_path::Reach};
+use crate::name::PluginName;
 use crate::survey::Kind;
 
 /// What stands in the way of a bundle's files; true if something does.
@@ -87,6 +88,7 @@ pub(super) fn node(draft: &mut Draft<'_>) -> bool {
     }
     if draft.reloads() {
         pending(draft);
+        gone(draft);
     }
     draft.plan.blockers.len() > before
 }
@@ -294,6 +296,35 @@ fn pending(draft: &mut Draft<'_>) {
         Hint::type_(format!("muster --plan --allow pending-settings={}", draft.node.name)),
     ];
     draft.block(BlockerCode::PendingSettings, what, details, hints);
+}
+
+/// Plugins that the next reload would look for in vain. Files that are elsewhere on the search path are not seen: only what
+/// is known to have been here, and is not here any more, counts.
+fn gone(draft: &mut Draft<'_>) {
+    let Some(next) = draft.diff.directives.env.directive() else { return };
+    let brought = |name: &str| draft.loads().any(|switch| switch.bundle.as_str() == name);
+    let was_here = |name: &str, root: &str| {
+        let there = draft.diff.items[name].files.roots.iter();
+        let stands = there.filter(|(_, state)| **state != RootState::Absent).any(|(path, _)| path.as_str() == root);
+        let owned = draft.manifest().into_iter().flat_map(|manifest| manifest.bundles.values());
+        stands || owned.flat_map(|owned| &owned.links).any(|link| link.as_str() == root)
+    };
+    let missing = |name: &str, plugin: &PluginName| {
+        let root = format!("kong/plugins/{plugin}");
+        let files = &draft.diff.items[name].files.files;
+        let lacks = |part: &str| files.get(&format!("{root}/{part}.lua")) == Some(&FileDrift::Missing);
+        (lacks("handler") || lacks("schema")) && was_here(name, &root)
+    };
+    let items = draft.diff.items.iter().filter(|(name, _)| !brought(name));
+    let found = items.flat_map(|(name, item)| item.plugins.iter().filter(move |plugin| missing(name, plugin)));
+    let found: Vec<String> =
+        found.filter(|plugin| next.names(plugin) && !draft.add.contains(plugin)).map(ToString::to_string).collect();
+    if found.is_empty() {
+        return;
+    }
+    let what = format!("any reload of it would fail: plugins names {}, whose files are gone", found.join(", "));
+    let hint = Hint::do_("plan without --plugin, or put the files back the way they came there");
+    draft.block(BlockerCode::ReloadFails, what, Vec::new(), vec![hint]);
 }
 
 /// What stands in the way of an edit of kong.conf; true if something does.

@@ -96,6 +96,7 @@ struct NodeSpec {
     clone_of: Option<String>,
     changed: Option<i64>,
     vault: bool,
+    secret: Option<String>,
 }
 
 /// A node in the fleet.
@@ -269,6 +270,9 @@ impl NodeSpec {
         model.write_env(self.env.as_deref().unwrap_or(all), self.path.as_deref().unwrap_or(DEFAULT_PATH));
         if self.vault {
             model.env.as_mut().expect("it was written").extend_from_slice(b"pg_password = {vault://env/pg-password}\n");
+        }
+        if let (Some(secret), Some(env)) = (&self.secret, &mut model.env) {
+            env.extend_from_slice(format!("pg_password = {secret}\n# {secret}\n").as_bytes());
         }
         if self.env.as_deref() == Some("none") {
             model.env = None;

@@ -190,6 +190,14 @@ impl NodeModel {
         self.load(master, (0..workers).map(|n| Self::process(1001 + n, at)).collect());
     }
 
+    /// Whether a start from kong.conf would come up.
+    pub(crate) fn would_start(&self) -> bool {
+        let conf = Conf::parse(self.conf.clone().unwrap_or_default());
+        let directive = Directive::effective(conf.text("plugins").as_deref());
+        let path = SearchPath::new(conf.text("lua_package_path").unwrap_or_else(|| DEFAULT_PATH.to_owned()));
+        directive.plugins().into_iter().all(|plugin| self.resolve(&path, plugin).is_some())
+    }
+
     /// New workers load what `.kong_env` names.
     pub(crate) fn load(&mut self, master: Process, workers: BTreeSet<Process>) {
         let env = self.env_file().expect("a Kong that runs has .kong_env");

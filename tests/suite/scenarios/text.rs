@@ -27,7 +27,7 @@ pub(crate) fn diff(diff: &FleetDiff) -> String {
     for (name, cluster) in &diff.clusters {
         let _ = writeln!(out, "{name}  {}", cluster.columns.join(" "));
         for (node, diff) in &cluster.nodes {
-            let _ = writeln!(out, "  {}", row(node, diff));
+            let _ = writeln!(out, "  {}", row(node, diff, &cluster.columns));
             for remark in &diff.remarks {
                 let _ = writeln!(out, "      {remark}");
             }
@@ -36,8 +36,9 @@ pub(crate) fn diff(diff: &FleetDiff) -> String {
     out
 }
 
-fn row(node: &NodeName, diff: &NodeDiff) -> String {
-    let marks: Vec<String> = diff.items.values().map(|item| item.truths.signs()).collect();
+fn row(node: &NodeName, diff: &NodeDiff, columns: &[String]) -> String {
+    let marks = columns.iter().map(|column| diff.items.get(column).map(|item| item.truths.signs()));
+    let marks: Vec<String> = marks.map(|signs| signs.unwrap_or_else(|| "    ".to_owned())).collect();
     let (sign, word) = diff.condition.words();
     let why = match &diff.condition {
         Condition::Unknown { why, .. } | Condition::Out { why } => format!(": {why}"),
