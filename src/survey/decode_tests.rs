@@ -35,14 +35,6 @@ fn facts(roots: &[&str], lines: &str) -> NodeFacts {
 }
 
 #[test]
-fn the_digest_of_kong_env_does_not_depend_on_the_order_of_its_lines() {
-    assert_eq!(env_digest(b"b = 1\na = 2\n"), env_digest(b"a = 2\nb = 1\n"));
-    assert_eq!(env_digest(b"b = 1\na = 2"), env_digest(b"a = 2\nb = 1\n"), "sort ends the last line");
-    assert_eq!(env_digest(b"b = 1\na = 2\n"), Digest::of(b"a = 2\nb = 1\n"));
-    assert_ne!(env_digest(b"a = 2\na = 2\n"), env_digest(b"a = 2\n"));
-}
-
-#[test]
 fn places_keep_what_is_known_of_them() {
     let facts = facts(&[], "");
     assert_eq!((facts.conf.kind, facts.conf.free_kib, facts.conf.writable), (Kind::Link, Some(7), false));

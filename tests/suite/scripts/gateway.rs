@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use muster::kong::EnvFile;
 use muster::name::Digest;
 use muster::remote::Script;
-use muster::survey::env_digest;
 use muster::wire::{Args, Receipt, Status};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -270,7 +270,7 @@ impl Plan {
         let pairs = self.switch.iter().map(|(bundle, to)| format!("{bundle} {to}"));
         let content = self.switch.iter().filter(|(_, to)| to != "-").map(|(bundle, to)| format!("{bundle} {to}"));
         let (conf_sha, env_sha) =
-            (sha(fs::read(&node.conf)), env.map_or("-".to_owned(), |env| env_digest(&env).to_string()));
+            (sha(fs::read(&node.conf)), env.map_or("-".to_owned(), |env| EnvFile::parse(env).digest().to_string()));
         let mut all = vec![
             ("home", text(&node.home)),
             ("conf", text(&node.conf)),
