@@ -274,14 +274,11 @@ alarm() {
 		sleep $((deadline_at - uptime + 2)) &
 		sleeper=$!
 		wait "$sleeper"
-		# Again and again: bash goes on reading when another signal comes with this one, such as that of our own end.
-		while alive $$ "$begun"; do
-			kill -USR1 $$
-			sleep 1
-		done
+		! alive $$ "$begun" || kill -USR1 $$
 	) </dev/null >/dev/null 2>&1 9>&- &
 	dogs="$dogs $!"
-	trap : USR1
+	# In the trap itself, not behind the read: bash may go on reading after a trap.
+	trap 'give_up 23' USR1
 	trap unwatch EXIT
 }
 
@@ -411,12 +408,15 @@ look() {
 
 # give_up STATUS: asks the guard, waits for its word, and ends. Where there is no guard any more, this is the guard.
 give_up() {
+	trap '' USR1
 	unwatch
 	: >"$guard/fire"
 	while [ ! -e "$guard/done" ]; do
 		if ! guard_lives; then
 			[ ! -e "$guard/done" ] || break
 			[ ! -e "$guard/armed" ] || mv "$guard/armed" "$guard/fired"
+			# Whatever is confirmed is not undone, by nobody.
+			[ -e "$guard/fired" ] || die 30 no-token
 			finish_undo
 			break
 		fi
@@ -429,6 +429,7 @@ give_up() {
 }
 
 confirm() {
+	trap '' USR1
 	if [ "$way" = none ] && find_master "$a_prefix" "$prefix_real"; then
 		# It was started meanwhile, with the old content: the plan was for a node whose Kong does not run.
 		emit problem started "$master"
