@@ -200,7 +200,10 @@ impl SurveyDecoder {
             "sum" => self.sum(&fields("sum")),
             "cut" => self.cut(&fields("cut")),
             "current" => self.current(&fields("current")),
-            "release" => self.release(&fields("release")),
+            "release" => {
+                self.release(&fields("release"));
+                Ok(())
+            }
             "guard" => self.guard(&fields("guard")),
             "rock" => self.rock(&fields("rock")),
             "rock-file" => self.rock_file(&fields("rock-file")),
@@ -420,10 +423,10 @@ impl SurveyDecoder {
     fn cut(&mut self, fields: &Fields<'_>) -> Outcome {
         let number: usize = fields.number(0, "number")?;
         for (index, root) in self.roots.iter().enumerate() {
-            if number == 0 || index + 1 == number {
-                if let Some(facts) = self.found.get_mut(root) {
-                    facts.cut |= facts.kind != Kind::Absent;
-                }
+            if (number == 0 || index + 1 == number)
+                && let Some(facts) = self.found.get_mut(root)
+            {
+                facts.cut |= facts.kind != Kind::Absent;
             }
         }
         Ok(())
@@ -441,13 +444,13 @@ impl SurveyDecoder {
         }
     }
 
-    fn release(&mut self, fields: &Fields<'_>) -> Outcome {
+    /// What lies there under other names is not a release.
+    fn release(&mut self, fields: &Fields<'_>) {
         let bundle = fields.record.exact(0).and_then(|name| BundleName::parse(name).ok());
         let digest = fields.record.exact(1).and_then(|text| Digest::parse(text).ok());
         if let (Some(bundle), Some(digest)) = (bundle, digest) {
             self.releases.entry(bundle).or_default().insert(digest);
         }
-        Ok(())
     }
 
     fn guard(&mut self, fields: &Fields<'_>) -> Outcome {

@@ -276,14 +276,11 @@ alarm() {
 		sleep $((deadline_at - uptime + 2)) &
 		sleeper=$!
 		wait "$sleeper"
-		# Again and again: bash goes on reading when another signal comes with this one, such as that of our own end.
-		while alive $$ "$begun"; do
-			kill -USR1 $$
-			sleep 1
-		done
+		! alive $$ "$begun" || kill -USR1 $$
 	) </dev/null >/dev/null 2>&1 9>&- &
 	dogs="$dogs $!"
-	trap : USR1
+	# In the trap itself, not behind the read: bash may go on reading after a trap.
+	trap 'give_up 23' USR1
 	trap unwatch EXIT
 }
 
@@ -435,6 +432,7 @@ say_log() {
 
 # give_up STATUS: asks the guard, waits for its word, and ends. Where there is no guard any more, this is the guard.
 give_up() {
+	trap '' USR1
 	unwatch
 	say_log
 	: >"$guard/fire"
@@ -442,6 +440,8 @@ give_up() {
 		if ! guard_lives; then
 			[ ! -e "$guard/done" ] || break
 			[ ! -e "$guard/armed" ] || mv "$guard/armed" "$guard/fired"
+			# Whatever is confirmed is not undone, by nobody.
+			[ -e "$guard/fired" ] || die 30 no-token
 			finish_undo
 			break
 		fi
@@ -454,6 +454,7 @@ give_up() {
 }
 
 confirm() {
+	trap '' USR1
 	if [ "$way" = none ] && find_master "$a_prefix" "$prefix_real"; then
 		# It was started meanwhile, with the old content: the plan was for a node whose Kong does not run.
 		emit problem started "$master"

@@ -121,8 +121,8 @@ fn a_death_at_any_boundary_leaves_a_node_that_serves_and_can_be_finished() {
                     if at >= ended.load(Ordering::SeqCst) {
                         break;
                     }
-                    let way = if turn % 3 == 0 { "hup" } else { "candidate" };
-                    let (late, cut) = (turn % 2 == 0, (turn / 2) % 2 == 0);
+                    let way = if turn.is_multiple_of(3) { "hup" } else { "candidate" };
+                    let (late, cut) = (turn.is_multiple_of(2), (turn / 2).is_multiple_of(2));
                     let died = one(way, shells[turn % shells.len()], at, late, cut);
                     report.lock().unwrap().push((turn, way, at, late, cut, died));
                     if !died {
@@ -134,6 +134,5 @@ fn a_death_at_any_boundary_leaves_a_node_that_serves_and_can_be_finished() {
     });
     let report = report.into_inner().unwrap();
     let deaths = report.iter().filter(|entry| entry.5).count();
-    println!("{deaths} deaths");
     assert!(deaths > 30, "{report:?}");
 }

@@ -11,7 +11,7 @@ use muster::remote::Script;
 use muster::wire::{Args, Status};
 
 use super::gateway::{Node, RUN, digest};
-use super::speak::{Answer, LINE, Shell, Talk, call, call_with, is_there};
+use super::speak::{Answer, LINE, Shell, Talk, call, call_with, is_there, skip};
 
 type Files = Vec<(&'static str, String)>;
 
@@ -199,7 +199,7 @@ fn a_tiny_filesystem_really_runs_full() {
     let home = node.path().join("home");
     let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=96k,mode=0755", "tmpfs"]).arg(&home).output();
     if !mounted.is_ok_and(|out| out.status.success()) {
-        println!("skipped: no tmpfs can be mounted here");
+        skip("no tmpfs can be mounted here");
         return;
     }
     let result = std::panic::catch_unwind(|| {

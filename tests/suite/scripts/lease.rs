@@ -78,8 +78,8 @@ fn nobody_takes_over_while_a_guard_lives() {
         fs::write(guard.join("facts"), format!("step {FIRST}.7\ndeadline 99999999\n")).unwrap();
         let me = std::process::id();
         let stat = fs::read_to_string(format!("/proc/{me}/stat")).unwrap();
-        let start = stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().to_owned();
-        fs::write(guard.join("ready"), format!("{me} {start}\n")).unwrap();
+        let begun = stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().to_owned();
+        fs::write(guard.join("ready"), format!("{me} {begun}\n")).unwrap();
         let answer = take(shell, dir.path(), SECOND, "600").ends(Status::Locked);
         assert_eq!(answer.one("locked")[..2], ["guard", &format!("{FIRST}.7")]);
         // The number is somebody else's by now: the guard is dead.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use muster::name::Digest;
 use muster::remote::Script;
 
-use super::speak::{Shell, is_there, until};
+use super::speak::{Shell, before_path, is_there, until};
 
 const PRELUDE: &str = include_str!("../../../src/remote/scripts/prelude.sh");
 const COMMIT: &str = include_str!("../../../src/remote/scripts/commit.sh");
@@ -58,7 +58,7 @@ fn race(turn: u64) -> bool {
     let confirmed = fs::rename(guard.join("armed"), guard.join("confirmed")).is_ok();
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "the guard does not end");
+        assert!(begun.elapsed() < Duration::from_mins(1), "the guard does not end");
         std::thread::sleep(Duration::from_millis(5));
     }
     let exists = |name: &str| guard.join(name).exists();
@@ -78,7 +78,6 @@ fn in_sixty_races_exactly_one_side_has_the_token() {
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     let confirmed = won.iter().filter(|won| **won).count();
-    println!("{confirmed} confirmed, {} fired", won.len() - confirmed);
     assert_eq!(won.len(), 60);
     assert!(confirmed > 0 && confirmed < 60, "one side always won: this was no race");
 }
@@ -127,7 +126,6 @@ fn in_a_thousand_tries_a_writer_at_the_same_moment_loses_nothing() {
         let threads: Vec<_> = shells.iter().map(|shell| scope.spawn(move || contend(*shell, tries))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    println!("done, given up: {counts:?}");
     let done: usize = counts.iter().map(|(done, _)| done).sum();
     let lost: usize = counts.iter().map(|(_, lost)| lost).sum();
     assert!(done > 0 && lost > 0, "it was always too early or always too late: {counts:?}");
@@ -150,7 +148,7 @@ fn contend(shell: Shell, tries: usize) -> (usize, usize) {
         assert_eq!(from.next().unwrap().unwrap(), "begun");
         // Somewhere in the time that the swap takes, which is a few starts of programs.
         std::thread::sleep(Duration::from_micros(u64::try_from(turn).unwrap() * 137 % 90_000));
-        write_line(&conf, "other", turn % 2 == 0);
+        write_line(&conf, "other", turn.is_multiple_of(2));
         match from.next().unwrap().unwrap().as_str() {
             "did" => done += 1,
             "lost" => lost += 1,
@@ -200,18 +198,17 @@ fn where_names_cannot_be_exchanged_the_file_is_checked_and_replaced() {
     Command::new("chmod").arg("+x").arg(tools.join("perl")).status().unwrap();
     let conf = dir.path().join("kong.conf");
     let script = dir.path().join("script");
-    let body = r#"
+    let body = r"
 a_home=$1 conf_real=$2 edited=$2.edited swapped=
 conf_before=$3 conf_after=$4
 swap_conf && check_conf
-"#;
+";
     fs::write(&script, format!("{PRELUDE}\n{COMMIT}\n{body}")).unwrap();
     let run = |before: &str| {
         fs::write(&conf, "before\n").unwrap();
         fs::write(dir.path().join("kong.conf.edited"), "after\n").unwrap();
-        let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
         let mut command = shell.command();
-        command.env("PATH", path).arg(&script).arg(dir.path()).arg(&conf);
+        command.env("PATH", before_path(&tools)).arg(&script).arg(dir.path()).arg(&conf);
         command.arg(Digest::of(before.as_bytes()).as_str()).arg(Digest::of(b"after\n").as_str());
         let ok = command.status().unwrap().success();
         (ok, fs::read_to_string(&conf).unwrap())

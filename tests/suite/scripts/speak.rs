@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use muster::remote::Script;
 use muster::wire::{Args, Decoder, Item, Limits, Record, Status, head};
 
-/// What the remote command is; a script comes behind its length.
-pub(super) const LINE: &str = r#"IFS= read -r n && s=$(dd bs=1 count="$n" 2>/dev/null) && eval "$s""#;
+/// What the remote command is; a script comes behind its length. Read byte by byte, so that nothing behind it is taken, and
+/// written at once: a shell that is woken for every byte needs four times as long.
+pub(super) const LINE: &str = r#"IFS= read -r n && s=$(dd ibs=1 obs=65536 count="$n" 2>/dev/null) && eval "$s""#;
 const NONCE: &str = "n0";
 /// How long anything may take here before it is a failure.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
@@ -51,9 +52,21 @@ pub(super) fn is_there(tool: &str) -> bool {
     let found = std::env::split_paths(&path).any(|dir| dir.join(tool).is_file());
     assert!(found || std::env::var_os("MUSTER_CI").is_none(), "{tool} is not here, and this is a CI run");
     if !found {
-        println!("skipped: there is no {tool} here");
+        skip(&format!("there is no {tool} here"));
     }
     found
+}
+
+/// The search path with this directory before all others.
+pub(super) fn before_path(dir: &Path) -> std::ffi::OsString {
+    let old = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(std::iter::once(dir.to_owned()).chain(std::env::split_paths(&old))).unwrap()
+}
+
+/// Says that a test was not made, and why.
+#[expect(clippy::print_stdout, reason = "a skip that nobody sees is a lie")]
+pub(super) fn skip(why: &str) {
+    println!("skipped: {why}");
 }
 
 /// Polls until it is so.
@@ -93,9 +106,7 @@ impl Talk {
     pub(super) fn start_text(shell: Shell, text: &str, args: &Args, path: Option<&Path>) -> Self {
         let mut command = shell.command();
         if let Some(path) = path {
-            let old = std::env::var_os("PATH").unwrap_or_default();
-            let all = std::iter::once(path.to_owned()).chain(std::env::split_paths(&old));
-            command.env("PATH", std::env::join_paths(all).unwrap());
+            command.env("PATH", before_path(path));
         }
         command.arg("-c").arg(LINE).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
