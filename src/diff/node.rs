@@ -1,12 +1,12 @@
 //! One node: every assignment against what was seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bundles, Condition, Directives, FilesDiff, Item, Mark, NodeDiff, Truths, loaded};
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
-use crate::name::PluginName;
+use crate::name::{BundlePath, PluginName};
 use crate::survey::NodeFacts;
 
 /// The remark about a Kong that does not run.
@@ -172,7 +172,7 @@ fn files_mark(item: &Item, assignment: &Assignment, bundle: Option<&Bundle>, fac
 /// Files of plugins without a bundle: only whether they are there.
 fn standing<'a>(item: &'a Item, facts: &'a NodeFacts) -> impl Iterator<Item = Option<crate::survey::Kind>> + 'a {
     item.plugins.iter().map(|plugin| {
-        let root = crate::name::BundlePath::parse(&format!("kong/plugins/{plugin}")).ok()?;
+        let root = BundlePath::parse(&format!("kong/plugins/{plugin}")).ok()?;
         facts.roots.get(&root).map(|found| found.kind)
     })
 }
@@ -193,16 +193,20 @@ fn absent_files(item: &Item, facts: &NodeFacts) -> Mark {
 fn external_files(item: &Item, facts: &NodeFacts) -> Mark {
     use crate::survey::Kind;
     let mut mark = Mark::AsWanted;
+    let manifest = facts.manifest.iter().flatten().flat_map(|manifest| manifest.bundles.values());
+    let links: BTreeSet<&str> = manifest.flat_map(|owned| &owned.links).map(BundlePath::as_str).collect();
+    let ours = item.plugins.iter().any(|plugin| links.contains(format!("kong/plugins/{plugin}").as_str()));
     for kind in standing(item, facts) {
         match kind {
             None | Some(Kind::Denied) => return Mark::Unknown,
-            // What is external may also lie elsewhere on the search path; that it is loaded shows that it is there.
+            // What is external may also lie elsewhere on the search path; that it is loaded shows that it is there, unless
+            // it was a link of ours that is gone.
             Some(Kind::Absent) => mark = Mark::Missing,
             Some(_) => {}
         }
     }
     let loaded = |plugin: &PluginName| loaded::own_admin(facts).is_some_and(|admin| admin.loaded.contains_key(plugin));
-    if mark == Mark::Missing && item.plugins.iter().all(loaded) { Mark::AsWanted } else { mark }
+    if mark == Mark::Missing && !ours && item.plugins.iter().all(loaded) { Mark::AsWanted } else { mark }
 }
 
 fn used_mark(item: &Item, state: State) -> Mark {

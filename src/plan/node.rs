@@ -133,8 +133,10 @@ impl<'a> Draft<'a> {
                     self.removal(name, "it is in the directive, and only its files are wanted");
                 }
                 // While workers run it, until its name is gone, which is the way of a removal, its files stay as they are.
-                if item.truths.loaded == Mark::Absent {
-                    self.ready(assignment, item, selected);
+                match item.truths.loaded {
+                    Mark::Absent => drop(self.ready(assignment, item, selected)),
+                    Mark::Unknown if selected && item.truths.files.is_drift() => obstacle::admin(self),
+                    _ => {}
                 }
             }
             State::Present => {

@@ -154,7 +154,8 @@ fn tools(draft: &mut Draft<'_>) {
     }
 }
 
-fn admin(draft: &mut Draft<'_>) {
+/// What stands in the way of asking what the workers run.
+pub(super) fn admin(draft: &mut Draft<'_>) {
     let Some(master) = &draft.facts.master else { return };
     if let Some(other) =
         draft.facts.admin.as_ref().ok().and_then(|admin| admin.master).filter(|pid| *pid != master.process.0)
