@@ -7,9 +7,9 @@ use crate::demo::Demo;
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
 use crate::failure::Failure;
-use crate::fleet::{Desired, Fleet, Source};
+use crate::fleet::{Desired, DesiredError, Fleet, Source};
 use crate::hint::Hint;
-use crate::inventory::{Selector, TreePath};
+use crate::inventory::{Look, Selector, TreePath};
 use crate::plan::{Allow, Selection};
 use crate::remote::{ByTransport, LocalConnect, Notice, SshConnect, SshSettings};
 
@@ -105,8 +105,23 @@ pub(super) fn source(options: &Options, env: &Env) -> Result<Source, Failure> {
 pub(super) fn desired(source: &Source) -> Result<Desired, Failure> {
     Desired::read(source).map_err(|error| {
         let hints = error.hints();
-        Failure::of(&error, hints)
+        let failure = Failure::of(&error, hints);
+        match error {
+            // Each mistake with its line of the file, and what to write instead.
+            DesiredError::Inventory(mistakes) => {
+                let text = format!("{}\n\n{}", counted(mistakes.iter().count()), mistakes.render(Look::Plain));
+                Failure { text, ..failure }
+            }
+            DesiredError::Git(_) | DesiredError::Bundles(_) => failure,
+        }
     })
+}
+
+fn counted(mistakes: usize) -> String {
+    match mistakes {
+        1 => "the inventory has a mistake".to_owned(),
+        more => format!("the inventory has {more} mistakes"),
+    }
 }
 
 fn selection(options: &Options, desired: &Desired) -> Result<Selection, Failure> {
