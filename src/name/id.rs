@@ -88,6 +88,11 @@ impl RunId {
         Self(ulid::Ulid::from_parts(milliseconds, random).to_string())
     }
 
+    /// When it was made, in milliseconds since 1970, by the clock of the operator's machine.
+    pub fn milliseconds(&self) -> u64 {
+        ulid::Ulid::from_string(&self.0).map_or(0, |id| id.timestamp_ms())
+    }
+
     /// The first ten characters: the time part, enough to tell runs apart on a screen.
     pub fn short(&self) -> &str {
         &self.0[..10]
