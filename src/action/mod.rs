@@ -47,7 +47,7 @@ pub struct Switch {
     pub bundle: BundleName,
     /// Whose it is.
     pub owner: Owner,
-    /// What our manifest has there now.
+    /// What the bundle's switchable link leads to now.
     pub from: Option<Digest>,
     /// What is to be there.
     pub to: Digest,

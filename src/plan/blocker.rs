@@ -37,6 +37,8 @@ pub enum BlockerCode {
     Removal,
     /// Any reload would also apply settings that wait in `.kong_env`.
     PendingSettings,
+    /// Any reload would fail: the directive names a plugin whose files are gone, and this plan does not bring them.
+    ReloadFails,
     /// What is `external` is not there yet.
     ExternalMissing,
     /// The node holds an unfinished change of another run, or a guard.
