@@ -65,10 +65,10 @@ impl Directives {
             None if facts.master.is_none() => Source::None,
             None => Source::Unknown,
         };
-        let running = match &facts.admin {
+        let running = match super::loaded::own_admin(facts) {
             _ if facts.master.is_none() => Source::None,
-            Ok(admin) => Source::Read(Directive::effective(Some(&admin.plugins.join(",")))),
-            Err(_) => Source::Unknown,
+            Some(admin) => Source::Read(Directive::effective(Some(&admin.plugins.join(",")))),
+            None => Source::Unknown,
         };
         Self { file, env, running }
     }
@@ -81,9 +81,7 @@ impl Directives {
 
     /// The mark for plugins that are wanted in it, or not.
     pub fn mark(&self, plugins: &[PluginName], wanted: bool, running: bool) -> Mark {
-        if self.counting(running).any(|source| *source == Source::Unknown) {
-            return Mark::Unknown;
-        }
+        let unread = self.counting(running).any(|source| *source == Source::Unknown);
         let names = self.counting(running).filter_map(Source::directive).flat_map(|directive| {
             plugins.iter().map(move |plugin| directive.names(plugin) && !directive.switched_off())
         });
@@ -93,6 +91,8 @@ impl Directives {
             all &= named;
         }
         match (wanted, some, all) {
+            // A name that should not be there is one too many, whatever the other places have.
+            _ if unread && (wanted || !some) => Mark::Unknown,
             (true, _, true) => Mark::AsWanted,
             (true, true, false) => Mark::Differs,
             (true, false, false) => Mark::Missing,

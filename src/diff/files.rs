@@ -58,7 +58,7 @@ impl FilesDiff {
     }
 
     fn root(&mut self, bundle: &Bundle, root: &BundlePath, found: &RootFacts, home: &str) {
-        self.roots.insert(root.clone(), state(found, home));
+        self.roots.insert(root.clone(), state(bundle, root, found, home));
         if found.kind == Kind::Denied || found.cut {
             self.files.insert(root.to_string(), FileDrift::Unknown);
         }
@@ -91,6 +91,11 @@ impl FilesDiff {
         self.files.is_empty()
     }
 
+    /// Something could not be read.
+    pub fn unread(&self) -> bool {
+        self.files.values().any(|drift| *drift == FileDrift::Unknown)
+    }
+
     /// Something stands at one of the roots.
     pub fn any(&self) -> bool {
         self.roots.values().any(|state| *state != RootState::Absent)
@@ -104,7 +109,7 @@ impl FilesDiff {
     /// The mark for a bundle whose files are wanted.
     pub fn wanted(&self) -> Mark {
         match () {
-            () if self.files.values().any(|drift| *drift == FileDrift::Unknown) => Mark::Unknown,
+            () if self.unread() => Mark::Unknown,
             () if !self.any() => Mark::Missing,
             () if self.same() => Mark::AsWanted,
             () => Mark::Differs,
@@ -138,8 +143,19 @@ impl FilesDiff {
     }
 }
 
-fn state(found: &RootFacts, home: &str) -> RootState {
-    let ours = |target: &str| target.strip_prefix(home).is_some_and(|rest| rest.starts_with("/current/"));
+/// As the scripts see it: a link of ours is one into this bundle, by its current release or by a certain one.
+fn state(bundle: &Bundle, root: &BundlePath, found: &RootFacts, home: &str) -> RootState {
+    let name = bundle.name.as_str();
+    let below = |rest: &str, dir: &str| -> Option<String> {
+        let rest = rest.strip_prefix(dir)?.strip_prefix(name)?.strip_prefix('/')?;
+        Some(rest.to_owned())
+    };
+    let into = |rest: &str| {
+        let release = below(rest, "/releases/");
+        let of_release = release.as_deref().and_then(|rest| rest.split_once('/')).map(|(_, path)| path);
+        below(rest, "/current/").as_deref() == Some(root.as_str()) || of_release == Some(root.as_str())
+    };
+    let ours = |target: &str| target.strip_prefix(home).is_some_and(into);
     match (found.kind, &found.target) {
         (Kind::Absent, _) => RootState::Absent,
         (Kind::Link, Some(target)) if ours(target) => RootState::Ours,

@@ -8,7 +8,7 @@
 use super::{FilesDiff, Mark};
 use crate::bundle::Bundle;
 use crate::kong::{SearchPath, clean_plugin_version};
-use crate::name::{Digest, NodePath, PluginName};
+use crate::name::{BundleName, Digest, NodePath, PluginName};
 use crate::survey::{AdminFacts, MasterFacts, NodeFacts, Process};
 
 /// What is known of the content that the workers have.
@@ -33,16 +33,25 @@ fn started(process: Process, facts: &NodeFacts) -> i64 {
     facts.host.clock - i64::try_from(facts.host.uptime).unwrap_or(0) + since_boot
 }
 
-/// The mark of the loaded truth for plugins that are wanted loaded, and a remark if it needs one.
+/// What the Admin API says, if it is that of this node's Kong: where several run on one machine, the port may be answered by
+/// another one, whose plugins prove nothing here.
+pub(super) fn own_admin(facts: &NodeFacts) -> Option<&AdminFacts> {
+    let admin = facts.admin.as_ref().ok()?;
+    let other = admin.master.zip(facts.master.as_ref()).is_some_and(|(pid, master)| pid != master.process.0);
+    (!other).then_some(admin)
+}
+
+/// The mark of the loaded truth for plugins that are wanted loaded, and a remark if it needs one. `files` is the comparison
+/// of content that we manage; without it only names and versions are compared.
 pub(super) fn wanted(
     plugins: &[PluginName],
     bundle: Option<&Bundle>,
-    files: &FilesDiff,
+    files: Option<&FilesDiff>,
     facts: &NodeFacts,
     home: &NodePath,
 ) -> (Mark, Option<String>) {
     let Some(master) = &facts.master else { return (Mark::Absent, None) };
-    let Ok(admin) = &facts.admin else { return (Mark::Unknown, None) };
+    let Some(admin) = own_admin(facts) else { return (Mark::Unknown, None) };
     let loaded = plugins.iter().filter(|plugin| admin.loaded.contains_key(*plugin)).count();
     if loaded == 0 {
         return (Mark::Missing, None);
@@ -54,12 +63,20 @@ pub(super) fn wanted(
     if let Some(remark) = other_version(plugins, bundle, admin) {
         return (Mark::Differs, Some(remark));
     }
-    match evidence(&bundle.name, &bundle.digest, files, facts, master, admin, home) {
+    let Some(files) = files else { return (Mark::AsWanted, None) };
+    if !files.any() && !files.unread() {
+        return (
+            Mark::Unknown,
+            Some("it runs, and its files are gone: the next reload or start would fail".to_owned()),
+        );
+    }
+    match (Witness { facts, master, admin, home }).evidence(bundle, files) {
         Evidence::Wanted => (Mark::AsWanted, None),
         Evidence::Other => (Mark::Differs, Some("the workers run other content of the same version".to_owned())),
         Evidence::Owed => (Mark::Differs, Some("files changed after the workers started: a reload is owed".to_owned())),
         Evidence::Unclear => {
-            let text = "it cannot be told whether the workers run what is on disk; a reload settles it";
+            let text = "it cannot be told whether the workers run what is on disk; a restart of Kong or a change by muster \
+                        settles it";
             (Mark::Unknown, Some(text.to_owned()))
         }
     }
@@ -67,11 +84,11 @@ pub(super) fn wanted(
 
 /// The mark for plugins that are not wanted loaded.
 pub(super) fn unwanted(plugins: &[PluginName], facts: &NodeFacts) -> Mark {
-    match &facts.admin {
+    match own_admin(facts) {
         _ if facts.master.is_none() => Mark::Absent,
-        Err(_) => Mark::Unknown,
-        Ok(admin) if plugins.iter().any(|plugin| admin.loaded.contains_key(plugin)) => Mark::Extra,
-        Ok(_) => Mark::Absent,
+        None => Mark::Unknown,
+        Some(admin) if plugins.iter().any(|plugin| admin.loaded.contains_key(plugin)) => Mark::Extra,
+        Some(_) => Mark::Absent,
     }
 }
 
@@ -84,57 +101,72 @@ fn other_version(plugins: &[PluginName], bundle: &Bundle, admin: &AdminFacts) ->
     })
 }
 
-fn evidence(
-    name: &crate::name::BundleName,
-    digest: &Digest,
-    files: &FilesDiff,
-    facts: &NodeFacts,
-    master: &MasterFacts,
-    admin: &AdminFacts,
-    home: &NodePath,
-) -> Evidence {
-    let path = SearchPath::new(admin.lua_package_path.clone().unwrap_or_default());
-    if let Some(staged) = path.releases(home).iter().find(|staged| staged.name == name.as_str()) {
-        return if staged.digest == *digest { Evidence::Wanted } else { Evidence::Other };
-    }
-    if let Some(proven) = proven_content(name, facts, master) {
-        return if proven == digest { Evidence::Wanted } else { Evidence::Other };
-    }
-    let Some(newest) = files.newest else { return Evidence::Unclear };
-    let since = |process: &Process| started(*process, facts) > newest;
-    let reloaded_since = was_proven(name, facts, master) && master.workers.iter().all(since);
-    match () {
-        // Whatever HUP came later, it loaded what is on disk now.
-        () if since(&master.process) || reloaded_since => {
-            if files.same() {
-                Evidence::Wanted
-            } else {
-                Evidence::Other
-            }
-        }
-        () if master.workers.iter().any(since) => Evidence::Unclear,
-        () => Evidence::Owed,
-    }
-}
-
-/// The content that exactly these workers were proven with.
-fn proven_content<'a>(
-    name: &crate::name::BundleName,
+/// Everything that tells what the workers have.
+struct Witness<'a> {
     facts: &'a NodeFacts,
-    master: &MasterFacts,
-) -> Option<&'a Digest> {
-    let receipt = facts.receipts.iter().rev().find(|receipt| !receipt.workers.is_empty())?;
-    let same_master = receipt.master == Some(master.process) && receipt.boot.as_ref() == Some(&facts.host.boot);
-    let same_workers = !master.workers.is_empty() && master.workers.is_subset(&receipt.workers);
-    if same_master && same_workers { receipt.content.get(name) } else { None }
+    master: &'a MasterFacts,
+    admin: &'a AdminFacts,
+    home: &'a NodePath,
 }
 
-/// Whether this master was once proven by us with the bundle staged. As its workers' search path is no longer staged,
-/// somebody reloaded it since: a respawn alone keeps the path.
-fn was_proven(name: &crate::name::BundleName, facts: &NodeFacts, master: &MasterFacts) -> bool {
-    facts.receipts.iter().any(|receipt| {
-        receipt.master == Some(master.process)
-            && receipt.boot.as_ref() == Some(&facts.host.boot)
-            && receipt.content.contains_key(name)
-    })
+impl<'a> Witness<'a> {
+    fn evidence(&self, bundle: &Bundle, files: &FilesDiff) -> Evidence {
+        let judged = |digest: &Digest| if *digest == bundle.digest { Evidence::Wanted } else { Evidence::Other };
+        let staged = SearchPath::new(self.admin.lua_package_path.clone().unwrap_or_default()).releases(self.home);
+        if let Some(release) = staged.iter().find(|release| release.name == bundle.name.as_str()) {
+            return judged(&release.digest);
+        }
+        if let Some(proven) = self.proven_content(&bundle.name) {
+            return judged(proven);
+        }
+        let Some(newest) = files.newest else { return Evidence::Unclear };
+        let since = |process: &Process| started(*process, self.facts) > newest;
+        let reloaded_since = staged.is_empty() && self.reloaded_with(bundle) && self.master.workers.iter().all(since);
+        match () {
+            // Whatever HUP came later, it loaded what is on disk now.
+            () if since(&self.master.process) || reloaded_since => {
+                if files.same() {
+                    Evidence::Wanted
+                } else {
+                    Evidence::Other
+                }
+            }
+            () if self.master.workers.iter().any(since) => Evidence::Unclear,
+            () => Evidence::Owed,
+        }
+    }
+
+    fn is_this_master(&self, process: Option<Process>, boot: Option<&String>) -> bool {
+        process == Some(self.master.process) && boot == Some(&self.facts.host.boot)
+    }
+
+    /// The content that exactly these workers were proven with.
+    fn proven_content(&self, name: &BundleName) -> Option<&'a Digest> {
+        let receipt = self.facts.receipts.iter().rev().find(|receipt| !receipt.workers.is_empty())?;
+        let same_workers = !self.master.workers.is_empty() && self.master.workers.is_subset(&receipt.workers);
+        if same_workers && self.is_this_master(receipt.master, receipt.boot.as_ref()) {
+            receipt.content.get(name)
+        } else {
+            None
+        }
+    }
+
+    /// Whether somebody reloaded this master since our last proof, with this content on disk from then on. Our release then
+    /// stood in the path of the workers, which a respawn keeps; where it does not any more, they are of a later reload. A
+    /// reload of ours that staged nothing leaves no such mark, and an older receipt says nothing of what came after it.
+    fn reloaded_with(&self, bundle: &Bundle) -> bool {
+        let last = self.facts.receipts.iter().rev().find(|receipt| !receipt.workers.is_empty());
+        last.is_some_and(|receipt| {
+            let staged = receipt.intents.iter().any(|intent| match intent.what.as_slice() {
+                [what, bundle, digest] => {
+                    let loaded =
+                        receipt.content.iter().any(|(name, is)| name.as_str() == bundle && is.as_str() == digest);
+                    intent.done && what == "switch" && loaded
+                }
+                _ => false,
+            });
+            let same = receipt.content.get(&bundle.name) == Some(&bundle.digest);
+            staged && same && self.is_this_master(receipt.master, receipt.boot.as_ref())
+        })
+    }
 }

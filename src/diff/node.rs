@@ -1,13 +1,16 @@
 //! One node: every assignment against what was seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Bundles, Condition, Directives, FilesDiff, Item, Mark, NodeDiff, Truths, loaded};
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
-use crate::name::PluginName;
+use crate::name::{BundlePath, PluginName};
 use crate::survey::NodeFacts;
+
+/// The remark about a Kong that does not run.
+const STOPPED: &str = "Kong is not running";
 
 /// A node that the inventory marks `out`.
 pub(super) fn out(why: &str) -> NodeDiff {
@@ -123,7 +126,7 @@ fn fill(
         let manifest = facts.manifest.as_ref().and_then(|manifest| manifest.as_ref().ok());
         item.installed = manifest.and_then(|m| m.bundles.get(&bundle.name)).map(|owned| owned.digest.clone());
     }
-    if let Ok(admin) = &facts.admin {
+    if let Some(admin) = loaded::own_admin(facts) {
         item.loaded_version = item.plugins.iter().find_map(|plugin| admin.loaded.get(plugin).cloned().flatten());
         if admin.rows_trouble.is_none() {
             let rows = item.plugins.iter().filter_map(|plugin| admin.rows.get(plugin.as_str())).map(Vec::len);
@@ -132,7 +135,8 @@ fn fill(
     }
     let listed = assignment.state == State::Present;
     let (loaded, remark) = if listed {
-        loaded::wanted(&item.plugins, bundle, &item.files, facts, home)
+        let ours = (assignment.files == Management::Managed).then_some(&item.files);
+        loaded::wanted(&item.plugins, bundle, ours, facts, home)
     } else {
         (loaded::unwanted(&item.plugins, facts), None)
     };
@@ -145,6 +149,14 @@ fn fill(
     };
     if item.truths.files == Mark::Differs {
         item.remarks.insert(0, item.files.words());
+    }
+    if listed && running && item.rows.is_some_and(|rows| rows > 0) && item.truths.loaded == Mark::Missing {
+        let rows = item.rows.unwrap_or_default();
+        let (rows, use_) = if rows == 1 { ("1 row".to_owned(), "uses") } else { (format!("{rows} rows"), "use") };
+        // measured.md 5: such a node freezes its set of plugins, and its next reload or start fails.
+        let text =
+            format!("{rows} {use_} it and this node does not load it: its next reload or start fails until it does");
+        item.remarks.insert(0, text);
     }
 }
 
@@ -160,7 +172,7 @@ fn files_mark(item: &Item, assignment: &Assignment, bundle: Option<&Bundle>, fac
 /// Files of plugins without a bundle: only whether they are there.
 fn standing<'a>(item: &'a Item, facts: &'a NodeFacts) -> impl Iterator<Item = Option<crate::survey::Kind>> + 'a {
     item.plugins.iter().map(|plugin| {
-        let root = crate::name::BundlePath::parse(&format!("kong/plugins/{plugin}")).ok()?;
+        let root = BundlePath::parse(&format!("kong/plugins/{plugin}")).ok()?;
         facts.roots.get(&root).map(|found| found.kind)
     })
 }
@@ -181,16 +193,20 @@ fn absent_files(item: &Item, facts: &NodeFacts) -> Mark {
 fn external_files(item: &Item, facts: &NodeFacts) -> Mark {
     use crate::survey::Kind;
     let mut mark = Mark::AsWanted;
+    let manifest = facts.manifest.iter().flatten().flat_map(|manifest| manifest.bundles.values());
+    let links: BTreeSet<&str> = manifest.flat_map(|owned| &owned.links).map(BundlePath::as_str).collect();
+    let ours = item.plugins.iter().any(|plugin| links.contains(format!("kong/plugins/{plugin}").as_str()));
     for kind in standing(item, facts) {
         match kind {
             None | Some(Kind::Denied) => return Mark::Unknown,
-            // What is external may also lie elsewhere on the search path; that it is loaded shows that it is there.
+            // What is external may also lie elsewhere on the search path; that it is loaded shows that it is there, unless
+            // it was a link of ours that is gone.
             Some(Kind::Absent) => mark = Mark::Missing,
             Some(_) => {}
         }
     }
-    let loaded = |plugin: &PluginName| facts.admin.as_ref().is_ok_and(|admin| admin.loaded.contains_key(plugin));
-    if mark == Mark::Missing && item.plugins.iter().all(loaded) { Mark::AsWanted } else { mark }
+    let loaded = |plugin: &PluginName| loaded::own_admin(facts).is_some_and(|admin| admin.loaded.contains_key(plugin));
+    if mark == Mark::Missing && !ours && item.plugins.iter().all(loaded) { Mark::AsWanted } else { mark }
 }
 
 fn used_mark(item: &Item, state: State) -> Mark {
@@ -221,13 +237,20 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts) -> Vec<String> {
         remarks.extend(item.remarks.iter().map(|remark| format!("{name}: {remark}")));
     }
     if facts.master.is_none() {
-        remarks.push("Kong is not running".to_owned());
+        remarks.push(STOPPED.to_owned());
     }
     if let Some(Err(why)) = &facts.manifest {
         remarks.insert(0, format!("muster's manifest cannot be read: {why}"));
     }
     if let (Some(_), Err(trouble)) = (&facts.master, &facts.admin) {
         remarks.push(trouble.text.clone());
+    }
+    if let (Some(master), Ok(admin), None) = (&facts.master, &facts.admin, loaded::own_admin(facts)) {
+        let (pid, other) = (master.process.0, admin.master.unwrap_or_default());
+        remarks.push(format!("its Admin API is that of another Kong: of master {other}, and this node's is {pid}"));
+    }
+    if let Some(trouble) = facts.admin.as_ref().ok().and_then(|admin| admin.rows_trouble.as_ref()) {
+        remarks.push(format!("what uses its plugins is not known: {}", trouble.text));
     }
     if facts.ready.is_some_and(|status| status != 200) {
         remarks.push(format!("/status/ready answers {}", facts.ready.unwrap_or_default()));
@@ -247,7 +270,8 @@ fn condition(diff: &NodeDiff, facts: &NodeFacts) -> Condition {
         () if drift => Condition::Drift,
         () if diff.items.values().any(|item| item.truths.is_unknown()) => {
             let admin = facts.admin.as_ref().err().filter(|_| facts.master.is_some());
-            let why = admin.map(|trouble| trouble.text.clone()).or_else(|| diff.remarks.first().cloned());
+            let first = diff.remarks.iter().find(|remark| *remark != STOPPED);
+            let why = admin.map(|trouble| trouble.text.clone()).or_else(|| first.cloned());
             let hints = admin.map(|trouble| trouble.hints.clone()).unwrap_or_default();
             Condition::Unknown { why: why.unwrap_or_else(|| "not all of it could be read".to_owned()), hints }
         }

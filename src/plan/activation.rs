@@ -4,26 +4,32 @@ use std::collections::BTreeSet;
 
 use super::node::Draft;
 use super::{BlockerCode, obstacle};
-use crate::action::{Activate, ConfEdit, NodeBasis, ReloadWay, Switch};
+use crate::action::{Activate, ConfEdit, NodeBasis, ReloadWay};
+use crate::diff::Mark;
 use crate::hint::Hint;
 use crate::kong::Directive;
-use crate::name::{Digest, PluginName};
+use crate::name::{BundleName, Digest, PluginName};
 use crate::wire::{Manifest, Owned};
 
 /// Makes the activation, or adds the blocker that stands in its way.
 pub(super) fn make(draft: &mut Draft<'_>) {
+    let Some(way) = way(draft) else { return };
     let add = std::mem::take(&mut draft.add);
-    let loads: Vec<Switch> =
-        draft.switches.iter().filter(|s| s.plugins.iter().any(|p| draft.loaded.contains_key(p))).cloned().collect();
-    let Some(way) = way(draft, &add, &loads) else { return };
     let Ok(conf) = conf(draft, &add) else { return };
     let Some((directive, search_path)) = settings(draft, &add) else { return };
     let manifest = manifest(draft, conf.as_ref());
     let staged = if way == ReloadWay::Candidate {
-        loads.iter().map(|switch| (switch.bundle.clone(), switch.to.clone())).collect()
+        draft.loads().map(|switch| (switch.bundle.clone(), switch.to.clone())).collect()
     } else {
         Vec::new()
     };
+    if way == ReloadWay::Unneeded {
+        // Nothing is loaded anew, so that nothing is proven that was not known before.
+        let known = |name: &BundleName| {
+            draft.diff.items.get(name.as_str()).is_some_and(|item| item.truths.loaded == Mark::AsWanted)
+        };
+        draft.content.retain(|name, _| known(name));
+    }
     draft.plan.activate = Some(Box::new(Activate {
         basis: basis(draft),
         switches: std::mem::take(&mut draft.switches),
@@ -40,21 +46,18 @@ pub(super) fn make(draft: &mut Draft<'_>) {
 }
 
 /// How it is loaded (protocols.md A, "Reload, the way of choice", "fallback").
-fn way(draft: &mut Draft<'_>, add: &[PluginName], loads: &[Switch]) -> Option<ReloadWay> {
-    let live = |source: &crate::diff::Source| source.directive().is_some_and(|d| add.iter().all(|name| d.names(name)));
-    let listed = live(&draft.diff.directives.env) && live(&draft.diff.directives.running);
+fn way(draft: &mut Draft<'_>) -> Option<ReloadWay> {
     if draft.facts.master.is_none() {
         return Some(ReloadWay::Stopped);
     }
-    if loads.is_empty() && !draft.reload && listed {
+    if !draft.reloads() {
         return Some(ReloadWay::Unneeded);
     }
     let vault = draft.facts.env_file.as_ref().is_some_and(|env| contains(env.open().bytes(), b"{vault://"));
     if !vault {
         return Some(ReloadWay::Candidate);
     }
-    let loads: Vec<&Switch> = loads.iter().collect();
-    if obstacle::staging(draft, &loads) { None } else { Some(ReloadWay::Hup) }
+    if obstacle::staging(draft) { None } else { Some(ReloadWay::Hup) }
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
@@ -81,33 +84,31 @@ fn conf(draft: &mut Draft<'_>, add: &[PluginName]) -> Result<Option<ConfEdit>, B
     let edited = file.with(add, &[]).map_err(|problem| problem.to_string());
     let edited =
         edited.and_then(|directive| before.set("plugins", &directive.to_string()).map_err(|error| error.to_string()));
-    match edited {
-        Ok(after) => Ok(Some(edit(path, before.bytes(), &after))),
-        Err(why) => {
-            let hint = Hint::look(format!("{} on {}", draft.node.kong.conf, draft.node.name));
-            draft.block(
-                BlockerCode::DirectiveUnclear,
-                format!("kong.conf cannot be edited: {why}"),
-                Vec::new(),
-                vec![hint],
-            );
-            Err(Blocked)
-        }
-    }
+    let why = match edited {
+        Ok(after) => match edit(path, before.bytes(), &after) {
+            Some(edit) => return Ok(Some(edit)),
+            None => "the place of the edit holds bytes that are not UTF-8".to_owned(),
+        },
+        Err(why) => why,
+    };
+    let hint = Hint::look(format!("{} on {}", draft.node.kong.conf, draft.node.name));
+    let what = format!("kong.conf cannot be edited: {why}");
+    draft.block(BlockerCode::DirectiveUnclear, what, Vec::new(), vec![hint]);
+    Err(Blocked)
 }
 
-/// The smallest edit that turns one content into the other.
-fn edit(path: crate::name::NodePath, before: &[u8], after: &[u8]) -> ConfEdit {
+/// The smallest edit that turns one content into the other; `None` if what it inserts is not text.
+fn edit(path: crate::name::NodePath, before: &[u8], after: &[u8]) -> Option<ConfEdit> {
     let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
     let rest = before[same..].iter().rev().zip(after[same..].iter().rev()).take_while(|(a, b)| a == b).count();
-    ConfEdit {
+    Some(ConfEdit {
         path,
         before: Digest::of(before),
         offset: same as u64,
         remove: (before.len() - same - rest) as u64,
-        insert: String::from_utf8_lossy(&after[same..after.len() - rest]).into_owned(),
+        insert: String::from_utf8(after[same..after.len() - rest].to_vec()).ok()?,
         after: Digest::of(after),
-    }
+    })
 }
 
 /// The directive before and after, and the search path as it is and will be again.
@@ -132,6 +133,13 @@ fn manifest(draft: &Draft<'_>, conf: Option<&ConfEdit>) -> Manifest {
     let mut manifest = draft.manifest().cloned().unwrap_or_default();
     manifest.generation += 1;
     for switch in &draft.switches {
+        if !switch.adopts.is_empty() {
+            // Links that pass from one bundle of ours to another; what has none left is no bundle any more.
+            for other in manifest.bundles.values_mut() {
+                other.links.retain(|root| !switch.adopts.contains(root));
+            }
+            manifest.bundles.retain(|_, other| !other.links.is_empty());
+        }
         let owned = Owned {
             owner: switch.owner.clone(),
             digest: switch.to.clone(),
@@ -157,5 +165,44 @@ fn basis(draft: &Draft<'_>) -> NodeBasis {
         links: roots.map(|root| (root.clone(), link(root))).collect(),
         generation: draft.manifest().map_or(0, |manifest| manifest.generation),
         master: facts.master.as_ref().map(|master| master.process),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::NodePath;
+
+    fn edited(before: &[u8], after: &[u8]) -> Option<ConfEdit> {
+        edit(NodePath::parse("/etc/kong/kong.conf").unwrap(), before, after)
+    }
+
+    #[test]
+    fn an_edit_is_as_small_as_can_be_and_gives_the_other_content() {
+        for (before, after) in [
+            ("plugins = bundled\n", "plugins = bundled,a\n"),
+            ("plugins = bundled,aa\n", "plugins = bundled,aa,a\n"),
+            ("", "plugins = a\n"),
+            ("a\nb", "a\n"),
+            ("x = é\nplugins = b # ü", "x = é\nplugins = b,c # ü"),
+            ("same", "same"),
+        ] {
+            let edit = edited(before.as_bytes(), after.as_bytes()).unwrap();
+            let (offset, remove) = (usize::try_from(edit.offset).unwrap(), usize::try_from(edit.remove).unwrap());
+            let made =
+                [&before.as_bytes()[..offset], edit.insert.as_bytes(), &before.as_bytes()[offset + remove..]].concat();
+            assert_eq!(made, after.as_bytes());
+            assert_eq!((edit.before, edit.after), (Digest::of(before.as_bytes()), Digest::of(&made)));
+            assert!(edit.insert.len() <= after.len() && remove <= before.len());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_may_stand_around_an_edit_and_not_in_it() {
+        let around = edited(b"\xfc a \xfc", b"\xfc ab \xfc").unwrap();
+        assert_eq!((around.offset, around.remove, around.insert.as_str()), (3, 0, "b"));
+        assert!(edited(b"a", b"a\xfc").is_none());
+        // The two letters begin with the same byte.
+        assert!(edited("é".as_bytes(), "è".as_bytes()).is_none());
     }
 }

@@ -2,18 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::node::{self, NodePlan};
+use super::lookup::Lookup;
+use super::node::{self, NodeChange, NodePlan};
 use super::{
     Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, NodeLists, Phase, PlanBuilder, Request, Scope, StepId,
 };
 use crate::action::{Action, ReloadWay};
-use crate::diff::{ClusterDiff, Condition};
+use crate::diff::{ClusterDiff, Condition, Mark};
 use crate::hint::Hint;
-use crate::inventory::{Cluster, Topology};
-use crate::name::NodeName;
+use crate::inventory::{Cluster, Length, Topology};
+use crate::name::{ClusterName, NodeName};
 
 /// Plans one cluster: the order is deliver everywhere, then wave by wave activate (architecture.md 6).
-pub(super) fn plan(request: &Request<'_>, cluster: &Cluster, builder: &mut PlanBuilder) -> ClusterPlan {
+pub(super) fn plan(
+    request: &Request<'_>,
+    lookup: &Lookup<'_>,
+    cluster: &Cluster,
+    builder: &mut PlanBuilder,
+) -> ClusterPlan {
     let empty = ClusterDiff { topology: String::new(), columns: Vec::new(), nodes: BTreeMap::new() };
     let diff = request.diff.clusters.get(&cluster.name).unwrap_or(&empty);
     let mut lists = NodeLists::default();
@@ -25,7 +31,7 @@ pub(super) fn plan(request: &Request<'_>, cluster: &Cluster, builder: &mut PlanB
             _ if !request.selection.node(node) => &mut lists.left_out,
             Condition::Unknown { .. } if request.survey.seen(&node.name).is_none() => &mut lists.unknown,
             _ => {
-                let made = node::plan(request, cluster, node, node_diff);
+                let made = node::plan(request, lookup, cluster, node, node_diff);
                 let list = match () {
                     () if made.changes() => &mut lists.changing,
                     () if !made.blockers.is_empty() => &mut lists.blocked,
@@ -40,7 +46,13 @@ pub(super) fn plan(request: &Request<'_>, cluster: &Cluster, builder: &mut PlanB
     }
     let stopped = blockers(request, cluster, &lists, builder);
     for (_, made) in &mut plans {
-        builder.blockers.append(&mut made.blockers);
+        for blocker in made.blockers.drain(..) {
+            // One for a plugin on the cluster comes from each of its nodes alike.
+            let alike = matches!(blocker.scope, Scope::Plugin { .. }) && builder.blockers.contains(&blocker);
+            if !alike {
+                builder.blockers.push(blocker);
+            }
+        }
     }
     if stopped {
         lists.blocked.append(&mut lists.changing);
@@ -48,11 +60,14 @@ pub(super) fn plan(request: &Request<'_>, cluster: &Cluster, builder: &mut PlanB
         plans.clear();
     }
     let running = |name: &NodeName| diff.nodes.get(name).is_some_and(|node| node.running);
-    plans.retain(|(name, made)| made.changes() && lists.changing.contains(name));
+    plans.retain(|(_, made)| made.changes());
     // A node whose Kong is stopped proves nothing: it must not be the canary.
     plans.sort_by_key(|(name, _)| !running(name));
     let changes = changes(&plans);
-    notes(cluster, &plans, &changes, &lists, builder);
+    notes(&plans, builder);
+    if cluster.topology != Topology::Dbless {
+        unsafe_to_configure(cluster, diff, &changes, builder);
+    }
     steps(cluster, plans, builder);
     let nodes = cluster.active().count();
     ClusterPlan {
@@ -76,7 +91,7 @@ fn blockers(request: &Request<'_>, cluster: &Cluster, lists: &NodeLists, builder
     if lists.changing.is_empty() {
         return false;
     }
-    let found = [too_many_unreachable(cluster, lists), topology(cluster), after(request, cluster)];
+    let found = [too_many_unreachable(request, cluster, lists), topology(cluster), after(request, cluster)];
     let mut stopped = false;
     for (code, what, hints) in found.into_iter().flatten() {
         if request.allows(code, None) {
@@ -92,13 +107,14 @@ fn blockers(request: &Request<'_>, cluster: &Cluster, lists: &NodeLists, builder
 
 type Found = Option<(BlockerCode, String, Vec<Hint>)>;
 
-fn too_many_unreachable(cluster: &Cluster, lists: &NodeLists) -> Found {
+/// Nodes that answered are not among them, whatever could not be told of them.
+fn too_many_unreachable(request: &Request<'_>, cluster: &Cluster, lists: &NodeLists) -> Found {
     let nodes = cluster.active().count();
     let allowed = cluster.rollout.max_unreachable.of(nodes);
-    let unknown = lists.unknown.len();
-    (unknown > allowed).then(|| {
+    let unseen = lists.unknown.iter().filter(|node| request.survey.seen(node).is_none()).count();
+    (unseen > allowed).then(|| {
         let what = format!(
-            "{}: {unknown} of {nodes} nodes are unknown, and max_unreachable is {}",
+            "{}: {unseen} of {nodes} nodes could not be seen, and max_unreachable is {}",
             cluster.name, cluster.rollout.max_unreachable
         );
         let hint = Hint::type_(format!("muster --plan --allow {}", BlockerCode::TooManyUnreachable.word()));
@@ -114,46 +130,71 @@ fn topology(cluster: &Cluster) -> Found {
 }
 
 fn after(request: &Request<'_>, cluster: &Cluster) -> Found {
+    let waits = cluster.rollout.after.iter().filter_map(|(name, rest)| waits_for(request, name, *rest));
+    let waits: Vec<(String, Hint)> = waits.collect();
+    if waits.is_empty() {
+        return None;
+    }
+    let (reasons, mut hints): (Vec<String>, Vec<Hint>) = waits.into_iter().unzip();
+    let what = format!("{} comes after {}", cluster.name, reasons.join(", and after "));
+    hints.push(Hint::type_(format!("muster --plan --allow {}", BlockerCode::AfterCluster.word())));
+    Some((BlockerCode::AfterCluster, what, hints))
+}
+
+/// Why a cluster that comes first is not yet done, or has not been for long enough, and what to do.
+fn waits_for(request: &Request<'_>, name: &ClusterName, rest: Length) -> Option<(String, Hint)> {
     let in_line = |diff: &ClusterDiff| {
         diff.nodes.values().all(|node| matches!(node.condition, Condition::InLine | Condition::Out { .. }))
     };
-    let waits =
-        cluster.rollout.after.keys().filter(|name| request.diff.clusters.get(*name).is_none_or(|diff| !in_line(diff)));
-    let waits: Vec<String> = waits.map(ToString::to_string).collect();
-    (!waits.is_empty()).then(|| {
-        let names = waits.join(", ");
-        let what = format!("{} comes after {names}, which is not in line", cluster.name);
-        let hints = vec![Hint::type_(format!("muster --apply --cluster {names}")), Hint::type_("muster --plan")];
-        (BlockerCode::AfterCluster, what, hints)
-    })
+    if !request.diff.clusters.get(name).is_some_and(in_line) {
+        return Some((format!("{name}, which is not in line"), Hint::type_(format!("muster --plan --cluster {name}"))));
+    }
+    let nodes = request.inventory.clusters.get(name).map(|cluster| cluster.nodes.keys());
+    let receipts =
+        nodes.into_iter().flatten().filter_map(|node| request.survey.seen(node)).flat_map(|seen| &seen.receipts);
+    let changed = receipts.map(|receipt| receipt.run.milliseconds() / 1000).max()?;
+    let now = u64::try_from(request.survey.at.as_second()).unwrap_or(0);
+    let since = now.saturating_sub(changed);
+    let left = rest.duration().as_secs().checked_sub(since).filter(|left| *left > 0)?;
+    let what = format!("{name}, which has to stay in line for {rest} and was changed {} ago", length(since));
+    Some((what, Hint::do_(format!("plan again in {}", length(left)))))
+}
+
+/// `40m`, `1h05m`: minutes are enough to wait by.
+fn length(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => format!("{seconds}s"),
+        (0, minutes) => format!("{minutes}m"),
+        (hours, minutes) => format!("{hours}h{minutes:02}m"),
+    }
 }
 
 /// The changes of all nodes, each listed once with the nodes that have exactly it.
 fn changes(plans: &[(NodeName, NodePlan)]) -> Vec<Change> {
-    type Key = (ChangeKind, String, Option<String>, Option<String>, String);
-    let mut grouped: BTreeMap<Key, Change> = BTreeMap::new();
-    for (name, made) in plans {
-        for change in &made.changes {
-            let key = (change.kind, change.name.clone(), change.from.clone(), change.to.clone(), change.detail.clone());
-            grouped.entry(key).or_insert_with(|| change.clone()).nodes.push(name.clone());
-        }
+    let mut grouped: BTreeMap<_, (&NodeChange, Vec<NodeName>)> = BTreeMap::new();
+    for (name, change) in plans.iter().flat_map(|(name, made)| made.changes.iter().map(move |change| (name, change))) {
+        let NodeChange { kind, name: of, from, to, detail, .. } = change;
+        grouped.entry((kind, of, from, to, detail)).or_insert_with(|| (change, Vec::new())).1.push(name.clone());
     }
-    grouped.into_values().collect()
+    let change = |(change, nodes): (&NodeChange, Vec<NodeName>)| Change {
+        kind: change.kind,
+        name: change.name.clone(),
+        from: change.from.clone(),
+        to: change.to.clone(),
+        detail: change.detail.clone(),
+        diff: change.diff.to_vec(),
+        nodes,
+    };
+    grouped.into_values().map(change).collect()
 }
 
-fn notes(
-    cluster: &Cluster,
-    plans: &[(NodeName, NodePlan)],
-    changes: &[Change],
-    lists: &NodeLists,
-    builder: &mut PlanBuilder,
-) {
+fn notes(plans: &[(NodeName, NodePlan)], builder: &mut PlanBuilder) {
     for (name, made) in plans {
         if let Some(activate) = &made.activate {
             let way = match activate.way {
                 ReloadWay::Candidate => "staged, with each node's own running settings",
                 ReloadWay::Hup => "`.kong_env` and HUP, as its settings hold vault references",
-                ReloadWay::Unneeded => "none needed: what runs is right, what the next start reads is edited",
+                ReloadWay::Unneeded => "none needed: what runs stays as it is",
                 ReloadWay::Stopped => "none: Kong is not running there; it starts with the new content",
             };
             builder.note("reload", way, vec![name.clone()]);
@@ -165,12 +206,22 @@ fn notes(
             builder.note(topic, text.clone(), vec![name.clone()]);
         }
     }
-    let away: Vec<NodeName> =
-        lists.unknown.iter().chain(&lists.blocked).chain(&lists.left_out).chain(&lists.out).cloned().collect();
-    for change in changes.iter().filter(|change| change.kind == ChangeKind::Install && !away.is_empty()) {
-        let text =
-            format!("{} on {}: not yet safe to configure, as these nodes will not have it", change.name, cluster.name);
-        builder.note("safety", text, away.clone());
+}
+
+/// Where nodes share a configuration, a plugin may be configured only once every one of them has it (measured.md 5).
+fn unsafe_to_configure(cluster: &Cluster, diff: &ClusterDiff, changes: &[Change], builder: &mut PlanBuilder) {
+    let new = |change: &&Change| matches!(change.kind, ChangeKind::Install | ChangeKind::Enable);
+    for change in changes.iter().filter(new) {
+        let given: std::collections::BTreeSet<&NodeName> = change.nodes.iter().collect();
+        let has = |node: &NodeName| {
+            let item = diff.nodes.get(node).and_then(|node| node.items.get(&change.name));
+            given.contains(node) || item.is_some_and(|item| item.truths.loaded == Mark::AsWanted)
+        };
+        let without: Vec<NodeName> = cluster.nodes.keys().filter(|node| !has(node)).cloned().collect();
+        if !without.is_empty() {
+            let what = "not yet safe to configure, as these nodes will not have it";
+            builder.note("safety", format!("{} on {}: {what}", change.name, cluster.name), without);
+        }
     }
 }
 
@@ -198,6 +249,18 @@ fn steps(cluster: &Cluster, plans: Vec<(NodeName, NodePlan)>, builder: &mut Plan
             builder.nodes.insert(name.clone(), activate.basis.clone());
             let needs = delivered.remove(&name).unwrap_or_default();
             builder.step(&cluster.name, &name, Phase::Wave(wave), (Action::Activate(activate), why), needs);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::length;
+
+    #[test]
+    fn a_length_of_time_is_as_exact_as_waiting_needs() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (2400, "40m"), (3900, "1h05m"), (7200, "2h00m")] {
+            assert_eq!(length(seconds), text);
         }
     }
 }

@@ -8,6 +8,7 @@ mod basis;
 mod blocker;
 mod change;
 mod cluster;
+mod lookup;
 mod node;
 mod obstacle;
 mod request;
@@ -29,9 +30,10 @@ pub const FORMAT: u32 = 1;
 /// Makes the plan. The same request gives the same plan.
 pub fn plan(request: &Request<'_>) -> Plan {
     let mut builder = PlanBuilder::default();
+    let lookup = lookup::Lookup::new(request);
     let mut clusters = Vec::new();
     for cluster in request.clusters() {
-        clusters.push(cluster::plan(request, cluster, &mut builder));
+        clusters.push(cluster::plan(request, &lookup, cluster, &mut builder));
     }
     builder.finish(request, clusters)
 }

@@ -1,21 +1,33 @@
 //! One node's part of a plan: what changes there, what stands in the way, and the one activation that does it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::{Blocker, BlockerCode, Change, ChangeKind, Request, Scope, activation, obstacle};
+use super::lookup::Lookup;
+use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle};
 use crate::action::{Activate, Deliver, Switch};
 use crate::bundle::Bundle;
-use crate::diff::{self, Item, Mark, NodeDiff};
+use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Management, Node, State};
 use crate::name::{BundleName, BundlePath, Digest, PluginName};
 use crate::survey::NodeFacts;
 
+/// A [`super::Change`] of one node. The diff is shared: an upgrade is the same text on every node.
+pub(super) struct NodeChange {
+    pub(super) kind: ChangeKind,
+    pub(super) name: String,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) detail: String,
+    pub(super) diff: Arc<Vec<String>>,
+}
+
 /// What is planned for one node.
 #[derive(Default)]
 pub(super) struct NodePlan {
-    /// What changes, each with an empty list of nodes.
-    pub(super) changes: Vec<Change>,
+    /// What changes.
+    pub(super) changes: Vec<NodeChange>,
     /// What stands in the way.
     pub(super) blockers: Vec<Blocker>,
     /// What travels.
@@ -43,6 +55,7 @@ impl NodePlan {
 /// What one node is to become, collected from its assignments.
 pub(super) struct Draft<'a> {
     pub(super) request: &'a Request<'a>,
+    pub(super) lookup: &'a Lookup<'a>,
     pub(super) cluster: &'a Cluster,
     pub(super) node: &'a Node,
     pub(super) facts: &'a NodeFacts,
@@ -57,16 +70,23 @@ pub(super) struct Draft<'a> {
     pub(super) loaded: BTreeMap<PluginName, Option<String>>,
     /// Content that the workers run afterwards.
     pub(super) content: BTreeMap<BundleName, Digest>,
-    /// The paths that its bundles own, for links and conflicts.
-    pub(super) roots: BTreeMap<BundlePath, BundleName>,
+    /// Paths that more than one of its bundles owns, with these bundles.
+    conflicts: BTreeMap<&'a BundlePath, Vec<&'a BundleName>>,
     pub(super) plan: NodePlan,
 }
 
 /// Plans a node that was seen.
-pub(super) fn plan(request: &Request<'_>, cluster: &Cluster, node: &Node, diff: &NodeDiff) -> NodePlan {
+pub(super) fn plan<'a>(
+    request: &'a Request<'a>,
+    lookup: &'a Lookup<'a>,
+    cluster: &'a Cluster,
+    node: &'a Node,
+    diff: &'a NodeDiff,
+) -> NodePlan {
     let Some(facts) = request.survey.seen(&node.name) else { return NodePlan::default() };
     let mut draft = Draft {
         request,
+        lookup,
         cluster,
         node,
         facts,
@@ -76,9 +96,10 @@ pub(super) fn plan(request: &Request<'_>, cluster: &Cluster, node: &Node, diff: 
         reload: false,
         loaded: BTreeMap::new(),
         content: BTreeMap::new(),
-        roots: BTreeMap::new(),
+        conflicts: BTreeMap::new(),
         plan: NodePlan::default(),
     };
+    draft.find_conflicts();
     for assignment in cluster.assignments(node) {
         draft.assignment(assignment);
     }
@@ -87,23 +108,51 @@ pub(super) fn plan(request: &Request<'_>, cluster: &Cluster, node: &Node, diff: 
 }
 
 impl<'a> Draft<'a> {
+    /// Which of two bundles is meant to have a path nobody can say: neither is touched.
+    fn find_conflicts(&mut self) {
+        let managed = |assignment: &&Assignment| assignment.files == Management::Managed;
+        let mut owners: BTreeMap<&BundlePath, Vec<&BundleName>> = BTreeMap::new();
+        for bundle in self.cluster.assignments(self.node).filter(managed).filter_map(|assigned| self.bundle(assigned)) {
+            for root in &bundle.roots {
+                owners.entry(root).or_default().push(&bundle.name);
+            }
+        }
+        owners.retain(|_, bundles| bundles.len() > 1);
+        self.conflicts = owners;
+    }
+
     fn assignment(&mut self, assignment: &Assignment) {
         let name = assignment.subject.as_str();
         let Some(item) = self.diff.items.get(name) else { return };
-        let bundle = self.bundle(assignment);
         let selected = self.request.selection.plugin(name);
         match assignment.state {
-            State::Absent => self.absent(name, item, selected),
-            State::Present | State::Staged => {
-                let external = assignment.files == Management::External || bundle.is_none();
-                let files =
-                    if external { self.external(name, item) } else { self.files(assignment, item, bundle, selected) };
-                if assignment.state == State::Present {
-                    self.listed(assignment, item, bundle, files && selected);
-                } else {
-                    self.staged(name, item);
+            State::Absent if selected => self.absent(name, item),
+            State::Absent => {}
+            State::Staged => {
+                if selected && [item.truths.directive, item.truths.loaded].contains(&Mark::Extra) {
+                    self.removal(name, "it is in the directive, and only its files are wanted");
+                }
+                // While workers run it, until its name is gone, which is the way of a removal, its files stay as they are.
+                match item.truths.loaded {
+                    Mark::Absent => drop(self.ready(assignment, item, selected)),
+                    Mark::Unknown if selected && item.truths.files.is_drift() => obstacle::admin(self),
+                    _ => {}
                 }
             }
+            State::Present => {
+                let ready = self.ready(assignment, item, selected);
+                self.listed(assignment, item, ready);
+            }
+        }
+    }
+
+    /// Its files, so far as they may be touched. False where they are not as wanted, and will not be.
+    fn ready(&mut self, assignment: &Assignment, item: &Item, selected: bool) -> bool {
+        let bundle = self.bundle(assignment);
+        match bundle.filter(|_| assignment.files == Management::Managed) {
+            _ if !selected => false,
+            None => self.external(assignment.subject.as_str(), item, bundle),
+            Some(bundle) => self.files(assignment, item, bundle),
         }
     }
 
@@ -113,53 +162,61 @@ impl<'a> Draft<'a> {
     }
 
     /// Files that somebody else writes: they have to be there. False if they are not.
-    fn external(&mut self, name: &str, item: &Item) -> bool {
-        if matches!(item.truths.files, Mark::AsWanted) {
-            return true;
-        }
-        let what = format!("{name}: its files are external and are not there (kong/plugins/{name})");
-        let hint = Hint::do_(format!("install them on {} the way they are installed, then plan again", self.node.name));
-        self.block(BlockerCode::ExternalMissing, what, Vec::new(), vec![hint]);
+    fn external(&mut self, name: &str, item: &Item, bundle: Option<&Bundle>) -> bool {
+        let (code, what, hint) = match item.truths.files {
+            // A reload loads what is on disk: where that is not the version wanted, it would only fail its proof.
+            Mark::AsWanted if item.truths.loaded == Mark::Differs && bundle.is_some() && !item.files.same() => (
+                BlockerCode::ExternalMissing,
+                format!("{name}: its files are external and not those of the version wanted ({})", item.files.words()),
+                Hint::do_(
+                    "let what writes them write that version and reload, or correct the version in the inventory",
+                ),
+            ),
+            Mark::AsWanted => return true,
+            Mark::Unknown => (
+                BlockerCode::NodeFiles,
+                format!("{name}: whether its files are there could not be read (kong/plugins/{name})"),
+                Hint::do_("give the login the right to read them"),
+            ),
+            _ => (
+                BlockerCode::ExternalMissing,
+                format!("{name}: its files are external and are not there (kong/plugins/{name})"),
+                Hint::do_(format!("install them on {} the way they are installed, then plan again", self.node.name)),
+            ),
+        };
+        self.block(code, what, Vec::new(), vec![hint]);
         false
     }
 
     /// Files of a bundle. False if they cannot be brought in line.
-    fn files(&mut self, assignment: &Assignment, item: &Item, bundle: Option<&'a Bundle>, selected: bool) -> bool {
-        let Some(bundle) = bundle else { return false };
-        if !self.claim(bundle) {
+    fn files(&mut self, assignment: &Assignment, item: &Item, bundle: &'a Bundle) -> bool {
+        if self.conflict(bundle) {
             return false;
         }
         match item.truths.files {
-            Mark::AsWanted => {
-                self.content.insert(bundle.name.clone(), bundle.digest.clone());
-                true
-            }
+            Mark::AsWanted => true,
             Mark::Unknown => {
                 let what = format!("{}: its files on the node could not be read", bundle.name);
                 let details = item.files.files.keys().take(5).cloned().collect();
-                self.block(
-                    BlockerCode::NodeFiles,
-                    what,
-                    details,
-                    vec![Hint::do_("give the login the right to read them")],
-                );
+                let hint = Hint::do_("give the login the right to read them");
+                self.block(BlockerCode::NodeFiles, what, details, vec![hint]);
                 false
             }
-            _ if !selected => false,
             _ => self.switch(assignment, item, bundle),
         }
     }
 
-    /// Notes the bundle's paths; false, with a blocker, if another bundle of this node has one of them.
-    fn claim(&mut self, bundle: &Bundle) -> bool {
-        for root in &bundle.roots {
-            if let Some(other) = self.roots.get(root) {
-                let what = format!("{} and {other} both own {root}", bundle.name);
-                self.block(BlockerCode::PathConflict, what, Vec::new(), vec![Hint::do_("assign only one of them")]);
-                return false;
-            }
-        }
-        self.roots.extend(bundle.roots.iter().map(|root| (root.clone(), bundle.name.clone())));
+    /// Adds a blocker and returns true if another bundle of this node has one of its paths.
+    fn conflict(&mut self, bundle: &Bundle) -> bool {
+        let found = bundle.roots.iter().find_map(|root| Some((root, self.conflicts.get(root)?)));
+        let Some((root, owners)) = found else { return false };
+        let owners: Vec<&str> = owners.iter().map(|owner| owner.as_str()).collect();
+        let what = format!("{} both own {root}", owners.join(" and "));
+        let name = bundle.name.to_string();
+        let scope = Scope::Plugin { cluster: self.cluster.name.clone(), name };
+        let hints = vec![Hint::do_("assign only one of them")];
+        let code = BlockerCode::PathConflict;
+        self.plan.blockers.push(Blocker { code, scope, what, details: Vec::new(), hints });
         true
     }
 
@@ -168,7 +225,8 @@ impl<'a> Draft<'a> {
             return false;
         }
         let owned = self.manifest().and_then(|manifest| manifest.bundles.get(&bundle.name));
-        let from = owned.map(|owned| owned.digest.clone());
+        // What the link says, not the manifest: it is the link that is compared and switched.
+        let from = self.facts.current.get(&bundle.name).cloned();
         let unlinks: BTreeSet<BundlePath> =
             owned.map(|owned| owned.links.difference(&bundle.roots).cloned().collect()).unwrap_or_default();
         let repair = from.as_ref() == Some(&bundle.digest)
@@ -185,9 +243,11 @@ impl<'a> Draft<'a> {
             adopts: item.files.foreign().cloned().collect(),
             plugins: bundle.plugins.keys().cloned().collect(),
         });
-        self.content.insert(bundle.name.clone(), bundle.digest.clone());
+        let others_list = assignment.directive == Management::External;
         let kind = match assignment.state {
             State::Staged if installs => ChangeKind::Stage,
+            // Files first; the name follows from elsewhere.
+            State::Present if installs && others_list && item.truths.directive.is_drift() => ChangeKind::Stage,
             _ if installs => ChangeKind::Install,
             _ if repair => ChangeKind::Repair,
             _ => ChangeKind::Upgrade,
@@ -200,15 +260,14 @@ impl<'a> Draft<'a> {
         let before = from.and_then(|digest| self.request.known.get(digest)).map(AsRef::as_ref);
         let (detail, diff) = match (kind, before) {
             (ChangeKind::Upgrade, Some(before)) => {
-                let (lines, added, removed, files) = diff::content_diff(before, bundle);
-                let plural = if files == 1 { "" } else { "s" };
-                (format!("+{added} -{removed} lines in {files} file{plural}"), lines)
+                let difference = self.lookup.difference(before, bundle);
+                (difference.detail.clone(), difference.lines.clone())
             }
             (ChangeKind::Upgrade | ChangeKind::Repair, _) => {
                 let lines = item.files.files.iter().map(|(path, drift)| format!("{path}: {}", drift_word(*drift)));
-                (item.files.words(), lines.collect())
+                (item.files.words(), Arc::new(lines.collect()))
             }
-            _ => (contents(bundle), bundle.files.keys().map(ToString::to_string).collect()),
+            _ => (contents(bundle), self.lookup.listing(bundle)),
         };
         let version = |bundle: &Bundle| bundle.plugins.values().find_map(|plugin| plugin.version.clone());
         let to = item.version.clone().or_else(|| version(bundle));
@@ -216,63 +275,99 @@ impl<'a> Draft<'a> {
             ChangeKind::Upgrade => before.and_then(version).or_else(|| item.loaded_version.clone()),
             _ => None,
         };
-        self.change(kind, bundle.name.as_str(), from.filter(|from| Some(from) != to.as_ref()), to, detail, diff);
+        let from = from.filter(|from| Some(from) != to.as_ref());
+        self.plan.changes.push(NodeChange { kind, name: bundle.name.to_string(), from, to, detail, diff });
     }
 
     /// A plugin that is to be in the directive and loaded.
-    fn listed(&mut self, assignment: &Assignment, item: &Item, bundle: Option<&Bundle>, ready: bool) {
+    fn listed(&mut self, assignment: &Assignment, item: &Item, ready: bool) {
         let name = assignment.subject.as_str();
-        let installed = self.plan.changes.iter().any(|change| change.name == name);
         let missing = item.truths.directive.is_drift();
-        if assignment.directive == Management::External && missing {
+        let external = assignment.files == Management::External;
+        let there = if external { item.files.same() } else { ready || item.truths.files == Mark::AsWanted };
+        if !ready {
+            // It stays as it is: loaded, where it is listed, with whatever a reload finds on disk.
+            if item.truths.directive == Mark::AsWanted {
+                self.expect(assignment, item, there);
+            }
+            return;
+        }
+        if missing && assignment.directive == Management::External {
             let what = format!("{name}: its place in the directive is external, and it is not there");
             let hint = Hint::do_("let what writes the directive add it, then plan again");
             self.block(BlockerCode::ExternalMissing, what, Vec::new(), vec![hint]);
             return;
         }
-        let stays = !missing && item.truths.directive == Mark::AsWanted;
-        if ready || stays {
-            self.expect(item, bundle);
-        }
-        if !ready {
-            return;
-        }
+        self.expect(assignment, item, there);
+        let new = self.plan.changes.last().filter(|change| change.name == name).map(|change| change.kind);
         if missing {
             self.add.extend(item.plugins.iter().cloned());
-            if !installed {
-                self.change(
-                    ChangeKind::Enable,
-                    name,
-                    None,
-                    item.version.clone(),
-                    "its files are there".to_owned(),
-                    Vec::new(),
-                );
+            if new != Some(ChangeKind::Install) {
+                let (kind, why) = self.enabling(item);
+                self.change(kind, name, item, why.to_owned());
             }
-        } else if item.truths.loaded.is_drift() && !installed {
+        }
+        if item.truths.loaded.is_drift() {
             self.reload = true;
-            let why = item.remarks.first().cloned().unwrap_or_else(|| "listed, and not loaded".to_owned());
-            self.change(ChangeKind::Reload, name, None, item.version.clone(), why, Vec::new());
+            if new.is_none() && !missing {
+                let why = item.remarks.first().cloned().unwrap_or_else(|| "listed, and not loaded".to_owned());
+                self.change(ChangeKind::Reload, name, item, why);
+            }
         }
     }
 
-    fn expect(&mut self, item: &Item, bundle: Option<&Bundle>) {
+    /// What it means that one of the places of the directive lacks the names.
+    fn enabling(&self, item: &Item) -> (ChangeKind, &'static str) {
+        let names = |source: &Source| source.directive().is_some_and(|d| item.plugins.iter().all(|name| d.names(name)));
+        let Directives { file, env, running } = &self.diff.directives;
+        let runs = self.diff.running && names(env) && names(running);
+        match (runs, names(file)) {
+            (true, _) => {
+                (ChangeKind::Record, "it runs, and kong.conf does not name it: the next start would be without it")
+            }
+            (false, true) => (ChangeKind::Enable, "kong.conf names it, and it was never loaded"),
+            (false, false) => (ChangeKind::Enable, "into the directive"),
+        }
+    }
+
+    /// Expects its plugins to be loaded afterwards; in which version is known only where `there` the files are as wanted.
+    fn expect(&mut self, assignment: &Assignment, item: &Item, there: bool) {
+        let bundle = self.bundle(assignment);
         for plugin in &item.plugins {
-            let version = bundle.and_then(|bundle| bundle.plugins.get(plugin)?.version.clone());
+            let version = bundle.filter(|_| there).and_then(|bundle| bundle.plugins.get(plugin)?.version.clone());
             let version = version.map(|version| crate::kong::clean_plugin_version(&version).unwrap_or(version));
             self.loaded.insert(plugin.clone(), version);
         }
-    }
-
-    /// A plugin whose files only are wanted: a name in the directive goes the way of a removal.
-    fn staged(&mut self, name: &str, item: &Item) {
-        if item.truths.directive == Mark::Extra {
-            self.removal(name, "it is in the directive, and only its files are wanted");
+        if let Some(bundle) = bundle.filter(|_| there && assignment.files == Management::Managed) {
+            self.content.insert(bundle.name.clone(), bundle.digest.clone());
         }
     }
 
-    fn absent(&mut self, name: &str, item: &Item, selected: bool) {
-        if selected && item.truths.is_drift() {
+    /// Bundles whose new content the workers have to load.
+    pub(super) fn loads(&self) -> impl Iterator<Item = &Switch> {
+        let loaded = |switch: &&Switch| switch.plugins.iter().any(|plugin| self.loaded.contains_key(plugin));
+        self.switches.iter().filter(loaded)
+    }
+
+    /// Whether the running Kong has to be reloaded.
+    pub(super) fn reloads(&self) -> bool {
+        let names = |source: &Source| source.directive().is_some_and(|d| self.add.iter().all(|name| d.names(name)));
+        let listed = self.add.is_empty() || (names(&self.diff.directives.env) && names(&self.diff.directives.running));
+        self.facts.master.is_some() && (self.reload || !listed || self.loads().next().is_some())
+    }
+
+    /// The bundle of ours, of whichever owner, that a root is linked into now.
+    pub(super) fn linked_by(&self, root: &BundlePath) -> Option<(&'a BundleName, &'a crate::wire::Owned)> {
+        let target = self.facts.roots.get(root)?.target.as_deref()?;
+        let below = target.strip_prefix(self.node.kong.home.as_str())?.strip_prefix("/current/")?;
+        let manifest = self.manifest()?;
+        manifest.bundles.iter().find(|(name, owned)| {
+            owned.links.contains(root) && below.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        })
+    }
+
+    fn absent(&mut self, name: &str, item: &Item) {
+        if item.truths.is_drift() {
             self.removal(name, "it is to be absent, and it is there");
         }
     }
@@ -313,17 +408,10 @@ impl<'a> Draft<'a> {
         self.plan.blockers.push(Blocker { code, scope, what, details, hints });
     }
 
-    /// Adds a change.
-    pub(super) fn change(
-        &mut self,
-        kind: ChangeKind,
-        name: &str,
-        from: Option<String>,
-        to: Option<String>,
-        detail: String,
-        diff: Vec<String>,
-    ) {
-        self.plan.changes.push(Change { kind, name: name.to_owned(), from, to, detail, diff, nodes: Vec::new() });
+    /// Adds a change without a difference to show.
+    fn change(&mut self, kind: ChangeKind, name: &str, item: &Item, detail: String) {
+        let (name, to, diff) = (name.to_owned(), item.version.clone(), Arc::default());
+        self.plan.changes.push(NodeChange { kind, name, from: None, to, detail, diff });
     }
 }
 

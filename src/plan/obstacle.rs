@@ -2,13 +2,13 @@
 
 use super::BlockerCode;
 use super::node::Draft;
-use crate::action::Switch;
 use crate::bundle::Bundle;
-use crate::diff::{Item, Source};
+use crate::diff::{FileDrift, Item, RootState, Source};
 use crate::hint::Hint;
-use crate::inventory::{Assignment, Node};
+use crate::inventory::Assignment;
 use crate::kong::version::Support;
 use crate::kong::{KongVersion, SearchPath, search_path::Reach};
+use crate::name::PluginName;
 use crate::survey::Kind;
 
 /// What stands in the way of a bundle's files; true if something does.
@@ -24,7 +24,22 @@ pub(super) fn files(draft: &mut Draft<'_>, assignment: &Assignment, item: &Item,
         );
         return true;
     }
-    let foreign: Vec<_> = item.files.foreign().cloned().collect();
+    let mut foreign = Vec::new();
+    for root in item.files.foreign() {
+        match draft.linked_by(root) {
+            None => foreign.push(root.clone()),
+            Some((other, theirs)) if theirs.owner == *owner => {
+                let text = format!("{root} passes from the bundle {other} to {}", bundle.name);
+                draft.plan.notes.push(("ours".to_owned(), text));
+            }
+            Some((other, theirs)) => {
+                let what = format!("{}: {root} belongs to {other} of the owner {}", bundle.name, theirs.owner);
+                let hint = Hint::do_("agree who has it; one of you drops it");
+                draft.block(BlockerCode::OtherOwner, what, Vec::new(), vec![hint]);
+                return true;
+            }
+        }
+    }
     if foreign.is_empty() {
         return false;
     }
@@ -42,6 +57,10 @@ pub(super) fn files(draft: &mut Draft<'_>, assignment: &Assignment, item: &Item,
         return true;
     }
     if assignment.adopt {
+        for root in &foreign {
+            let text = format!("{root} is not ours; it is kept in {}/attic and replaced", draft.node.kong.home);
+            draft.plan.notes.push(("adopt".to_owned(), text));
+        }
         return false;
     }
     let what = format!("{}: other files, not ours, stand where it has to go ({})", bundle.name, item.files.words());
@@ -51,8 +70,7 @@ pub(super) fn files(draft: &mut Draft<'_>, assignment: &Assignment, item: &Item,
     true
 }
 
-fn words(drift: crate::diff::FileDrift) -> &'static str {
-    use crate::diff::FileDrift;
+fn words(drift: FileDrift) -> &'static str {
     match drift {
         FileDrift::Missing => "not there",
         FileDrift::Differs => "other content",
@@ -64,8 +82,12 @@ fn words(drift: crate::diff::FileDrift) -> &'static str {
 /// What stands in the way of any change on this node; true if something does.
 pub(super) fn node(draft: &mut Draft<'_>) -> bool {
     let before = draft.plan.blockers.len();
-    for check in [manifest, unfinished, shared, version, tools, admin, search_path, directives, pending] {
+    for check in [manifest, unfinished, shared, version, tools, admin, search_path, directives] {
         check(draft);
+    }
+    if draft.reloads() {
+        pending(draft);
+        gone(draft);
     }
     draft.plan.blockers.len() > before
 }
@@ -92,19 +114,7 @@ fn unfinished(draft: &mut Draft<'_>) {
 
 /// Two nodes with one prefix or one Lua root: changing one changes the other, outside of its waves (protocols.md B1).
 fn shared(draft: &mut Draft<'_>) {
-    let facts = draft.facts;
-    let machine = &facts.host.machine;
-    let same = |other: &&Node| {
-        let Some(seen) = draft.request.survey.seen(&other.name) else { return false };
-        let alike = |ours: &crate::survey::PlaceFacts, theirs: &crate::survey::PlaceFacts| {
-            ours.id.is_some() && ours.id == theirs.id
-        };
-        other.name != draft.node.name
-            && seen.host.machine == *machine
-            && (alike(&facts.prefix, &seen.prefix) || alike(&facts.lua_root, &seen.lua_root))
-    };
-    let found = draft.request.inventory.nodes().find(same).map(|other| other.name.clone());
-    if let Some(other) = found {
+    if let Some(other) = draft.lookup.neighbour(&draft.node.name, draft.facts) {
         let what = format!("it is on the same machine as {other}, with the same prefix or Lua root");
         let hint = Hint::do_("list it once, or give each its own prefix and lua_root");
         draft.block(BlockerCode::SharedNode, what, Vec::new(), vec![hint]);
@@ -143,8 +153,18 @@ fn tools(draft: &mut Draft<'_>) {
     }
 }
 
-fn admin(draft: &mut Draft<'_>) {
-    let (Some(_), Err(trouble)) = (&draft.facts.master, &draft.facts.admin) else { return };
+/// What stands in the way of asking what the workers run.
+pub(super) fn admin(draft: &mut Draft<'_>) {
+    let Some(master) = &draft.facts.master else { return };
+    if let Some(other) =
+        draft.facts.admin.as_ref().ok().and_then(|admin| admin.master).filter(|pid| *pid != master.process.0)
+    {
+        let ours = master.process.0;
+        let what = format!("its Admin API is that of another Kong: of master {other}, and this node's is {ours}");
+        let hint = Hint::do_("say in the inventory where the Admin API of this node listens (`admin: { listen: … }`)");
+        draft.block(BlockerCode::AdminUnreachable, what, Vec::new(), vec![hint]);
+    }
+    let Err(trouble) = &draft.facts.admin else { return };
     let (what, hints) = (
         format!("its Admin API did not answer, so that nothing could be proven: {}", trouble.text),
         trouble.hints.clone(),
@@ -153,10 +173,10 @@ fn admin(draft: &mut Draft<'_>) {
 }
 
 fn search_path(draft: &mut Draft<'_>) {
-    let Some(path) = draft.facts.env_file.as_ref().and_then(|env| env.open().get("lua_package_path")) else { return };
+    let Some(path) = next_search_path(draft) else { return };
     let root = &draft.node.kong.lua_root;
     let line = format!("lua_package_path = {root}/?.lua;{root}/?/init.lua;;");
-    let what = match SearchPath::new(path).unstaged(&draft.node.kong.home).reaches(root) {
+    let what = match path.unstaged(&draft.node.kong.home).reaches(root) {
         Reach::Full => return,
         Reach::NoInit => format!("lua_package_path finds {root}/?.lua and not {root}/?/init.lua"),
         Reach::No => format!("lua_package_path does not reach the Lua root {root}"),
@@ -166,6 +186,21 @@ fn search_path(draft: &mut Draft<'_>) {
         draft.node.kong.conf
     ));
     draft.block(BlockerCode::SearchPath, what, Vec::new(), vec![hint]);
+}
+
+/// The search path of the next reload, or of the next start where Kong does not run; `None` where neither can be read.
+fn next_search_path(draft: &Draft<'_>) -> Option<SearchPath> {
+    let env = draft.facts.env_file.as_ref().map(crate::hint::Sealed::open);
+    let conf = draft.facts.conf_file.as_ref().and_then(|conf| conf.open().text("lua_package_path"));
+    match (env, conf) {
+        (Some(env), None) => Some(env.search_path()),
+        (Some(env), Some(_)) if draft.facts.master.is_some() => Some(env.search_path()),
+        (_, Some(path)) => Some(SearchPath::new(path)),
+        (None, None) if draft.facts.master.is_none() => {
+            crate::kong::setting::default_value("lua_package_path").map(SearchPath::new)
+        }
+        (None, None) => None,
+    }
 }
 
 /// What each place says apart from the names that are wanted anyway must agree, else it cannot be known where the
@@ -181,12 +216,13 @@ fn directives(draft: &mut Draft<'_>) {
             return;
         }
     }
+    // A name that the inventory rules may be anywhere: that is drift, and tells nothing of who sets the directive.
+    let ruled: std::collections::BTreeSet<&str> =
+        diff.items.values().flat_map(|item| &item.plugins).map(PluginName::as_str).collect();
     let others = |source: &Source| {
         source.directive().map(|directive| {
             let words = directive.words().iter().map(ToString::to_string);
-            words
-                .filter(|word| !draft.loaded.keys().any(|name| name.as_str() == word))
-                .collect::<std::collections::BTreeSet<_>>()
+            words.filter(|word| !ruled.contains(word.as_str())).collect::<std::collections::BTreeSet<_>>()
         })
     };
     let (file, env) = (others(&diff.directives.file), others(&diff.directives.env));
@@ -230,6 +266,14 @@ fn pending(draft: &mut Draft<'_>) {
             details.push(format!("{key}  {value} > {next}"));
         }
     }
+    let home = &draft.node.kong.home;
+    let now = admin.lua_package_path.as_ref().map(|path| SearchPath::new(path.as_str()).unstaged(home));
+    let next = env.open().get("lua_package_path").map(|path| SearchPath::new(path).unstaged(home));
+    if let (Some(now), Some(next)) = (now, next)
+        && now != next
+    {
+        details.push(format!("lua_package_path  {} > {}", now.as_str(), next.as_str()));
+    }
     if let (Source::Read(next), Source::Read(now)) = (&draft.diff.directives.env, &draft.diff.directives.running) {
         let foreign = |d: &crate::kong::Directive| {
             d.plugins().into_iter().filter(|name| !draft.loaded.contains_key(*name)).cloned().collect::<Vec<_>>()
@@ -252,6 +296,35 @@ fn pending(draft: &mut Draft<'_>) {
         Hint::type_(format!("muster --plan --allow pending-settings={}", draft.node.name)),
     ];
     draft.block(BlockerCode::PendingSettings, what, details, hints);
+}
+
+/// Plugins that the next reload would look for in vain. Files that are elsewhere on the search path are not seen: only what
+/// is known to have been here, and is not here any more, counts.
+fn gone(draft: &mut Draft<'_>) {
+    let Some(next) = draft.diff.directives.env.directive() else { return };
+    let brought = |name: &str| draft.loads().any(|switch| switch.bundle.as_str() == name);
+    let was_here = |name: &str, root: &str| {
+        let there = draft.diff.items[name].files.roots.iter();
+        let stands = there.filter(|(_, state)| **state != RootState::Absent).any(|(path, _)| path.as_str() == root);
+        let owned = draft.manifest().into_iter().flat_map(|manifest| manifest.bundles.values());
+        stands || owned.flat_map(|owned| &owned.links).any(|link| link.as_str() == root)
+    };
+    let missing = |name: &str, plugin: &PluginName| {
+        let root = format!("kong/plugins/{plugin}");
+        let files = &draft.diff.items[name].files.files;
+        let lacks = |part: &str| files.get(&format!("{root}/{part}.lua")) == Some(&FileDrift::Missing);
+        (lacks("handler") || lacks("schema")) && was_here(name, &root)
+    };
+    let named = draft.diff.items.iter().flat_map(|(name, item)| item.plugins.iter().map(move |plugin| (name, plugin)));
+    let found = named.filter(|(name, plugin)| missing(name, plugin) && !brought(name));
+    let found = found.map(|(_, plugin)| plugin).filter(|plugin| next.names(plugin) && !draft.add.contains(plugin));
+    let found: Vec<&str> = found.map(PluginName::as_str).collect();
+    if found.is_empty() {
+        return;
+    }
+    let what = format!("any reload of it would fail: plugins names {}, whose files are gone", found.join(", "));
+    let hint = Hint::do_("plan without --plugin, or put the files back the way they came there");
+    draft.block(BlockerCode::ReloadFails, what, Vec::new(), vec![hint]);
 }
 
 /// What stands in the way of an edit of kong.conf; true if something does.
@@ -286,8 +359,8 @@ pub(super) fn conf(draft: &mut Draft<'_>) -> bool {
 }
 
 /// Content cannot be staged where only `.kong_env` and HUP work; true if something stands in the way.
-pub(super) fn staging(draft: &mut Draft<'_>, loads: &[&Switch]) -> bool {
-    if loads.is_empty() {
+pub(super) fn staging(draft: &mut Draft<'_>) -> bool {
+    if draft.loads().next().is_none() {
         return false;
     }
     let what = "its settings hold vault references, with which new content cannot be staged for a reload".to_owned();

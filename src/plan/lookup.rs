@@ -1,0 +1,72 @@
+//! What is worked out once for all nodes: who shares a directory with whom, and what differs between two contents.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Request;
+use crate::bundle::Bundle;
+use crate::diff;
+use crate::name::{Digest, NodeName};
+use crate::survey::NodeFacts;
+
+/// A directory of one running machine: machine id, boot id, device and inode. Machines made from one image are alike in all
+/// but the boot id.
+type Place<'a> = (&'a str, &'a str, (u64, u64));
+
+/// The difference between two contents, counted and in full.
+pub(super) struct ContentDiff {
+    /// `+41 -12 lines in 3 files`.
+    pub(super) detail: String,
+    /// Unified diffs.
+    pub(super) lines: Arc<Vec<String>>,
+}
+
+/// See the module.
+pub(super) struct Lookup<'a> {
+    places: BTreeMap<Place<'a>, Vec<&'a NodeName>>,
+    contents: RefCell<BTreeMap<(Digest, Digest), Arc<ContentDiff>>>,
+    listings: RefCell<BTreeMap<Digest, Arc<Vec<String>>>>,
+}
+
+/// The prefix and the Lua root of a node.
+fn places(facts: &NodeFacts) -> impl Iterator<Item = Place<'_>> {
+    let ids = [facts.prefix.id, facts.lua_root.id].into_iter().flatten();
+    let host = &facts.host;
+    ids.filter(|_| !host.boot.is_empty()).map(|id| (host.machine.as_str(), host.boot.as_str(), id))
+}
+
+impl<'a> Lookup<'a> {
+    pub(super) fn new(request: &Request<'a>) -> Self {
+        let mut found: BTreeMap<Place<'a>, Vec<&'a NodeName>> = BTreeMap::new();
+        for node in request.inventory.nodes() {
+            for place in request.survey.seen(&node.name).into_iter().flat_map(places) {
+                found.entry(place).or_default().push(&node.name);
+            }
+        }
+        Self { places: found, contents: RefCell::default(), listings: RefCell::default() }
+    }
+
+    /// Another node with the same prefix or the same Lua root.
+    pub(super) fn neighbour(&self, node: &NodeName, facts: &NodeFacts) -> Option<&'a NodeName> {
+        places(facts).filter_map(|place| self.places.get(&place)).flatten().find(|other| **other != node).copied()
+    }
+
+    /// The difference between two contents.
+    pub(super) fn difference(&self, before: &Bundle, after: &Bundle) -> Arc<ContentDiff> {
+        let key = (before.digest.clone(), after.digest.clone());
+        let make = || {
+            let (lines, added, removed, files) = diff::content_diff(before, after);
+            let plural = if files == 1 { "" } else { "s" };
+            let detail = format!("+{added} -{removed} lines in {files} file{plural}");
+            Arc::new(ContentDiff { detail, lines: Arc::new(lines) })
+        };
+        self.contents.borrow_mut().entry(key).or_insert_with(make).clone()
+    }
+
+    /// The files of a bundle, one a line.
+    pub(super) fn listing(&self, bundle: &Bundle) -> Arc<Vec<String>> {
+        let make = || Arc::new(bundle.files.keys().map(ToString::to_string).collect());
+        self.listings.borrow_mut().entry(bundle.digest.clone()).or_insert_with(make).clone()
+    }
+}
