@@ -1,4 +1,4 @@
 //! Input made to do harm.
 
-mod inventories;
 mod archives;
+mod inventories;

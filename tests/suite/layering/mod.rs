@@ -66,7 +66,9 @@ fn every_module_uses_only_what_the_table_allows() {
         };
         let text = std::fs::read_to_string(&file).expect("a source file can be read");
         let modules = used(&text).into_iter().filter(|used| allowed.contains_key(used));
-        wrong.extend(modules.filter(|used| *used != module && !may.contains(used)).map(|used| format!("{below} uses {used}")));
+        wrong.extend(
+            modules.filter(|used| *used != module && !may.contains(used)).map(|used| format!("{below} uses {used}")),
+        );
     }
     assert!(wrong.is_empty(), "docs/architecture.md does not allow:\n{}", wrong.join("\n"));
 }
@@ -78,7 +80,9 @@ fn the_table_has_no_cycle_and_no_unknown_name() {
     while done.len() < allowed.len() {
         let ready: Vec<&str> = allowed
             .iter()
-            .filter(|(module, uses)| !done.contains(module.as_str()) && uses.iter().all(|used| done.contains(used.as_str())))
+            .filter(|(module, uses)| {
+                !done.contains(module.as_str()) && uses.iter().all(|used| done.contains(used.as_str()))
+            })
             .map(|(module, _)| module.as_str())
             .collect();
         assert!(!ready.is_empty(), "a cycle, or a name that is no module, is among the rest; in order are: {done:?}");
@@ -97,7 +101,8 @@ fn only_the_edges_name_what_they_wrap() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&src, &mut files);
-    let homes = [("openssh::", vec!["remote/ssh"]), ("git2::", vec!["git", "demo"]), ("mlua::", vec!["bundle", "standin"])];
+    let homes =
+        [("openssh::", vec!["remote/ssh"]), ("git2::", vec!["git", "demo"]), ("mlua::", vec!["bundle", "standin"])];
     let mut wrong = Vec::new();
     for file in files {
         let below = file.strip_prefix(&src).expect("it was found there").to_string_lossy().into_owned();

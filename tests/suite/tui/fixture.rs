@@ -11,9 +11,7 @@ use muster::plan::{
     Basis, Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, NodeLists, Note, Phase, Plan, Scope, Step, StepId,
     Target, Wave, WaveId,
 };
-use muster::run::{
-    Cause, Event, EventKind, Outcome, RunHead, StepEnd, StepPhase, SurveyCounts, Verdict, Waiting,
-};
+use muster::run::{Cause, Event, EventKind, Outcome, RunHead, StepEnd, StepPhase, SurveyCounts, Verdict, Waiting};
 use muster::tui::{ClusterRows, Marks, Message, NodeRow, NodeState, Picture};
 
 use super::script::{Act, start};
@@ -61,7 +59,8 @@ pub(super) fn picture() -> Picture {
     let mut edited =
         row("eu-3", Some("3.9.1"), ["----", "~=~=", "===."], ('~', "drift", "acme-auth: 1 file edited on the node"));
     edited.remarks = vec!["kong.conf: proxy_listen was edited and waits for a reload".to_owned()];
-    edited.plugins = vec![(1, vec!["kong/plugins/acme-auth/handler.lua differs".to_owned(), "used by 3 rows".to_owned()])];
+    edited.plugins =
+        vec![(1, vec!["kong/plugins/acme-auth/handler.lua differs".to_owned(), "used by 3 rows".to_owned()])];
     let mut gone = row("us-2", None, ["????", "????", ""], ('?', "unknown", "connection timed out after 10 s"));
     gone.remarks = vec!["type: ssh us-2 true".to_owned()];
     let eu = vec![
@@ -179,7 +178,11 @@ fn eu_plan() -> ClusterPlan {
             ),
             change(ChangeKind::Repair, "acme-auth", (None, "2.1.0"), "1 file edited on the node", &["eu-3"]),
         ],
-        nodes: NodeLists { changing: nodes(&["eu-1", "eu-2", "eu-3"]), blocked: nodes(&["eu-7"]), ..NodeLists::default() },
+        nodes: NodeLists {
+            changing: nodes(&["eu-1", "eu-2", "eu-3"]),
+            blocked: nodes(&["eu-7"]),
+            ..NodeLists::default()
+        },
         max_failed: 0,
         at_once: 10,
         max_out: 1,

@@ -152,10 +152,7 @@ async fn play_on((width, height): (u16, u16), look: Look, script: Vec<Act>) -> P
 }
 
 /// The operator: does the script, a tenth of a second between two acts, and then the keyboard breaks.
-fn operator(
-    script: Vec<Act>,
-    sender: UnboundedSender<Message>,
-) -> impl futures_util::Stream<Item = io::Result<Input>> {
+fn operator(script: Vec<Act>, sender: UnboundedSender<Message>) -> impl futures_util::Stream<Item = io::Result<Input>> {
     unfold((VecDeque::from(script), sender), |(mut script, sender)| async move {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
