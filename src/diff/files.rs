@@ -146,12 +146,14 @@ impl FilesDiff {
 /// As the scripts see it: a link of ours is one into this bundle, by its current release or by a certain one.
 fn state(bundle: &Bundle, root: &BundlePath, found: &RootFacts, home: &str) -> RootState {
     let name = bundle.name.as_str();
-    let into = |rest: &str| match rest.strip_prefix("/current/") {
-        Some(rest) => rest.strip_prefix(name).and_then(|rest| rest.strip_prefix('/')) == Some(root.as_str()),
-        None => {
-            let release = rest.strip_prefix("/releases/").and_then(|rest| rest.strip_prefix(name)?.strip_prefix('/'));
-            release.and_then(|rest| rest.split_once('/')).is_some_and(|(_, path)| path == root.as_str())
-        }
+    let below = |rest: &str, dir: &str| -> Option<String> {
+        let rest = rest.strip_prefix(dir)?.strip_prefix(name)?.strip_prefix('/')?;
+        Some(rest.to_owned())
+    };
+    let into = |rest: &str| {
+        let release = below(rest, "/releases/");
+        let of_release = release.as_deref().and_then(|rest| rest.split_once('/')).map(|(_, path)| path);
+        below(rest, "/current/").as_deref() == Some(root.as_str()) || of_release == Some(root.as_str())
     };
     let ours = |target: &str| target.strip_prefix(home).is_some_and(into);
     match (found.kind, &found.target) {

@@ -10,7 +10,6 @@ use crate::bundle::Bundle;
 use crate::kong::{SearchPath, clean_plugin_version};
 use crate::name::{BundleName, Digest, NodePath, PluginName};
 use crate::survey::{AdminFacts, MasterFacts, NodeFacts, Process};
-use crate::wire::Receipt;
 
 /// What is known of the content that the workers have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +121,7 @@ impl<'a> Witness<'a> {
         }
         let Some(newest) = files.newest else { return Evidence::Unclear };
         let since = |process: &Process| started(*process, self.facts) > newest;
-        let reloaded_since = staged.is_empty() && self.was_staged() && self.master.workers.iter().all(since);
+        let reloaded_since = staged.is_empty() && self.reloaded_with(bundle) && self.master.workers.iter().all(since);
         match () {
             // Whatever HUP came later, it loaded what is on disk now.
             () if since(&self.master.process) || reloaded_since => {
@@ -137,32 +136,37 @@ impl<'a> Witness<'a> {
         }
     }
 
-    fn is_of_this_master(&self, receipt: &Receipt) -> bool {
-        receipt.master == Some(self.master.process) && receipt.boot.as_ref() == Some(&self.facts.host.boot)
+    fn is_this_master(&self, process: Option<Process>, boot: Option<&String>) -> bool {
+        process == Some(self.master.process) && boot == Some(&self.facts.host.boot)
     }
 
     /// The content that exactly these workers were proven with.
     fn proven_content(&self, name: &BundleName) -> Option<&'a Digest> {
         let receipt = self.facts.receipts.iter().rev().find(|receipt| !receipt.workers.is_empty())?;
         let same_workers = !self.master.workers.is_empty() && self.master.workers.is_subset(&receipt.workers);
-        if same_workers && self.is_of_this_master(receipt) { receipt.content.get(name) } else { None }
+        if same_workers && self.is_this_master(receipt.master, receipt.boot.as_ref()) {
+            receipt.content.get(name)
+        } else {
+            None
+        }
     }
 
-    /// Whether we once loaded something into this master with its release staged. The path of its workers, which a respawn
-    /// keeps, then named it; where it does not any more, somebody reloaded since. A reload of ours that staged nothing
-    /// leaves no such mark.
-    fn was_staged(&self) -> bool {
-        let staged = |receipt: &Receipt| {
-            receipt.intents.iter().any(|intent| match intent.what.as_slice() {
+    /// Whether somebody reloaded this master since our last proof, with this content on disk from then on. Our release then
+    /// stood in the path of the workers, which a respawn keeps; where it does not any more, they are of a later reload. A
+    /// reload of ours that staged nothing leaves no such mark, and an older receipt says nothing of what came after it.
+    fn reloaded_with(&self, bundle: &Bundle) -> bool {
+        let last = self.facts.receipts.iter().rev().find(|receipt| !receipt.workers.is_empty());
+        last.is_some_and(|receipt| {
+            let staged = receipt.intents.iter().any(|intent| match intent.what.as_slice() {
                 [what, bundle, digest] => {
                     let loaded =
                         receipt.content.iter().any(|(name, is)| name.as_str() == bundle && is.as_str() == digest);
                     intent.done && what == "switch" && loaded
                 }
                 _ => false,
-            })
-        };
-        let mut receipts = self.facts.receipts.iter();
-        receipts.any(|receipt| !receipt.workers.is_empty() && self.is_of_this_master(receipt) && staged(receipt))
+            });
+            let same = receipt.content.get(&bundle.name) == Some(&bundle.digest);
+            staged && same && self.is_this_master(receipt.master, receipt.boot.as_ref())
+        })
     }
 }

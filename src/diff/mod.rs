@@ -225,6 +225,7 @@ impl FleetDiff {
     }
 
     /// The part of it with the nodes that `keep` names; clusters without any are left out.
+    #[must_use]
     pub fn narrowed(&self, keep: impl Fn(&NodeName) -> bool) -> Self {
         let clusters = self.clusters.iter().filter_map(|(name, cluster)| {
             let nodes = cluster.nodes.iter().filter(|(node, _)| keep(node));

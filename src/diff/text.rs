@@ -51,3 +51,30 @@ pub fn content_diff(before: &Bundle, after: &Bundle) -> (Vec<String>, usize, usi
     }
     (lines, added, removed, files)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_counted_by_lines() {
+        assert_eq!(line_counts(b"a\nb\n", b"a\nc\nd\n"), Some((2, 1)));
+        assert_eq!(line_counts(b"", b"a\n"), Some((1, 0)));
+        assert_eq!(line_counts(b"a\n", b"a\n"), Some((0, 0)));
+    }
+
+    #[test]
+    fn what_is_not_text_or_too_long_is_said_and_not_compared() {
+        for bytes in [&b"a\0b"[..], b"\xff\xfe", &vec![b'a'; MAX_BYTES + 1]] {
+            assert_eq!(line_counts(bytes, b"a"), None);
+            assert_eq!(unified("x.lua", b"a", bytes), ["x.lua: not text, or too long to compare by lines"]);
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_file_reaches_the_terminal_raw() {
+        let lines = unified("x.lua", b"a\n", b"a\x1b[2J\n\tb\r\n");
+        assert!(lines.iter().all(|line| !line.chars().any(char::is_control)), "{lines:?}");
+        assert!(lines.iter().any(|line| line.starts_with("+    b")), "{lines:?}");
+    }
+}

@@ -133,11 +133,13 @@ fn manifest(draft: &Draft<'_>, conf: Option<&ConfEdit>) -> Manifest {
     let mut manifest = draft.manifest().cloned().unwrap_or_default();
     manifest.generation += 1;
     for switch in &draft.switches {
-        // Links that pass from one bundle of ours to another; what has none left is no bundle any more.
-        for other in manifest.bundles.values_mut() {
-            other.links.retain(|root| !switch.links.contains(root));
+        if !switch.adopts.is_empty() {
+            // Links that pass from one bundle of ours to another; what has none left is no bundle any more.
+            for other in manifest.bundles.values_mut() {
+                other.links.retain(|root| !switch.adopts.contains(root));
+            }
+            manifest.bundles.retain(|_, other| !other.links.is_empty());
         }
-        manifest.bundles.retain(|_, other| !other.links.is_empty());
         let owned = Owned {
             owner: switch.owner.clone(),
             digest: switch.to.clone(),
@@ -163,5 +165,44 @@ fn basis(draft: &Draft<'_>) -> NodeBasis {
         links: roots.map(|root| (root.clone(), link(root))).collect(),
         generation: draft.manifest().map_or(0, |manifest| manifest.generation),
         master: facts.master.as_ref().map(|master| master.process),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::NodePath;
+
+    fn edited(before: &[u8], after: &[u8]) -> Option<ConfEdit> {
+        edit(NodePath::parse("/etc/kong/kong.conf").unwrap(), before, after)
+    }
+
+    #[test]
+    fn an_edit_is_as_small_as_can_be_and_gives_the_other_content() {
+        for (before, after) in [
+            ("plugins = bundled\n", "plugins = bundled,a\n"),
+            ("plugins = bundled,aa\n", "plugins = bundled,aa,a\n"),
+            ("", "plugins = a\n"),
+            ("a\nb", "a\n"),
+            ("x = é\nplugins = b # ü", "x = é\nplugins = b,c # ü"),
+            ("same", "same"),
+        ] {
+            let edit = edited(before.as_bytes(), after.as_bytes()).unwrap();
+            let (offset, remove) = (usize::try_from(edit.offset).unwrap(), usize::try_from(edit.remove).unwrap());
+            let made =
+                [&before.as_bytes()[..offset], edit.insert.as_bytes(), &before.as_bytes()[offset + remove..]].concat();
+            assert_eq!(made, after.as_bytes());
+            assert_eq!((edit.before, edit.after), (Digest::of(before.as_bytes()), Digest::of(&made)));
+            assert!(edit.insert.len() <= after.len() && remove <= before.len());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_may_stand_around_an_edit_and_not_in_it() {
+        let around = edited(b"\xfc a \xfc", b"\xfc ab \xfc").unwrap();
+        assert_eq!((around.offset, around.remove, around.insert.as_str()), (3, 0, "b"));
+        assert!(edited(b"a", b"a\xfc").is_none());
+        // The two letters begin with the same byte.
+        assert!(edited("é".as_bytes(), "è".as_bytes()).is_none());
     }
 }

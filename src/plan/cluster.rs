@@ -60,7 +60,7 @@ pub(super) fn plan(
         plans.clear();
     }
     let running = |name: &NodeName| diff.nodes.get(name).is_some_and(|node| node.running);
-    plans.retain(|(name, made)| made.changes() && lists.changing.contains(name));
+    plans.retain(|(_, made)| made.changes());
     // A node whose Kong is stopped proves nothing: it must not be the canary.
     plans.sort_by_key(|(name, _)| !running(name));
     let changes = changes(&plans);
@@ -249,6 +249,18 @@ fn steps(cluster: &Cluster, plans: Vec<(NodeName, NodePlan)>, builder: &mut Plan
             builder.nodes.insert(name.clone(), activate.basis.clone());
             let needs = delivered.remove(&name).unwrap_or_default();
             builder.step(&cluster.name, &name, Phase::Wave(wave), (Action::Activate(activate), why), needs);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::length;
+
+    #[test]
+    fn a_length_of_time_is_as_exact_as_waiting_needs() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (60, "1m"), (2400, "40m"), (3900, "1h05m"), (7200, "2h00m")] {
+            assert_eq!(length(seconds), text);
         }
     }
 }

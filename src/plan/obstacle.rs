@@ -28,12 +28,12 @@ pub(super) fn files(draft: &mut Draft<'_>, assignment: &Assignment, item: &Item,
     for root in item.files.foreign() {
         match draft.linked_by(root) {
             None => foreign.push(root.clone()),
-            Some((other, owned)) if owned.owner == *owner => {
+            Some((other, theirs)) if theirs.owner == *owner => {
                 let text = format!("{root} passes from the bundle {other} to {}", bundle.name);
                 draft.plan.notes.push(("ours".to_owned(), text));
             }
-            Some((other, owned)) => {
-                let what = format!("{}: {root} belongs to {other} of the owner {}", bundle.name, owned.owner);
+            Some((other, theirs)) => {
+                let what = format!("{}: {root} belongs to {other} of the owner {}", bundle.name, theirs.owner);
                 let hint = Hint::do_("agree who has it; one of you drops it");
                 draft.block(BlockerCode::OtherOwner, what, Vec::new(), vec![hint]);
                 return true;
@@ -70,8 +70,7 @@ pub(super) fn files(draft: &mut Draft<'_>, assignment: &Assignment, item: &Item,
     true
 }
 
-fn words(drift: crate::diff::FileDrift) -> &'static str {
-    use crate::diff::FileDrift;
+fn words(drift: FileDrift) -> &'static str {
     match drift {
         FileDrift::Missing => "not there",
         FileDrift::Differs => "other content",
@@ -191,7 +190,7 @@ fn search_path(draft: &mut Draft<'_>) {
 
 /// The search path of the next reload, or of the next start where Kong does not run; `None` where neither can be read.
 fn next_search_path(draft: &Draft<'_>) -> Option<SearchPath> {
-    let env = draft.facts.env_file.as_ref().map(|env| env.open());
+    let env = draft.facts.env_file.as_ref().map(crate::hint::Sealed::open);
     let conf = draft.facts.conf_file.as_ref().and_then(|conf| conf.open().text("lua_package_path"));
     match (env, conf) {
         (Some(env), None) => Some(env.search_path()),
@@ -219,7 +218,7 @@ fn directives(draft: &mut Draft<'_>) {
     }
     // A name that the inventory rules may be anywhere: that is drift, and tells nothing of who sets the directive.
     let ruled: std::collections::BTreeSet<&str> =
-        diff.items.values().flat_map(|item| &item.plugins).map(crate::name::PluginName::as_str).collect();
+        diff.items.values().flat_map(|item| &item.plugins).map(PluginName::as_str).collect();
     let others = |source: &Source| {
         source.directive().map(|directive| {
             let words = directive.words().iter().map(ToString::to_string);
@@ -316,10 +315,10 @@ fn gone(draft: &mut Draft<'_>) {
         let lacks = |part: &str| files.get(&format!("{root}/{part}.lua")) == Some(&FileDrift::Missing);
         (lacks("handler") || lacks("schema")) && was_here(name, &root)
     };
-    let items = draft.diff.items.iter().filter(|(name, _)| !brought(name));
-    let found = items.flat_map(|(name, item)| item.plugins.iter().filter(move |plugin| missing(name, plugin)));
-    let found: Vec<String> =
-        found.filter(|plugin| next.names(plugin) && !draft.add.contains(plugin)).map(ToString::to_string).collect();
+    let named = draft.diff.items.iter().flat_map(|(name, item)| item.plugins.iter().map(move |plugin| (name, plugin)));
+    let found = named.filter(|(name, plugin)| missing(name, plugin) && !brought(name));
+    let found = found.map(|(_, plugin)| plugin).filter(|plugin| next.names(plugin) && !draft.add.contains(plugin));
+    let found: Vec<&str> = found.map(PluginName::as_str).collect();
     if found.is_empty() {
         return;
     }

@@ -116,3 +116,26 @@ impl Request<'_> {
         order
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_takes_no_node_down_can_be_allowed() {
+        let allow = Allow::parse("pending-settings=eu-7").unwrap();
+        assert_eq!((allow.code, allow.node.unwrap().as_str()), (BlockerCode::PendingSettings, "eu-7"));
+        assert_eq!(Allow::parse("managed-conf").unwrap().node, None);
+        for (text, why) in [
+            ("removal", "cannot be lifted"),
+            ("reload-fails=eu-1", "cannot be lifted"),
+            ("search-path", "cannot be lifted"),
+            ("pending-setting", "there is no blocker"),
+            ("", "there is no blocker"),
+            ("managed-conf=a b", "not a valid node name"),
+        ] {
+            let error = Allow::parse(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

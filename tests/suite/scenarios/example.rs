@@ -18,7 +18,8 @@ use super::sound;
 const EXAMPLE: &str = include_str!("../../../inventory.example.yaml");
 
 fn files(plugin: &str, version: &str) -> Vec<(String, String)> {
-    let handler = format!("local H = {{ VERSION = \"{version}\", PRIORITY = 900 }}\nfunction H:access() end\nreturn H\n");
+    let handler =
+        format!("local H = {{ VERSION = \"{version}\", PRIORITY = 900 }}\nfunction H:access() end\nreturn H\n");
     let schema = format!("return {{ name = \"{plugin}\", fields = {{}} }}\n");
     vec![(format!("plugins/{plugin}/handler.lua"), handler), (format!("plugins/{plugin}/schema.lua"), schema)]
 }
@@ -99,7 +100,8 @@ fn read(dir: &Path) -> (Inventory, BTreeMap<String, Arc<Bundle>>) {
                 }
             };
             let label = version.map(|version| format!("@{version}")).unwrap_or_default();
-            bundles.insert(format!("{name}{label}"), Arc::new(bundle.unwrap_or_else(|error| panic!("{name}: {error}"))));
+            bundles
+                .insert(format!("{name}{label}"), Arc::new(bundle.unwrap_or_else(|error| panic!("{name}: {error}"))));
         }
     }
     (inventory, bundles)
@@ -175,7 +177,8 @@ fn an_archive_that_is_not_the_one_written_down_is_refused() {
     repository(dir.path());
     let repository = Repository::open(dir.path()).expect("it can be opened");
     let tree = repository.tree(&repository.resolve("HEAD").expect("a commit").revision).expect("its tree");
-    let inventory = inventory::parse("inventory.yaml", EXAMPLE.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let inventory =
+        inventory::parse("inventory.yaml", EXAMPLE.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let name = BundleName::parse("acme-auth").expect("a name");
     let sources = inventory.bundles[&name].sources();
     let archive = sources.iter().find_map(|(_, source)| match source {

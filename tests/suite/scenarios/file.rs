@@ -52,6 +52,7 @@ struct BundleSpec {
 }
 
 /// A node as it stands; all is optional.
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file, and any of them go together")]
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct NodeSpec {

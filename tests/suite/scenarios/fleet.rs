@@ -45,6 +45,9 @@ impl Tree {
     }
 }
 
+/// A plugin that was found, with its version where it says one.
+struct Found(Option<String>);
+
 /// What stands at a root.
 #[derive(Clone)]
 pub(crate) enum Standing {
@@ -205,7 +208,9 @@ impl NodeModel {
         let directive = env.directive();
         let loaded = directive.plugins().into_iter().map(|plugin| {
             let version = self.resolve(&path, plugin);
-            (plugin.clone(), version.unwrap_or_else(|| panic!("{plugin} is enabled and not on disk: Kong goes down")))
+            let Found(version) =
+                version.unwrap_or_else(|| panic!("{plugin} is enabled and not on disk: Kong goes down"));
+            (plugin.clone(), version)
         });
         let loaded = loaded.collect();
         self.running = Some(Running {
@@ -219,20 +224,19 @@ impl NodeModel {
         self.ready = Some(200);
     }
 
-    /// The version that a plugin loads with; none if it is not found.
-    fn resolve(&self, path: &SearchPath, plugin: &PluginName) -> Option<Option<String>> {
+    /// The content that a plugin is loaded from, with the version that it says; `None` if it is not found.
+    fn resolve(&self, path: &SearchPath, plugin: &PluginName) -> Option<Found> {
         let staged = path.releases(&self.paths.home).into_iter().filter_map(|release| {
-            let (name, tree) = self.releases.iter().find(|(name, _)| name.as_str() == release.name)?;
-            let _ = name;
-            tree.get(&release.digest).cloned()
+            let (_, trees) = self.releases.iter().find(|(name, _)| name.as_str() == release.name)?;
+            trees.get(&release.digest).cloned()
         });
         let root = BundlePath::parse(&format!("kong/plugins/{plugin}")).ok()?;
         let standing = self.roots.get(&root).and_then(|root| self.tree(&root.standing));
         let found = staged.chain(standing).find(|tree| tree.holds(plugin));
         match found {
-            Some(tree) => Some(tree.versions.get(plugin).cloned().flatten()),
-            None if muster::kong::directive::is_bundled(plugin) => Some(Some(self.version.clone())),
-            None => self.elsewhere.get(plugin).cloned(),
+            Some(tree) => Some(Found(tree.versions.get(plugin).cloned().flatten())),
+            None if muster::kong::directive::is_bundled(plugin) => Some(Found(Some(self.version.clone()))),
+            None => self.elsewhere.get(plugin).cloned().map(Found),
         }
     }
 
@@ -255,13 +259,13 @@ impl NodeModel {
         }
         let mut manifest = self.manifest.take().and_then(Result::ok).unwrap_or_default();
         manifest.generation += 1;
-        let owned = muster::wire::Owned {
+        let entry = muster::wire::Owned {
             owner: owner.clone(),
             digest: bundle.digest.clone(),
             links: bundle.roots.clone(),
             plugins: bundle.plugins.keys().cloned().collect(),
         };
-        manifest.bundles.insert(bundle.name.clone(), owned);
+        manifest.bundles.insert(bundle.name.clone(), entry);
         self.manifest = Some(Ok(manifest));
     }
 
@@ -349,8 +353,8 @@ impl NodeModel {
     }
 
     fn root(&self, path: &BundlePath) -> RootFacts {
-        let Some(root) = self.roots.get(path) else { return RootFacts::default() };
-        let (kind, target, mount) = match &root.standing {
+        let Some(found) = self.roots.get(path) else { return RootFacts::default() };
+        let (kind, target, mount) = match &found.standing {
             Standing::Linked(bundle) => {
                 (Kind::Link, Some(format!("{}/current/{bundle}/{path}", self.paths.home)), false)
             }
@@ -360,13 +364,13 @@ impl NodeModel {
             Standing::Denied => (Kind::Denied, None, false),
         };
         let mut files = BTreeMap::new();
-        for (file, digest) in self.tree(&root.standing).iter().flat_map(|tree| &tree.files) {
+        for (file, digest) in self.tree(&found.standing).iter().flat_map(|tree| &tree.files) {
             let below = file.as_str().strip_prefix(path.as_str());
             let Some(rest) = below.filter(|rest| rest.is_empty() || rest.starts_with('/')) else { continue };
             let facts = FileFacts { kind: Kind::File, digest: Some(digest.clone()), mode: 0o644 };
             files.insert(rest.trim_start_matches('/').to_owned(), facts);
         }
-        RootFacts { kind, target, files, newest: root.newest, cut: false, mount }
+        RootFacts { kind, target, files, newest: found.newest, cut: false, mount }
     }
 
     fn admin(&self) -> Result<AdminFacts, Trouble> {
@@ -396,6 +400,79 @@ impl NodeModel {
             rows_trouble: self.rows_trouble.clone(),
             ..AdminFacts::default()
         })
+    }
+}
+
+/// A fleet of any size, for the bench: `plugins` bundles on `nodes` nodes in clusters of 500, of which every third node has
+/// nothing, every third the old content, and every third is in line.
+pub(crate) struct Large {
+    pub(crate) inventory: muster::inventory::Inventory,
+    pub(crate) bundles: muster::diff::Bundles,
+    pub(crate) known: BTreeMap<Digest, Arc<Bundle>>,
+    pub(crate) survey: muster::survey::Survey,
+}
+
+fn large_bundle(number: usize, version: &str) -> Arc<Bundle> {
+    let name = BundleName::parse(&format!("plugin-{number}")).expect("a name");
+    let handler = format!("local H = {{ VERSION = \"{version}\", PRIORITY = {number} }}\nreturn H\n");
+    let schema = format!("return {{ name = \"plugin-{number}\", fields = {{}} }}\n");
+    let files = [("handler.lua", handler), ("schema.lua", schema)];
+    let files = files.map(|(path, text)| muster::bundle::SourceEntry::file(path, text));
+    Arc::new(Bundle::from_files(name, files).expect("a bundle"))
+}
+
+fn large_inventory(nodes: usize, plugins: usize) -> muster::inventory::Inventory {
+    use std::fmt::Write as _;
+    let mut text = "version: 1\nowner: edge-team\nbundles:\n".to_owned();
+    for number in 0..plugins {
+        let _ = writeln!(text, "  plugin-{number}: {{ dir: p{number} }}");
+    }
+    text.push_str("clusters:\n");
+    for (cluster, begin) in (0..nodes).step_by(500).enumerate() {
+        let end = (begin + 499).min(nodes - 1);
+        let _ = write!(
+            text,
+            "  c{cluster}:\n    topology: traditional\n    nodes: [\"n-[{begin}-{end}]\"]\n    plugins:\n"
+        );
+        for number in 0..plugins {
+            let _ = writeln!(text, "      plugin-{number}: present");
+        }
+    }
+    muster::inventory::parse("inventory.yaml", text.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+impl Large {
+    /// Makes it; nothing of it is kept twice.
+    pub(crate) fn new(nodes: usize, plugins: usize) -> Self {
+        let inventory = large_inventory(nodes, plugins);
+        let new: Vec<_> = (0..plugins).map(|number| large_bundle(number, "2.0.0")).collect();
+        let old: Vec<_> = (0..plugins).map(|number| large_bundle(number, "1.0.0")).collect();
+        let roots: BTreeSet<BundlePath> = new.iter().flat_map(|bundle| bundle.roots.iter().cloned()).collect();
+        let names: String = new.iter().map(|bundle| bundle.name.as_str()).collect::<Vec<_>>().join(",");
+        let mut survey =
+            muster::survey::Survey { at: jiff::Timestamp::from_second(CLOCK).expect("a time"), ..Default::default() };
+        for (number, node) in inventory.nodes().enumerate() {
+            let mut model = NodeModel::new(node.kong.clone(), number as u64 + 1);
+            let there: &[Arc<Bundle>] = match number % 3 {
+                0 => &[],
+                1 => &old,
+                _ => &new,
+            };
+            for bundle in there {
+                model.install(bundle, &inventory.owner, CLOCK - 5000);
+            }
+            if !there.is_empty() {
+                let directive = format!("bundled,{names}");
+                model.write_conf(&directive);
+                model.write_env(&directive, DEFAULT_PATH);
+                model.start(CLOCK - 1000, 2);
+            }
+            let facts = Arc::new(model.facts(&roots));
+            survey.nodes.insert(node.name.clone(), muster::survey::NodeSurvey::Seen(facts));
+        }
+        let bundles = new.iter().map(|bundle| ((bundle.name.clone(), None), bundle.clone())).collect();
+        let known = new.iter().chain(&old).map(|bundle| (bundle.digest.clone(), bundle.clone())).collect();
+        Self { inventory, bundles, known, survey }
     }
 }
 

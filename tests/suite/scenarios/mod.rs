@@ -27,7 +27,6 @@ use crate::harness::variable;
 
 /// Diff and plan of a world as it stands.
 pub(crate) struct Planned {
-    pub(crate) survey: Survey,
     pub(crate) diff: FleetDiff,
     pub(crate) plan: Plan,
 }
@@ -101,7 +100,7 @@ impl World {
             allow: self.allow.clone(),
         };
         let plan = plan::plan(&request);
-        Planned { survey, diff, plan }
+        Planned { diff, plan }
     }
 
     /// Carries the plan out.
@@ -196,7 +195,6 @@ fn outcome(scenario: &Scenario) -> Result<String, String> {
     Ok(out)
 }
 
-/// Whether the nodes are in line that the plan changed and nothing held back.
 fn files() -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory()).expect("the scenarios can be listed");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -246,6 +244,27 @@ fn every_scenario_comes_out_as_its_file_says() {
         }
     }
     assert!(wrong.is_empty(), "{} scenarios:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_large_fleet_is_compared_and_planned() {
+    let fleet::Large { inventory, bundles, known, survey } = fleet::Large::new(60, 8);
+    let diff = diff::diff(&inventory, &bundles, &survey);
+    let request = Request {
+        inventory: &inventory,
+        bundles: &bundles,
+        known: &known,
+        survey: &survey,
+        diff: &diff,
+        origin: origin(),
+        selection: plan::Selection::default(),
+        allow: Vec::new(),
+    };
+    let plan = plan::plan(&request);
+    assert_eq!(diff.counts(), (20, 40, 0));
+    assert_eq!((plan.reloads(), plan.steps.len(), plan.blockers.len()), (40, 40 * 9, 0));
+    let nodes: Vec<usize> = plan.clusters[0].changes.iter().map(|change| change.nodes.len()).collect();
+    assert_eq!(nodes, [20; 16], "each change is listed once, with its nodes");
 }
 
 /// The file with its last key, `expect`, written anew.

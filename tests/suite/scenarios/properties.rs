@@ -71,14 +71,11 @@ fn node() -> impl Strategy<Value = String> {
             .filter(|name| auth.split(['[', ']', ',', '@', ' ']).any(|word| word == *name))
             .collect();
         // A Kong that runs has loaded what it lists, so that only what is there can be listed.
-        let list = |listed: bool| {
-            let names = there.iter().filter(|_| listed).map(|name| format!(",{name}")).collect::<String>();
-            format!("bundled{names}")
-        };
-        let (conf, env, live) = places;
-        let (conf, env, live) = (list(conf), list(env), list(live));
+        let all = [&["bundled"], there.as_slice()].concat().join(",");
+        let list = |listed: bool| if listed { all.as_str() } else { "bundled" };
+        let (conf, env, runs) = (list(places.0), list(places.1), list(places.2));
         let _ = write!(line, ", conf-text: \"pg_password = {SECRET}\\n# {SECRET}\\nplugins = {conf} # {SECRET}\\n\"");
-        let _ = write!(line, ", env: \"{env}\", live: \"{live}\", secret: \"{SECRET}\" }}");
+        let _ = write!(line, ", env: \"{env}\", live: \"{runs}\", secret: \"{SECRET}\" }}");
         line
     })
 }
@@ -112,7 +109,8 @@ fn scenario() -> impl Strategy<Value = String> {
     (inventory(), prop::collection::vec(node(), 1..6), allow, select).prop_map(|(inventory, nodes, allow, select)| {
         let names: Vec<String> = (1..=nodes.len()).map(|number| format!("n-{number}")).collect();
         let inventory = inventory.replace("NODES", &names.join(", ")).replace('\n', "\n  ");
-        let fleet: String = names.iter().zip(&nodes).map(|(name, node)| format!("  {name}: {node}\n")).collect();
+        let fleet: Vec<String> = names.iter().zip(&nodes).map(|(name, node)| format!("  {name}: {node}\n")).collect();
+        let fleet = fleet.concat();
         format!(
             "about: random\ninventory: |\n  {}\nbundles:\n  acme-auth@1.4.2: {{}}\n  acme-auth@2.0.0: {{ extra: [lib/x.lua] }}\n  \
              request-tag: {{}}\n  legacy-hmac: {{}}\nfleet:\n{fleet}select: {select}\nallow: {allow}\n",
