@@ -61,6 +61,9 @@ pub struct Options {
     /// Lift a blocker: CODE, or CODE=NODE. May be given several times.
     #[arg(long, global = true, value_name = "CODE[=NODE]")]
     pub allow: Vec<String>,
+    /// Reload nodes too of which it cannot be told what their workers run (a loaded mark of ?).
+    #[arg(long, global = true)]
+    pub reload_unproven: bool,
     /// With --plan: exit 2 if there is something to do.
     #[arg(long, global = true)]
     pub detailed_exitcode: bool,
@@ -140,6 +143,7 @@ impl CommandLine {
             ("--demo", self.demo),
             ("--all", options.all),
             ("--allow", !options.allow.is_empty()),
+            ("--reload-unproven", options.reload_unproven),
             ("--detailed-exitcode", options.detailed_exitcode),
             ("--diff", options.diff),
             ("--node", options.node.is_some()),
@@ -171,7 +175,7 @@ impl Mode {
         match option {
             "--demo" | "--cluster" | "--node" | "--plugin" => !matches!(self, Self::Check | Self::Schema),
             "--all" => matches!(self, Self::Apply | Self::Plan),
-            "--allow" => matches!(self, Self::Plan | Self::Apply | Self::Tui),
+            "--allow" | "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui),
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => self == Self::Plan,
             "--parallel" => !matches!(self, Self::Check | Self::Schema),

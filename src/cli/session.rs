@@ -138,6 +138,7 @@ fn selection(options: &Options, desired: &Desired) -> Result<Selection, Failure>
         clusters: parse("cluster", &options.cluster, true)?,
         nodes: parse("node", &options.node, false)?,
         plugins: parse("plugin", &options.plugin, true)?,
+        unproven: options.reload_unproven,
     };
     known(&selection, desired)?;
     Ok(selection)

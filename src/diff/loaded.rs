@@ -75,8 +75,7 @@ pub(super) fn wanted(
         Evidence::Other => (Mark::Differs, Some("the workers run other content of the same version".to_owned())),
         Evidence::Owed => (Mark::Differs, Some("files changed after the workers started: a reload is owed".to_owned())),
         Evidence::Unclear => {
-            let text = "it cannot be told whether the workers run what is on disk; a restart of Kong or a change by muster \
-                        settles it";
+            let text = "it cannot be told whether the workers run what is on disk; --reload-unproven settles it";
             (Mark::Unknown, Some(text.to_owned()))
         }
     }

@@ -307,13 +307,19 @@ impl<'a> Draft<'a> {
                 self.change(kind, name, item, why.to_owned());
             }
         }
-        if item.truths.loaded.is_drift() {
+        if item.truths.loaded.is_drift() || self.settles(item) {
             self.reload = true;
             if new.is_none() && !missing {
                 let why = item.remarks.first().cloned().unwrap_or_else(|| "listed, and not loaded".to_owned());
                 self.change(ChangeKind::Reload, name, item, why);
             }
         }
+    }
+
+    /// Whether a reload was asked for where it cannot be told what the workers run.
+    fn settles(&self, item: &Item) -> bool {
+        let unclear = item.truths.loaded == Mark::Unknown && self.facts.admin.is_ok() && self.facts.master.is_some();
+        self.request.selection.unproven && unclear
     }
 
     /// What it means that one of the places of the directive lacks the names.

@@ -32,6 +32,8 @@ pub struct Selection {
     pub nodes: Option<Selector>,
     /// Plugins and bundles, as the inventory names them; none: all.
     pub plugins: Option<Selector>,
+    /// Nodes of which it cannot be told what their workers run are reloaded too, as that settles it.
+    pub unproven: bool,
 }
 
 impl Selection {
