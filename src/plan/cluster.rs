@@ -44,6 +44,11 @@ pub(super) fn plan(
         };
         list.push(node.name.clone());
     }
+    for node in &lists.unknown {
+        if let Some(Condition::Unknown { why, .. }) = diff.nodes.get(node).map(|node| &node.condition) {
+            builder.note("unknown", why.clone(), vec![node.clone()]);
+        }
+    }
     let stopped = blockers(request, cluster, &lists, builder);
     for (_, made) in &mut plans {
         for blocker in made.blockers.drain(..) {
