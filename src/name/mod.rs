@@ -5,10 +5,12 @@
 
 mod digest;
 mod id;
+mod list;
 mod path;
 
 pub use digest::{Digest, Hasher, Revision};
 pub use id::{BundleName, ClusterName, NodeName, Owner, PluginName, RunId};
+pub use list::{collapse, natural};
 pub use path::{BundlePath, NodePath};
 
 /// Why a text is not the identifier that it was taken for.

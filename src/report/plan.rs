@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::nodes::{brief, collapse};
+use super::nodes::brief;
 use super::words::{clean, count, pad, parts, time, width, wrap};
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, collapse};
 use crate::plan::{Blocker, Change, ClusterPlan, Note, Plan, Scope, Step, Wave};
 
 /// The line that texts are wrapped at.

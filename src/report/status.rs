@@ -7,10 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::nodes::{collapse, natural};
 use super::words::{clean, count, pad, parts, time, width};
 use crate::diff::{ClusterDiff, Condition, FleetDiff, NodeDiff};
-use crate::name::{ClusterName, NodeName, Revision};
+use crate::name::{ClusterName, NodeName, Revision, collapse, natural};
 use crate::plan::Origin;
 use crate::run::Verdict;
 

@@ -6,8 +6,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::look::Tone;
 use super::message::Notice;
-use super::shown::{count, names_together, shown};
-use crate::name::NodeName;
+use super::shown::{count, shown};
+use crate::name::{NodeName, collapse};
 use crate::plan::{Change, ChangeKind, ClusterPlan, Plan};
 use crate::run::CancelLevel;
 
@@ -176,7 +176,7 @@ fn versions(change: &Change) -> String {
 
 /// Some nodes by their names where these are few, else by their number.
 fn nodes_briefly(nodes: &[&NodeName]) -> String {
-    let names = names_together(nodes.iter().map(|node| node.as_str()));
+    let names = collapse(nodes.iter().copied());
     if names.len() <= 30 { names } else { count(nodes.len(), "node") }
 }
 

@@ -1,6 +1,5 @@
 //! The fleet as the screens show it: clusters, nodes, and the four truths of each plugin as marks.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
@@ -8,7 +7,7 @@ use jiff::Timestamp;
 use super::shown::count;
 use crate::diff::{ClusterDiff, Condition, FleetDiff, Item, Mark, NodeDiff, Truths};
 use crate::hint::Hint;
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, natural};
 
 /// What is shown in the first line: which commit of which repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -247,36 +246,6 @@ fn state(node: &NodeDiff) -> (NodeState, &[Hint]) {
     (NodeState { mark, word, why }, hints)
 }
 
-/// Compares names as people count: eu-2 before eu-10.
-pub(super) fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
-    loop {
-        let order = match (a.first(), b.first()) {
-            (Some(x), Some(y)) if x.is_ascii_digit() && y.is_ascii_digit() => {
-                let (x, y) = (number(&mut a), number(&mut b));
-                x.len().cmp(&y.len()).then_with(|| x.cmp(y))
-            }
-            (Some(x), Some(y)) => {
-                (a, b) = (&a[1..], &b[1..]);
-                x.cmp(y)
-            }
-            (x, y) => return x.is_some().cmp(&y.is_some()),
-        };
-        if order.is_ne() {
-            return order;
-        }
-    }
-}
-
-/// Takes a number off the front, without its leading zeros.
-fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text.iter().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    *text = rest;
-    let zeros = digits.iter().take_while(|c| **c == b'0').count();
-    &digits[zeros..]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,13 +311,6 @@ mod tests {
         assert_eq!((row.state.word, row.state.why.as_str()), ("unknown", "timed out"));
         assert!(row.remarks.contains(&"type: ssh gw-2 true".to_owned()));
         assert_eq!(picture.clusters[0].summary(), "1 unknown, 1 drift");
-    }
-
-    #[test]
-    fn names_are_ordered_as_people_count() {
-        let mut names = ["eu-10", "eu-9", "eu-1", "eu-1a", "us", "eu", "eu-010"];
-        names.sort_by(|a, b| natural(a, b).then_with(|| a.cmp(b)));
-        assert_eq!(names, ["eu", "eu-1", "eu-1a", "eu-9", "eu-010", "eu-10", "us"]);
     }
 
     #[test]

@@ -120,38 +120,6 @@ pub(super) fn time_of_day(at: jiff::Timestamp) -> String {
     at.strftime("%H:%M:%S").to_string()
 }
 
-/// Names drawn together where they differ in a last number only: `eu-[1-5,8-28], us-1`. The order is that of the names.
-pub(super) fn names_together<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let mut groups: Vec<(&str, &str, Vec<u64>)> = Vec::new();
-    for name in names {
-        let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-        let (stem, number) = name.split_at(name.len() - digits);
-        // Leading zeros are part of the name: eu-01 and eu-1 are two nodes.
-        let parsed = number.parse().ok().filter(|_| number == "0" || !number.starts_with('0'));
-        match (parsed, groups.iter_mut().find(|(known, _, numbers)| *known == stem && !numbers.is_empty())) {
-            (Some(number), Some((_, _, numbers))) => numbers.push(number),
-            (Some(number), None) => groups.push((stem, name, vec![number])),
-            (None, _) => groups.push((stem, name, Vec::new())),
-        }
-    }
-    groups.into_iter().map(|(stem, name, numbers)| group_text(stem, name, numbers)).collect::<Vec<_>>().join(", ")
-}
-
-fn group_text(stem: &str, name: &str, mut numbers: Vec<u64>) -> String {
-    if numbers.len() < 2 {
-        return name.to_owned();
-    }
-    numbers.sort_unstable();
-    numbers.dedup();
-    let runs = numbers.chunk_by(|a, b| a.checked_add(1) == Some(*b));
-    let parts = runs.map(|run| match run {
-        [] => String::new(),
-        [one] => one.to_string(),
-        [first, .., last] => format!("{first}-{last}"),
-    });
-    format!("{stem}[{}]", parts.collect::<Vec<_>>().join(","))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -186,14 +154,6 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_in_a_number_are_drawn_together() {
-        assert_eq!(names_together(["eu-1", "eu-2", "eu-3", "eu-8", "us-1"]), "eu-[1-3,8], us-1");
-        assert_eq!(names_together(["eu-01", "eu-02"]), "eu-01, eu-02");
-        assert_eq!(names_together(["gw", "gw-7"]), "gw, gw-7");
-        assert_eq!(names_together([]), "");
-    }
-
-    #[test]
     fn numbers_carry_their_unit() {
         assert_eq!(
             (count(0, "node"), count(1, "node"), count(9, "node")),
@@ -209,16 +169,6 @@ mod tests {
             for line in wrap(&text, columns) {
                 prop_assert!(!line.chars().any(is_hostile));
                 prop_assert!(width(&line) <= columns.max(2));
-            }
-        }
-
-        #[test]
-        fn drawing_names_together_never_loses_one(names in prop::collection::btree_set("[a-c]-[0-9]{1,2}", 1..20)) {
-            let together = names_together(names.iter().map(String::as_str));
-            for name in names {
-                let (stem, number) = name.split_once('-').unwrap_or_default();
-                prop_assert!(together.contains(&name) || together.contains(&format!("{stem}-[")), "{} not in {}", name, together);
-                let _ = number;
             }
         }
     }

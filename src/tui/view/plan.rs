@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::canvas::Canvas;
 use super::head;
 use crate::hint::Hint;
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, collapse};
 use crate::plan::{Blocker, Change, ClusterPlan, Note, Plan, Scope};
 use crate::tui::dialog::{stop_words, wave_words};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
 use crate::tui::screen::{PlanLine, PlanScreen};
-use crate::tui::shown::{count, fit, names_together, time_of_day, width};
+use crate::tui::shown::{count, fit, time_of_day, width};
 use crate::tui::text::{TextLine, hanging};
 
 /// Wider lines would tear a change from the number of its nodes.
@@ -183,7 +183,7 @@ impl Composer<'_> {
         match nodes.len() {
             0 => Vec::new(),
             all if all == cluster.nodes.changing.len() => self.note(note, ""),
-            _ => self.note(note, &format!(" ({})", names_together(nodes.into_iter().map(NodeName::as_str)))),
+            _ => self.note(note, &format!(" ({})", collapse(nodes))),
         }
     }
 
@@ -260,5 +260,5 @@ impl Composer<'_> {
 }
 
 fn names(nodes: &[NodeName]) -> String {
-    names_together(nodes.iter().map(NodeName::as_str))
+    collapse(nodes)
 }

@@ -165,7 +165,12 @@ impl Scenario {
     fn selection(&self) -> Result<Selection, String> {
         let of =
             |key: &str| self.select.get(key).map(|text| Selector::parse(text)).transpose().map_err(|e| e.to_string());
-        Ok(Selection { clusters: of("cluster")?, nodes: of("node")?, plugins: of("plugin")?, unproven: self.select.contains_key("unproven") })
+        Ok(Selection {
+            clusters: of("cluster")?,
+            nodes: of("node")?,
+            plugins: of("plugin")?,
+            unproven: self.select.contains_key("unproven"),
+        })
     }
 
     fn allow(&self) -> Result<Vec<Allow>, String> {
