@@ -146,17 +146,14 @@ fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     let nodes = nodes.unwrap_or_default().into_iter().map(str::to_owned).collect();
     let found = [
         ("--cluster", idle(&selection.clusters, &clusters), clusters.join(", ")),
-        ("--node", nodes, String::new()),
+        ("--node", nodes, crate::report::nodes::collapse(inventory.nodes().map(|node| &node.name))),
         ("--plugin", idle(&selection.plugins, &plugins), plugins.join(", ")),
     ];
     for (option, idle, known) in found {
         if !idle.is_empty() {
             let mut failure =
                 Failure::usage(format!("{option} {}: nothing in the inventory has this name", idle.join(",")));
-            failure.hints = match known.is_empty() {
-                true => vec![Hint::type_("muster status")],
-                false => vec![Hint::do_(format!("there are: {known}"))],
-            };
+            failure.hints = vec![Hint::do_(format!("there are: {known}"))];
             return Err(failure);
         }
     }

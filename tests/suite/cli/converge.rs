@@ -1,5 +1,7 @@
 //! From a commit to a proven install, and to an empty second plan.
 
+use serde_json::Value;
+
 use crate::harness::Gateways;
 use crate::harness::gateways::{Wanted, handler, schema};
 
@@ -72,17 +74,12 @@ async fn two_clusters_and_two_bundles_are_brought_in_line_in_one_run() {
     let files = [
         ("plugins/acme-auth/handler.lua", handler("1.0.0", "")),
         ("plugins/acme-auth/schema.lua", schema("acme-auth")),
-        ("plugins/tag/handler.lua", handler("0.3.0", "local lib = require \"acme.lib\"\n")),
+        ("plugins/tag/handler.lua", handler("0.3.0", "")),
         ("plugins/tag/schema.lua", schema("tag")),
         ("inventory.yaml", gateways.inventory(&wanted)),
     ];
     let files: Vec<_> = files.iter().map(|(file, text)| (*file, text.as_str())).collect();
     gateways.commit(&files, "both");
-    // Its library is not there: it is said before a node is contacted.
-    let said = gateways.muster(&["--apply", "--all"]).await;
-    println!("{said}");
-    let tag = handler("0.3.0", "");
-    gateways.commit(&[("plugins/tag/handler.lua", &tag)], "tag stands alone");
     let said = gateways.muster(&["--apply", "--all"]).await;
     said.assert(0, &["eu ", "us ", "acme-auth 1.0.0", "tag 0.3.0", "2 of 2 nodes proven"]);
     gateways.assert_serving(Some("1.0.0")).await;
@@ -99,15 +96,14 @@ async fn every_line_of_json_is_a_value_and_the_last_says_how_it_ended() {
     let said = gateways.muster(&["--apply", "--all", "--format", "json"]).await;
     assert_eq!((said.code, said.err.as_str()), (0, ""), "{said}");
     let lines = said.lines();
-    let numbers: Vec<_> = lines.iter().filter_map(|line| line["seq"].as_u64()).collect();
-    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    let is_chatter = |line: &&Value| ["step-progressed", "step-printed"].iter().any(|kind| line["event"] == *kind);
+    let facts: Vec<_> = lines.iter().filter(|line| !is_chatter(line)).map(|line| line["seq"].as_u64()).collect();
+    assert_eq!(facts, (1..=facts.len() as u64).map(Some).collect::<Vec<_>>(), "facts are numbered without a gap");
     let last = lines.last().unwrap();
-    println!("{last}");
     assert_eq!((&last["event"], &last["verdict"], &last["exit"]), (&"run-ended".into(), &"converged".into(), &0.into()));
     // With nothing to do it ends the same way.
     let said = gateways.muster(&["--apply", "--all", "--format", "json"]).await;
     let last = said.lines().pop().unwrap();
-    println!("{last}");
     assert_eq!((said.code, &last["verdict"]), (0, &"in-line".into()));
     gateways.assert_in_line().await;
 }
@@ -133,7 +129,6 @@ async fn status_shows_the_four_truths_and_says_the_same_in_json() {
     gateways.muster(&["--apply", "--all"]).await.assert(0, &[]);
     gateways.muster(&["status"]).await.assert(0, &["= in line", "===.", "2 in line"]);
     let said = gateways.muster(&["status", "--format", "json"]).await;
-    println!("{said}");
     assert_eq!((said.code, said.lines()[0]["muster"].as_str()), (0, Some("status")));
     gateways.assert_in_line().await;
 }

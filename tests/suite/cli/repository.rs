@@ -39,18 +39,14 @@ async fn where_no_repository_or_no_inventory_is_it_says_so() {
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     let call = gateways.begin_in(gateways.dir(), &["--plan"]);
     let said = call.said().await;
-    println!("{said}");
     said.assert(1, &["repository", "--repo"]);
     let said = gateways.muster(&["--plan"]).await;
-    println!("{said}");
     said.assert(1, &["commit"]);
     gateways.commit(&[("readme", "x")], "nothing yet");
     let said = gateways.muster(&["--plan"]).await;
-    println!("{said}");
     said.assert(1, &["inventory.yaml"]);
     let inventory = gateways.inventory(&crate::harness::Wanted { bundles: &["x: { dir: x }"], ..Default::default() });
     gateways.commit(&[("fleets/eu.yaml", &inventory)], "elsewhere");
     let said = gateways.muster(&["--plan", "--inventory", "fleets/eu.yaml"]).await;
-    println!("{said}");
     said.assert(1, &["fleets/eu.yaml:"]);
 }

@@ -242,9 +242,14 @@ impl Gateways {
     /// No connection, no guard, no script, no socket is left.
     pub(crate) async fn assert_nothing_left(&self) {
         self.ssh.assert_nothing_left().await;
-        let home = self.dir.path().to_str().unwrap();
-        let left: Vec<_> = process::with_text(home).into_iter().filter(|line| !is_gateway(line)).collect();
+        let left = self.left();
         assert!(left.is_empty(), "left on the nodes: {left:#?}");
+    }
+
+    /// What lives on the nodes besides the gateways: guards, scripts.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let home = self.dir.path().to_str().unwrap();
+        process::with_text(home).into_iter().filter(|line| !is_gateway(line)).collect()
     }
 
     /// What a client gets from the gateway: the status, and the version of acme-auth that the workers have loaded.
@@ -298,7 +303,7 @@ async fn get(address: std::net::SocketAddr) -> std::io::Result<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program under test is to be told the real time")]
-fn now() -> jiff::Timestamp {
+pub(crate) fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
