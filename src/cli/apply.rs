@@ -5,7 +5,7 @@ use super::{Env, Format};
 use crate::exit;
 use crate::failure::Failure;
 use crate::fleet::Apply;
-use crate::plan::{Plan, Scope};
+use crate::plan::{BlockerCode, Plan, Scope};
 use crate::report;
 use crate::run::{Reporter, Verdict};
 
@@ -44,8 +44,11 @@ pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
 /// What an empty plan comes to: in line, or something stands in the way of what differs.
 fn nothing_to_do(env: &mut Env, format: Format, plan: &Plan) -> Result<u8, Failure> {
     let unknown = plan.clusters.iter().any(|cluster| !cluster.nodes.unknown.is_empty());
+    // Only a guard of another run says so before the lease is asked for (docs/architecture.md, "Carrying it out").
+    let locked = plan.blockers.iter().any(|blocker| blocker.code == BlockerCode::Unfinished);
     let refused = plan.blockers.iter().any(|blocker| !matches!(blocker.scope, Scope::Plugin { .. }));
     let verdict = match () {
+        () if locked => Verdict::Locked,
         () if refused => Verdict::Refused,
         () if !plan.blockers.is_empty() => Verdict::NotReached,
         () if unknown => Verdict::Incomplete,

@@ -98,7 +98,10 @@ impl Env {
 
     /// Who runs this, as `user@host`, for leases and journals.
     pub fn operator(&self) -> String {
-        let user = self.vars.get("USER").or_else(|| self.vars.get("LOGNAME")).map_or("unknown", String::as_str);
+        let named = self.vars.get("USER").or_else(|| self.vars.get("LOGNAME")).cloned();
+        // cron and containers set neither.
+        let known = || Some(nix::unistd::User::from_uid(nix::unistd::getuid()).ok()??.name);
+        let user = named.or_else(known).unwrap_or_else(|| "unknown".to_owned());
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let name = format!("{user}@{host}");
         name.chars().filter(|c| !c.is_control() && !c.is_whitespace()).take(80).collect()

@@ -1,5 +1,6 @@
 //! What every use that contacts nodes shares: the desired state, the demo, the connections, signals, and the end of it all.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{CommandLine, Env, Mode, Options, Signals, apply, plan, status, terminal};
@@ -27,7 +28,11 @@ pub(super) struct Session<'a> {
 pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
     let CommandLine { mut options, demo, .. } = line;
     let demo = if demo { Some(begin_demo(&mut options, env).await?) } else { None };
-    let code = with_fleet(mode, options, demo.is_some(), env).await;
+    if let (Some(demo), true) = (&demo, mode != Mode::Tui) {
+        // Only for the eye.
+        drop(writeln!(env.err, "demo: {}", demo.about()));
+    }
+    let code = with_fleet(mode, options, demo.as_ref().map(Demo::about), env).await;
     if let Some(demo) = demo {
         demo.end().await;
     }
@@ -37,13 +42,14 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
 async fn begin_demo(options: &mut Options, env: &mut Env) -> Result<Demo, Failure> {
     let demo = Demo::begin(&env.program, &env.temp, &env.vars).await;
     let demo = demo.map_err(|error| Failure::internal("setting up the demo fleet", &error))?;
-    options.repo = Some(demo.repository().to_owned());
+    options.repo = Some(demo.repository());
     options.ssh_config = demo.ssh_config().or_else(|| options.ssh_config.take());
     env.vars.insert("XDG_STATE_HOME".to_owned(), demo.state().display().to_string());
+    env.vars.insert("XDG_RUNTIME_DIR".to_owned(), demo.runtime().display().to_string());
     Ok(demo)
 }
 
-async fn with_fleet(mode: Mode, options: Options, demo: bool, env: &mut Env) -> Result<u8, Failure> {
+async fn with_fleet(mode: Mode, options: Options, demo: Option<String>, env: &mut Env) -> Result<u8, Failure> {
     let desired = desired(&source(&options, env)?)?;
     let selection = selection(&options, &desired)?;
     let allow: Result<Vec<Allow>, String> = options.allow.iter().map(|text| Allow::parse(text)).collect();
@@ -68,7 +74,7 @@ async fn with_fleet(mode: Mode, options: Options, demo: bool, env: &mut Env) -> 
 }
 
 /// Each request to stop is one rung up the ladder.
-async fn listen(signals: Signals, control: Control) {
+pub(super) async fn listen(signals: Signals, control: Control) {
     match signals {
         Signals::Channel(mut channel) => {
             while let Some(level) = channel.recv().await {
@@ -162,17 +168,14 @@ fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     let nodes = nodes.unwrap_or_default().into_iter().map(str::to_owned).collect();
     let found = [
         ("--cluster", idle(&selection.clusters, &clusters), clusters.join(", ")),
-        ("--node", nodes, String::new()),
+        ("--node", nodes, crate::report::nodes::collapse(inventory.nodes().map(|node| &node.name))),
         ("--plugin", idle(&selection.plugins, &plugins), plugins.join(", ")),
     ];
     for (option, idle, known) in found {
         if !idle.is_empty() {
             let mut failure =
                 Failure::usage(format!("{option} {}: nothing in the inventory has this name", idle.join(",")));
-            failure.hints = match known.is_empty() {
-                true => vec![Hint::type_("muster status")],
-                false => vec![Hint::do_(format!("there are: {known}"))],
-            };
+            failure.hints = vec![Hint::do_(format!("there are: {known}"))];
             return Err(failure);
         }
     }
@@ -191,7 +194,6 @@ fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failur
     ssh.at_once = settings.at_once;
     let err = env.err.clone();
     ssh.notice = Some(Arc::new(move |notice| {
-        use std::io::Write as _;
         let Notice::Touch { who, key } = notice;
         // Only for the eye; the connection goes on in any case.
         drop(writeln!(err.clone(), "touch the security key for {who} ({key})"));

@@ -1,15 +1,18 @@
 //! The terminal UI: the same fleet, driven by keys.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
 
 use super::session::Session;
-use super::{Clock, Env};
+use super::{Clock, Env, Output, Signals};
 use crate::execute::Control;
 use crate::exit;
 use crate::failure::Failure;
@@ -18,11 +21,15 @@ use crate::hint::Hint;
 use crate::inventory::Selector;
 use crate::name::NodeName;
 use crate::plan::{Allow, Plan, Selection};
-use crate::run::{CancelLevel, Event, Reporter, RunState};
+use crate::report::text;
+use crate::run::{CancelLevel, Event, Reporter, RunState, Verdict};
 use crate::tui::{self, Doing, Driver, Look, Message, Notice, Part, Title};
 
+/// Half of the time that a run is given to end after the screen was left: long enough for a commit that is under way.
+const HALF: Duration = Duration::from_secs(15);
+
 /// Opens it, and comes back when it was left. The exit code is that of the last run, 0 if there was none.
-pub(super) async fn run(session: Session<'_>, demo: bool) -> Result<u8, Failure> {
+pub(super) async fn run(session: Session<'_>, demo: Option<String>) -> Result<u8, Failure> {
     let Session { env, fleet, selection, allow, control, .. } = session;
     if !env.terminal {
         let mut failure = Failure::usage("the terminal UI needs a terminal for input and output");
@@ -36,34 +43,44 @@ pub(super) async fn run(session: Session<'_>, demo: bool) -> Result<u8, Failure>
         clock: env.clock.clone(),
         picture: Mutex::new(None),
         control: Mutex::new(control),
+        run: Mutex::new(None),
+        last: Mutex::new(None),
         sender: sender.clone(),
         fleet: fleet.clone(),
+        planned: Mutex::new(selection.clone()),
         selection,
         allow,
     }));
     let look = Look::from_environment(|name| env.vars.get(name).cloned());
     let clock = env.clock.clone();
     let ended = tui::run((title(&fleet, demo), look), (sender, messages), &driver, &*clock).await;
+    // However the screen was left: a run that is on has to come to its end, and its journal to the disk.
+    let settled = driver.settle(&mut env.err).await;
     let ended = ended.map_err(|error| Failure::internal("drawing on the terminal", &error))?;
     if let Some(died) = ended.died {
         return Err(Failure::internal("the terminal UI ended early", &std::io::Error::other(died)));
     }
-    farewell(env, ended.verdict);
-    Ok(ended
-        .verdict
-        .map_or(if ended.signal.is_some() { exit::INTERRUPTED } else { exit::IN_LINE }, crate::run::Verdict::exit))
+    let last = driver.0.last().filter(|_| settled);
+    farewell(env, last.as_ref(), ended.verdict);
+    Ok(match last.map(|state| Verdict::of(&state)).or(ended.verdict) {
+        Some(verdict) => verdict.exit(),
+        None if ended.signal.is_some() => exit::INTERRUPTED,
+        None => exit::IN_LINE,
+    })
 }
 
-/// The last word stays on the terminal when the screen is gone.
-fn farewell(env: &mut Env, verdict: Option<crate::run::Verdict>) {
-    use std::io::Write as _;
-    if let Some(verdict) = verdict {
-        // Only for the eye.
-        drop(writeln!(env.out, "verdict: {}   exit {}", verdict.word(), verdict.exit()));
-    }
+/// The last word stays on the terminal when the screen is gone: the same as a headless run ends with.
+fn farewell(env: &mut Env, last: Option<&RunState>, verdict: Option<Verdict>) {
+    let written = match (last, verdict) {
+        (Some(state), _) => writeln!(env.out, "{}", text::last_word(Verdict::of(state), state)),
+        (None, Some(verdict)) => text::verdict(verdict, &mut env.out),
+        (None, None) => writeln!(env.out, "no run was begun; nothing was changed"),
+    };
+    // Only for the eye; the exit code says it too.
+    drop(written);
 }
 
-fn title(fleet: &Fleet, demo: bool) -> Title {
+fn title(fleet: &Fleet, demo: Option<String>) -> Title {
     let origin = &fleet.desired.origin;
     let uncommitted = match fleet.desired.dirty.len() {
         0 => None,
@@ -75,7 +92,7 @@ fn title(fleet: &Fleet, demo: bool) -> Title {
         branch: origin.branch.clone(),
         revision: origin.revision.short().to_owned(),
         summary: origin.summary.clone(),
-        remark: if demo { Some("demo: stand-in gateways".to_owned()) } else { uncommitted },
+        remark: demo.map(|about| format!("demo: {about}")).or(uncommitted),
     }
 }
 
@@ -84,12 +101,18 @@ struct FleetDriver(Arc<Shared>);
 struct Shared {
     fleet: Arc<Fleet>,
     selection: Selection,
+    /// What the last plan was made for: afterwards only that has to be in line.
+    planned: Mutex<Selection>,
     allow: Vec<Allow>,
     operator: String,
     runs: PathBuf,
     clock: Clock,
     picture: Mutex<Option<Picture>>,
     control: Mutex<Control>,
+    /// The task of the run that was begun last.
+    run: Mutex<Option<JoinHandle<()>>>,
+    /// How the run that ended last has ended.
+    last: Mutex<Option<RunState>>,
     sender: UnboundedSender<Message>,
 }
 
@@ -110,9 +133,17 @@ impl Shared {
         self.send(Message::Looked(Arc::new(shown)));
     }
 
-    fn failed(&self, doing: Doing, text: String) {
-        let notice = Notice { text, details: Vec::new(), hints: Vec::new() };
+    fn failed(&self, doing: Doing, text: String, hints: Vec<Hint>) {
+        let notice = Notice { text, details: Vec::new(), hints };
         self.send(Message::Failed { doing, notice });
+    }
+
+    fn last(&self) -> Option<RunState> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn control(&self) -> Control {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn nodes(&self, part: &Part) -> Option<BTreeSet<NodeName>> {
@@ -126,21 +157,26 @@ impl Shared {
         }
     }
 
-    /// What the command line chose, narrowed to a part.
-    fn selection(&self, part: &Part) -> Selection {
+    /// What the command line chose, narrowed to a part; the part's name if it is outside of that.
+    fn selection(&self, part: &Part) -> Result<Selection, String> {
         let mut selection = self.selection.clone();
         match part {
             Part::All => {}
-            Part::Cluster(cluster) if selection.cluster(cluster) => {
+            Part::Cluster(cluster) => {
+                if !selection.cluster(cluster) {
+                    return Err(cluster.to_string());
+                }
                 selection.clusters = Selector::parse_names(cluster.as_str()).ok();
             }
-            Part::Node(node) if self.fleet.inventory().node(node).is_some_and(|node| selection.node(node)) => {
+            Part::Node(node) => {
+                let known = self.fleet.inventory().node(node);
+                if !known.is_some_and(|node| selection.node(node)) {
+                    return Err(node.to_string());
+                }
                 selection.nodes = Selector::parse(node.as_str()).ok();
             }
-            // Outside of what the command line chose: the whole of that stays chosen.
-            Part::Cluster(_) | Part::Node(_) => {}
         }
-        selection
+        Ok(selection)
     }
 
     async fn look(&self, part: Part) {
@@ -162,24 +198,32 @@ impl Shared {
 
     fn plan(&self, part: &Part) {
         match self.picture() {
-            None => self.failed(Doing::Plan, "nothing was looked at yet".to_owned()),
-            Some(picture) => {
-                let plan = self.fleet.plan(&picture, self.selection(part), self.allow.clone());
-                self.send(Message::Planned(Arc::new(plan)));
-            }
+            None => self.failed(Doing::Plan, "nothing was looked at yet".to_owned(), Vec::new()),
+            Some(picture) => match self.selection(part) {
+                Ok(selection) => {
+                    *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = selection.clone();
+                    let plan = self.fleet.plan(&picture, selection, self.allow.clone());
+                    self.send(Message::Planned(Arc::new(plan)));
+                }
+                Err(name) => {
+                    let text = format!("{name} is outside of what was chosen when muster was started");
+                    let hint = Hint::do_("leave, and start it without --cluster and --node, or with others");
+                    self.failed(Doing::Plan, text, vec![hint]);
+                }
+            },
         }
     }
 
     async fn apply(&self, plan: Arc<Plan>) {
         let Some(picture) = self.picture() else {
-            return self.failed(Doing::Apply, "nothing was looked at yet".to_owned());
+            return self.failed(Doing::Apply, "nothing was looked at yet".to_owned(), Vec::new());
         };
         let control = Control::new();
         *self.control.lock().unwrap_or_else(PoisonError::into_inner) = control.clone();
         let apply = Apply {
             plan,
             picture,
-            selection: self.selection.clone(),
+            selection: self.planned.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             allow: self.allow.clone(),
             operator: self.operator.clone(),
             runs: self.runs.clone(),
@@ -189,11 +233,15 @@ impl Shared {
         };
         match self.fleet.apply(apply).await {
             Ok(applied) => {
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(applied.state);
                 if let Some(picture) = applied.picture {
                     self.keep(picture);
                 }
             }
-            Err(error) => self.failed(Doing::Apply, Failure::internal("beginning the run", &error).because.join(": ")),
+            Err(error) => {
+                let text = Failure::internal("beginning the run", &error).because.join(": ");
+                self.failed(Doing::Apply, text, Vec::new());
+            }
         }
     }
 }
@@ -210,7 +258,7 @@ impl Reporter for Screen {
 
 impl FleetDriver {
     /// Runs something beside the screen. A panic in it ends the screen properly, as nothing shown could be relied on.
-    fn beside<F>(&self, work: impl FnOnce(Arc<Shared>) -> F)
+    fn beside<F>(&self, work: impl FnOnce(Arc<Shared>) -> F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -220,24 +268,47 @@ impl FleetDriver {
             if work.await.is_err() {
                 shared.send(Message::Died("a task of muster panicked".to_owned()));
             }
-        });
+        })
+    }
+
+    /// Waits for the run that is on, if one is: cancels it, harder after half of the time. False: it did not end in time.
+    /// What it changed is then settled by the guards on the nodes.
+    async fn settle(&self, err: &mut Output) -> bool {
+        let run = self.0.run.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut run) = run.filter(|run| !run.is_finished()) else { return true };
+        let control = self.0.control();
+        control.cancel(CancelLevel::LeaveSteps);
+        // Only for the eye.
+        drop(writeln!(err, "waiting for the run to end, up to {} s; Ctrl-C closes its connections", 2 * HALF.as_secs()));
+        let listener = tokio::task::spawn(super::session::listen(Signals::Process, control.clone()));
+        let mut ended = tokio::time::timeout(HALF, &mut run).await.is_ok();
+        if !ended {
+            control.cancel(CancelLevel::Close);
+            ended = tokio::time::timeout(HALF, &mut run).await.is_ok();
+        }
+        listener.abort();
+        if !ended {
+            drop(writeln!(err, "the run did not end; see what its nodes are with: muster status"));
+        }
+        ended
     }
 }
 
 impl Driver for FleetDriver {
     fn look(&self, part: Part) {
-        self.beside(|shared| async move { shared.look(part).await });
+        drop(self.beside(|shared| async move { shared.look(part).await }));
     }
 
     fn plan(&self, part: Part) {
-        self.beside(|shared| async move { shared.plan(&part) });
+        drop(self.beside(|shared| async move { shared.plan(&part) }));
     }
 
     fn apply(&self, plan: Arc<Plan>) {
-        self.beside(|shared| async move { shared.apply(plan).await });
+        let run = self.beside(|shared| async move { shared.apply(plan).await });
+        *self.0.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
     }
 
     fn cancel(&self, level: CancelLevel) {
-        self.0.control.lock().unwrap_or_else(PoisonError::into_inner).cancel(level);
+        self.0.control().cancel(level);
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::sshd::Doors;
 use super::{DemoError, DemoNode, content, repository};
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
 use crate::fleet::{Apply, Desired, Fleet, Source};
+use crate::inventory::Selector;
 use crate::plan::Selection;
 use crate::remote::{ByTransport, LocalConnect};
 use crate::run::Verdict;
@@ -15,7 +17,7 @@ use crate::standin::Leash;
 use crate::standin::site::{self, Node, NodeSpec};
 
 /// Cluster and number of each node.
-const NODES: [(&str, &str); 6] = [
+pub(super) const NODES: [(&str, &str); 6] = [
     ("eu-canary", "eu-c1"),
     ("eu-canary", "eu-c2"),
     ("eu-prod", "eu-1"),
@@ -28,8 +30,9 @@ const EDITED: &str = "eu-2";
 /// Whose Kong is stopped.
 const STOPPED: &str = "eu-4";
 
-/// The gateways; dropping it ends them.
+/// The gateways and the doors to them; dropping it ends both.
 pub(super) struct DemoFleet {
+    doors: Result<Doors, String>,
     _leash: Leash,
 }
 
@@ -38,13 +41,16 @@ impl DemoFleet {
     pub(super) async fn set_up(dir: &Path, program: &Path, vars: &BTreeMap<String, String>) -> Result<Self, DemoError> {
         let leash = Leash::hold(&dir.join("leash"))?;
         let nodes = start(dir, program, &leash)?;
+        let addresses: Vec<_> = NODES.iter().map(|(_, name)| (*name, nodes[name].address)).collect();
+        let path = vars.get("PATH").map_or("", String::as_str);
+        let doors = Doors::open(dir, &addresses, path).await;
         let specs: Vec<DemoNode> = NODES
             .iter()
             .map(|(cluster, name)| DemoNode {
                 name: (*name).to_owned(),
                 cluster,
                 dir: dir.join(name).display().to_string(),
-                transport: "local",
+                transport: if doors.is_ok() { "ssh" } else { "local" },
             })
             .collect();
         let repo = dir.join("gateway-fleet");
@@ -53,16 +59,21 @@ impl DemoFleet {
         converge(dir, &repo, vars).await?;
         disturb(&nodes)?;
         today(&git, &specs)?;
-        Ok(Self { _leash: leash })
+        Ok(Self { doors, _leash: leash })
     }
 
     /// The ssh configuration that leads to the nodes.
-    #[expect(clippy::unused_self, reason = "the nodes are reached without ssh")]
     pub(super) fn ssh_config(&self) -> Option<PathBuf> {
-        None
+        self.doors.as_ref().ok().map(|doors| doors.config().to_owned())
+    }
+
+    /// How the nodes are reached: nothing, or why not by ssh.
+    pub(super) fn without_ssh(&self) -> Option<&str> {
+        self.doors.as_ref().err().map(String::as_str)
     }
 }
 
+/// Makes the nodes and starts them, all at once.
 fn start(dir: &Path, program: &Path, leash: &Leash) -> Result<BTreeMap<&'static str, Node>, DemoError> {
     let mut nodes = BTreeMap::new();
     for (number, (cluster, name)) in NODES.into_iter().enumerate() {
@@ -74,11 +85,14 @@ fn start(dir: &Path, program: &Path, leash: &Leash) -> Result<BTreeMap<&'static 
         spec.lines.push(("lua_package_path".to_owned(), path));
         spec.settings.leash = Some(leash.path().to_owned());
         spec.settings.database = Some(dir.join(format!("{cluster}.json")));
-        spec.settings.time_scale = 0.5;
-        let node = Node::create(&dir.join(name), &spec)?;
-        node.start()?;
-        nodes.insert(name, node);
+        nodes.insert(name, Node::create(&dir.join(name), &spec)?);
     }
+    let panicked = || std::io::Error::other("a thread that starts a gateway panicked");
+    let started: Result<(), std::io::Error> = std::thread::scope(|scope| {
+        let starting: Vec<_> = nodes.values().map(|node| scope.spawn(|| node.start())).collect();
+        starting.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
+    });
+    started?;
     Ok(nodes)
 }
 
@@ -105,7 +119,8 @@ fn today(git: &git2::Repository, specs: &[DemoNode]) -> Result<(), DemoError> {
     repository::commit(git, &files, "auth 2.0.0, and tag every request", None)
 }
 
-/// Brings the fleet to the inventory that is committed, as muster would, without a word.
+/// Brings the fleet to the inventory that is committed, as muster would, without a word: both clusters at once, and from
+/// beside the nodes, as nobody watches.
 async fn converge(dir: &Path, repo: &Path, vars: &BTreeMap<String, String>) -> Result<(), DemoError> {
     let desired = Desired::read(&Source { repo: repo.to_owned(), rev: "HEAD".to_owned(), inventory: None })?;
     let local = Arc::new(LocalConnect::new(vars.iter().map(|(key, value)| (key.clone(), value.into()))));
@@ -114,24 +129,31 @@ async fn converge(dir: &Path, repo: &Path, vars: &BTreeMap<String, String>) -> R
     #[expect(clippy::disallowed_methods, reason = "the journal of the demo's own preparation is read by nobody")]
     let clock: crate::execute::Clock = Arc::new(jiff::Timestamp::now);
     let picture = fleet.look(clock(), &|_, _| {}).await;
-    let plan = Arc::new(fleet.plan(&picture, Selection::default(), Vec::new()));
-    let apply = Apply {
-        plan,
-        picture,
-        selection: Selection::default(),
-        allow: Vec::new(),
-        operator: "demo@localhost".to_owned(),
-        runs: dir.join("state/muster/runs"),
-        reporters: Vec::new(),
-        control: Control::new(),
-        clock,
-    };
-    let applied = fleet.apply(apply).await?;
+    let clusters: Vec<_> = fleet.inventory().clusters.keys().cloned().collect();
+    let runs = clusters.into_iter().map(|cluster| {
+        let selection = Selection { clusters: Selector::parse_names(cluster.as_str()).ok(), ..Selection::default() };
+        fleet.apply(Apply {
+            plan: Arc::new(fleet.plan(&picture, selection.clone(), Vec::new())),
+            picture: picture.clone(),
+            selection,
+            allow: Vec::new(),
+            operator: "demo@localhost".to_owned(),
+            runs: dir.join("before/runs"),
+            reporters: Vec::new(),
+            control: Control::new(),
+            clock: clock.clone(),
+        })
+    });
+    let applied = futures_util::future::join_all(runs).await;
     fleet.close().await;
-    match Verdict::of(&applied.state) {
-        Verdict::Converged | Verdict::InLine => Ok(()),
-        other => Err(DemoError::Verdict(why(other, &applied.state))),
+    for applied in applied {
+        let state = applied?.state;
+        let verdict = Verdict::of(&state);
+        if !matches!(verdict, Verdict::Converged | Verdict::InLine) {
+            return Err(DemoError::Verdict(why(verdict, &state)));
+        }
     }
+    Ok(())
 }
 
 fn why(verdict: Verdict, state: &crate::run::RunState) -> String {
@@ -140,8 +162,12 @@ fn why(verdict: Verdict, state: &crate::run::RunState) -> String {
     format!("{}; {}", verdict.word(), causes.join("; "))
 }
 
-/// What happens to fleets between two runs: somebody edits a file, a gateway stops.
+/// What happens to fleets between two runs: somebody edits a file, a gateway stops. From here on the gateways take their time,
+/// as a Kong does.
 fn disturb(nodes: &BTreeMap<&'static str, Node>) -> Result<(), DemoError> {
+    for node in nodes.values() {
+        node.change(|settings| settings.time_scale = 0.5)?;
+    }
     if let Some(node) = nodes.get(EDITED) {
         let file = node.lua_root.join("kong/plugins/header-guard/handler.lua");
         let text = std::fs::read_to_string(&file)?;

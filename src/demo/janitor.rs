@@ -6,6 +6,11 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+/// Not to be ended by what ends the owner. A dying process of the demo may still write a file while the directory is being
+/// removed, hence more than one try.
+const WAIT: &str = "trap '' HUP INT TERM; cat >/dev/null; n=0; \
+    until rm -rf -- \"$1\" 2>/dev/null && [ ! -e \"$1\" ] || [ $n -gt 100 ]; do n=$((n + 1)); sleep 0.1; done";
+
 /// The waiting shell; dropping it makes it do its work, and waits for that.
 pub(super) struct Janitor(Option<Child>);
 
@@ -14,7 +19,7 @@ impl Janitor {
     pub(super) fn watch(dir: &Path) -> std::io::Result<Self> {
         use std::os::unix::process::CommandExt as _;
         let child = Command::new("/bin/sh")
-            .args(["-c", "cat >/dev/null; exec rm -rf -- \"$1\"", "muster-demo"])
+            .args(["-c", WAIT, "muster-demo"])
             .arg(dir)
             .current_dir("/")
             .stdin(Stdio::piped())

@@ -8,6 +8,7 @@ mod content;
 mod fleet;
 mod janitor;
 mod repository;
+mod sshd;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -66,6 +67,7 @@ impl Demo {
     pub async fn begin(program: &Path, temp: &Path, vars: &BTreeMap<String, String>) -> Result<Self, DemoError> {
         let dir = tempfile::Builder::new().prefix("muster-demo-").tempdir_in(temp)?.keep();
         let janitor = Some(Janitor::watch(&dir)?);
+        std::fs::create_dir(dir.join("run"))?;
         let mut demo = Self { dir, fleet: None, janitor };
         match DemoFleet::set_up(&demo.dir, program, vars).await {
             Ok(fleet) => {
@@ -92,6 +94,19 @@ impl Demo {
     /// The ssh configuration that leads to the nodes, if they are reached by ssh.
     pub fn ssh_config(&self) -> Option<PathBuf> {
         self.fleet.as_ref().and_then(DemoFleet::ssh_config)
+    }
+
+    /// Where sockets of connections go, so that they go with the demo.
+    pub fn runtime(&self) -> PathBuf {
+        self.dir.join("run")
+    }
+
+    /// What it is, in words: how many gateways of what kind, and how they are reached.
+    pub fn about(&self) -> String {
+        match self.fleet.as_ref().and_then(DemoFleet::without_ssh) {
+            None => format!("{} stand-in gateways over real sshd", fleet::NODES.len()),
+            Some(why) => format!("{} stand-in gateways without ssh, as {why}", fleet::NODES.len()),
+        }
     }
 
     /// Ends the gateways and removes the directory.

@@ -67,7 +67,8 @@ impl Fleet {
         let sizes = cargo.iter().map(|(digest, parcel)| (digest.clone(), parcel.bytes.len() as u64)).collect();
         let identity = RunIdentity { run: run.clone(), holder: operator.clone(), ttl: LEASE };
         let places = self.places(&picture);
-        let performer = NodePerformer::new(self.pool.clone(), places, Arc::new(cargo), identity, Settings::default());
+        let settings = Settings { settle: self.settle(&plan), ..Settings::default() };
+        let performer = NodePerformer::new(self.pool.clone(), places, Arc::new(cargo), identity, settings);
         let again = Arc::new(Again {
             fleet: self.clone(),
             before: Mutex::new(Some(picture)),
@@ -81,6 +82,14 @@ impl Fleet {
         let state = execute::run(job, Arc::new(performer), again.clone(), control, clock, readers).await;
         let picture = again.after.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(Applied { state, picture })
+    }
+
+    /// How long new workers are watched before the commit: a second, or less where every cluster of the plan asks for a
+    /// shorter soak.
+    fn settle(&self, plan: &Plan) -> Duration {
+        let clusters = plan.clusters.iter().filter_map(|planned| self.desired.inventory.clusters.get(&planned.cluster));
+        let soak = clusters.map(|cluster| cluster.rollout.soak.duration()).max();
+        Settings::default().settle.min(soak.unwrap_or(Duration::MAX))
     }
 
     /// The nodes that were seen, with their faces as they were found then.

@@ -139,11 +139,13 @@ impl fmt::Display for Diagnosis {
             write!(f, "plugin {plugin}: ")?;
         }
         if let Some(file) = &self.file {
-            write!(f, "{file}:")?;
+            // What LuaJIT cut off is a release directory: from `kong/` on it is the path in the bundle.
+            let bundled = file.strip_prefix("...").and_then(|rest| rest.find("/kong/plugins/").map(|at| &rest[at + 1..]));
+            write!(f, "{}:", bundled.unwrap_or(file))?;
             self.line.map_or(Ok(()), |line| write!(f, "{line}:"))?;
             f.write_str(" ")?;
         }
-        f.write_str(&self.words)
+        f.write_str(self.words.trim_end_matches(':'))
     }
 }
 

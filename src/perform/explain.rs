@@ -23,7 +23,8 @@ pub(crate) fn explain(mut cause: Cause, log: Option<&[u8]>) -> Cause {
         }
     }
     for reason in found.iter().take(REASONS) {
-        cause.details.push(format!("{}: {}", reason.cause.meaning(), reason.raw));
+        cause.details.push(reason.cause.meaning().to_owned());
+        cause.details.push(format!("in the log: {}", reason.raw));
         let advice = Hint::do_(reason.cause.advice());
         if !cause.hints.contains(&advice) {
             cause.hints.push(advice);

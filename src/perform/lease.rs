@@ -70,7 +70,7 @@ pub(crate) fn held(node: &NodeName, told: &Told) -> Cause {
         holder => advised(
             "locked",
             format!("{node} is held by {holder}, run {}, for {left} s more", text(1)),
-            Hint::do_("wait for that run, or ask its operator"),
+            Hint::do_("wait for that run, or ask its operator; if it has died, its lease ends by itself"),
         ),
     }
 }

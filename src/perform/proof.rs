@@ -198,7 +198,7 @@ impl Proof {
         self.candidate = None;
         if self.nothing_new.as_ref() == Some(&sample.live) {
             let text = format!(
-                "the master ended the reload without a new worker; of those before it, {} serve on",
+                "the master ended the reload without a new worker; still there from before: {}",
                 workers(sample.live.len())
             );
             return Next::Failed(cause("reload-failed", text));

@@ -104,12 +104,17 @@ fn manifest(draft: &mut Draft<'_>) {
 fn unfinished(draft: &mut Draft<'_>) {
     let Some(guard) = draft.facts.guard.clone().filter(|guard| guard.state == "armed" && guard.alive) else { return };
     let what = format!("a guard of step {} is armed and fires in {} s", guard.step, guard.left.max(0));
-    draft.block(
-        BlockerCode::Unfinished,
-        what,
-        Vec::new(),
-        vec![Hint::do_("wait until it has put the node back, then plan again")],
-    );
+    let run = guard.step.split('.').next().unwrap_or_default();
+    let lease = draft.facts.lease.as_ref().and_then(|lease| lease.as_ref().ok());
+    let (what, hint) = match lease.filter(|lease| lease.run.as_str() == run) {
+        // It may have died as well: the node cannot tell.
+        Some(lease) => (
+            format!("{} changes it in run {run}: {what}", lease.holder),
+            "wait for that run; if it has died, the guard puts the node back. Then plan again",
+        ),
+        None => (what, "wait until it has put the node back, then plan again"),
+    };
+    draft.block(BlockerCode::Unfinished, what, Vec::new(), vec![Hint::do_(hint)]);
 }
 
 /// Two nodes with one prefix or one Lua root: changing one changes the other, outside of its waves (protocols.md B1).

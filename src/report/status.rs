@@ -91,7 +91,9 @@ pub fn text(head: &Head, diff: &FleetDiff, verdict: Verdict, out: &mut dyn Write
     let all = count(diff.clusters.values().map(|cluster| cluster.nodes.len()).sum(), "node");
     let counts = if counts.is_empty() { String::new() } else { format!(": {counts}") };
     lines.push(String::new());
-    lines.push(format!("{all}{counts}. {}, exit {}", verdict.word(), verdict.exit()));
+    // "In line" is the verdict of a look that found no trouble, drift or not: as a word it would deny the numbers.
+    let word = if verdict.exit() == 0 { String::new() } else { format!("{}, ", verdict.word()) };
+    lines.push(format!("{all}{counts}. {word}exit {}", verdict.exit()));
     for line in lines {
         writeln!(out, "{}", clean(line.trim_end()))?;
     }

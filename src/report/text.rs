@@ -220,10 +220,15 @@ fn looked_again(counts: &SurveyCounts, left: &[String]) -> Said {
     said
 }
 
-fn run_ended(verdict: Verdict, exit: u8, state: &RunState) -> Said {
+/// The last line of a run.
+pub fn last_word(verdict: Verdict, state: &RunState) -> String {
     let counts = state.counts();
     let totals = if counts.total == 0 { String::new() } else { format!(". {}", totals(&counts)) };
-    let said = Said::all(format!("verdict: {}, exit {exit}{totals}", verdict.word()));
+    format!("verdict: {}, exit {}{totals}", verdict.word(), verdict.exit())
+}
+
+fn run_ended(verdict: Verdict, exit: u8, state: &RunState) -> Said {
+    let said = Said::all(last_word(verdict, state));
     if exit == 0 { said.good() } else { Said { tone: Tone::Bad, ..said } }
 }
 

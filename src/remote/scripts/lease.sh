@@ -12,14 +12,19 @@ ours() {
 	[ "$lease_run" = "$run" ] && [ "$lease_generation" = "$generation" ] && [ "$lease_boot" = "$boot" ]
 }
 
-take() {
-	arg holder
-	encode "$arg"
-	holder=$field
+# Ends with 21 if another run's lease is valid.
+yield() {
 	if [ -n "$lease_run" ] && [ "$lease_boot" = "$boot" ] && [ "$lease_expires" -gt "$uptime" ] && [ "$lease_run" != "$run" ]; then
 		say_lease
 		finish 21
 	fi
+}
+
+take() {
+	arg holder
+	encode "$arg"
+	holder=$field
+	yield
 	if [ "$lease_run" = "$run" ] && [ "$lease_boot" = "$boot" ]; then
 		generation=$lease_generation
 	else
@@ -44,6 +49,11 @@ arg ttl 600
 ttl=$arg
 case $generation$ttl in *[!0-9]*) die 90 argument-not-a-number ttl ;; esac
 case $run in '' | *[!0-9A-Z]*) die 90 argument-odd run ;; esac
+boot
+uptime
+# The kernel lock is held for as long as a step of that run works: who holds the node can be said without waiting for it, as
+# the file changes by rename.
+[ "$op" != take ] || { read_lease && yield; }
 hold
 boot
 uptime

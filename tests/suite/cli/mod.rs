@@ -1,1 +1,9 @@
-//! The whole program, headless.
+//! The whole program, headless: over real sshd, on stand-in gateways, from a Git repository.
+
+mod adoption;
+mod converge;
+mod failing;
+mod interrupt;
+mod narrowing;
+mod refused;
+mod repository;

@@ -8,6 +8,7 @@
 //! ordinary user with a login shell will do; nothing is configured, and no daemon runs.
 
 pub(crate) mod fleet;
+pub(crate) mod gateways;
 pub(crate) mod keys;
 pub(crate) mod process;
 pub(crate) mod wire;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use fleet::{Fleet, Known, NodeSpec};
+pub(crate) use gateways::{Gateways, Said, Wanted};
 
 /// The future's value, or a panic that says what did not come in time.
 pub(crate) async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {

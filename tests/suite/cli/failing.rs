@@ -1,0 +1,134 @@
+//! What cannot be reached, loaded or agreed on: said clearly, and the nodes go on serving.
+
+use std::time::Duration;
+
+use crate::harness::gateways::{Wanted, handler, schema};
+use crate::harness::{Gateways, NodeSpec, Said, poll_until};
+
+#[tokio::test]
+async fn an_unreachable_node_is_unknown_and_the_rest_goes_on() {
+    let Some(gateways) = Gateways::of(&["eu-1", "eu-2"]).await else { return };
+    gateways.want("1.0.0");
+    gateways.ssh.node("eu-2").wire.refuse().await;
+    let said = gateways.muster(&["--plan"]).await;
+    said.assert(4, &["+ install", "? eu-2 is unknown", "not seen: connecting to eu-2", "refused", "1 node to change"]);
+    // Unknown goes before pending.
+    gateways.muster(&["--plan", "--detailed-exitcode"]).await.assert(4, &[]);
+    let said = gateways.muster(&["--apply", "--all"]).await;
+    said.assert(4, &["1 of 1 node proven", "eu-2", "verdict: incomplete, exit 4"]);
+    gateways.muster(&["status"]).await.assert(4, &["? unknown", "exit 4"]);
+    gateways.ssh.node("eu-2").wire.listen().await;
+    gateways.muster(&["--apply", "--all"]).await.assert(0, &["converged"]);
+    gateways.assert_serving(Some("1.0.0")).await;
+    gateways.assert_in_line().await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_fails_while_it_is_loaded_is_put_back_and_its_line_is_named() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    gateways.muster(&["--apply", "--all"]).await.assert(0, &[]);
+    let broken = handler("2.0.0", "-- reads its licence\nerror(\"no licence on \" .. \"this host\")\n");
+    gateways.want_handler(&broken, "2.0.0");
+    let said = gateways.muster(&["--apply", "--all"]).await;
+    said.assert(3, &["eu-1", "rolled back, serving as before", "handler.lua:2", "no licence on this host"]);
+    said.assert(3, &["verdict: not reached, exit 3"]);
+    gateways.assert_serving(Some("1.0.0")).await;
+    gateways.assert_nothing_left().await;
+    // The same again is no better; the mended one converges.
+    gateways.want("2.0.1");
+    gateways.muster(&["--apply", "--all"]).await.assert(0, &["converged"]);
+    gateways.assert_serving(Some("2.0.1")).await;
+    gateways.assert_in_line().await;
+}
+
+#[tokio::test]
+async fn a_module_that_only_the_node_could_have_is_named_when_it_is_missing() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    gateways.muster(&["--apply", "--all"]).await.assert(0, &[]);
+    let needy = handler("2.0.0", "local jwt = require \"resty.jwt\"\n");
+    gateways.want_handler(&needy, "2.0.0");
+    let said = gateways.muster(&["--apply", "--all"]).await;
+    said.assert(3, &["plugin acme-auth: kong/plugins/acme-auth/handler.lua:1: module 'resty.jwt' not found  (reload-failed)"]);
+    said.assert(3, &["eu-1", "rolled back", "the plugin requires a module that is not on this node"]);
+    said.assert(3, &["ship the module in a bundle, or install it on the node first"]);
+    gateways.assert_serving(Some("1.0.0")).await;
+    gateways.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn one_failed_node_stops_the_waves_behind_it() {
+    let Some(gateways) = Gateways::of(&["eu-1", "eu-2", "eu-3"]).await else { return };
+    let careful = Wanted { rollout: "{ waves: [1, 100%], at_once: 1, soak: 0s }", ..Wanted::default() };
+    gateways.want_handler(&handler("1.0.0", "error(\"not \" .. \"today\")\n"), "1.0.0");
+    gateways.commit(&[("inventory.yaml", &gateways.inventory(&careful))], "one first");
+    let said = gateways.muster(&["--apply", "--all"]).await;
+    said.assert(3, &["stopped:", "0 of 3 nodes proven, 1 rolled back, 2 not tried"]);
+    gateways.assert_serving(None).await;
+    gateways.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_second_muster_ends_at_once_and_names_who_holds_the_nodes() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    gateways.node("eu-1").change(|settings| settings.faults.slow_load = 3.0).unwrap();
+    let first = gateways.begin(&["--apply", "--all"]);
+    poll_until(Duration::from_secs(30), "the first is at work", || first.out().contains("activating").then_some(()))
+        .await;
+    let second = gateways.muster(&["--apply", "--all"]).await;
+    // Whether its guard stands already or only its lease, the answer is the same.
+    second.assert(5, &["eu-1", "@", "wait for that run", "verdict: locked, exit 5"]);
+    assert!(!first.out().contains("verdict"), "the second waited for the first:\n{}", first.out());
+    gateways.node("eu-1").change(|settings| settings.faults.slow_load = 0.0).unwrap();
+    first.said().await.assert(0, &["converged"]);
+    gateways.assert_serving(Some("1.0.0")).await;
+    gateways.assert_in_line().await;
+}
+
+#[tokio::test]
+async fn a_node_that_forbids_forwarding_is_said_so_and_not_called_in_line() {
+    let door = |spec: NodeSpec| spec.server("AllowTcpForwarding no").server("AllowStreamLocalForwarding no");
+    let Some(gateways) = Gateways::start(&[("eu", &["eu-1"])], door).await else { return };
+    gateways.want("1.0.0");
+    let words = ["eu-1 is left alone", "the server forbids forwarding", "AllowTcpForwarding local", "sshd_config"];
+    for args in [&["--plan"][..], &["--apply", "--all"]] {
+        let said = gateways.muster(args).await;
+        let one_line = Said { out: said.out.split_whitespace().collect::<Vec<_>>().join(" "), ..said };
+        one_line.assert(if args.len() == 1 { 0 } else { 6 }, &words);
+    }
+    gateways.muster(&["status"]).await.assert(0, &["~ drift", "the server forbids forwarding"]);
+    gateways.assert_serving(None).await;
+    gateways.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn what_the_operator_has_in_his_configuration_for_himself_changes_nothing() {
+    let door = |spec: NodeSpec| {
+        spec.server("AcceptEnv *")
+            .client("ForwardAgent yes")
+            .client("RemoteCommand touch /nowhere/at/all")
+            .client("RequestTTY force")
+            .client("SendEnv *")
+            .client("SetEnv KONG_PLUGINS=off KONG_PREFIX=/nowhere")
+            .client("LogLevel QUIET")
+    };
+    let Some(gateways) = Gateways::start(&[("eu", &["eu-1"])], door).await else { return };
+    gateways.want("1.0.0");
+    gateways.muster(&["--apply", "--all"]).await.assert(0, &["converged, exit 0"]);
+    gateways.assert_serving(Some("1.0.0")).await;
+    gateways.assert_in_line().await;
+}
+
+#[tokio::test]
+async fn a_schema_that_kong_refuses_is_put_back() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    let schema = schema("acme-auth").replace("record", "no-such-type");
+    gateways.commit(&[("plugins/acme-auth/schema.lua", &schema)], "a schema of the future");
+    let said = gateways.muster(&["--apply", "--all"]).await;
+    said.assert(3, &["eu-1", "acme-auth", "no-such-type", "rolled back"]);
+    gateways.assert_serving(None).await;
+    gateways.assert_nothing_left().await;
+}

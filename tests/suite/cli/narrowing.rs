@@ -1,0 +1,23 @@
+//! A selection narrows what is changed, never what is looked at.
+
+use crate::harness::Gateways;
+
+#[tokio::test]
+async fn cluster_node_and_plugin_narrow_what_is_changed_and_all_is_looked_at() {
+    let clusters: &[(&str, &[&str])] = &[("eu", &["eu-1", "eu-2"]), ("us", &["us-1"])];
+    let Some(gateways) = Gateways::start(clusters, |spec| spec).await else { return };
+    gateways.want("1.0.0");
+    let said = gateways.muster(&["--apply", "--cluster", "eu", "--node", "eu-2"]).await;
+    said.assert(0, &["1 of 1 node proven"]);
+    for (name, version) in [("eu-1", None), ("eu-2", Some("1.0.0")), ("us-1", None)] {
+        assert_eq!(gateways.proxied(name).await, Some((200, version.map(str::to_owned))), "{name}");
+        assert!(gateways.ssh.node(name).logins() > 0, "{name} was not looked at");
+    }
+    let said = gateways.muster(&["--apply", "--cluster", "eu"]).await;
+    said.assert(0, &["1 of 1 node proven"]);
+    assert_eq!(gateways.proxied("us-1").await, Some((200, None)));
+    gateways.muster(&["--plan", "--cluster", "eu", "--detailed-exitcode"]).await.assert(0, &[]);
+    gateways.muster(&["--plan", "--cluster", "u*", "--plugin", "acme-auth", "--detailed-exitcode"]).await.assert(2, &["us-1"]);
+    gateways.muster(&["--apply", "--all", "--plugin", "acme-*"]).await.assert(0, &["converged"]);
+    gateways.assert_in_line().await;
+}

@@ -1,0 +1,105 @@
+//! What is refused before a node is contacted, and wrong command lines.
+
+use crate::harness::{Gateways, Wanted};
+use crate::harness::gateways::handler;
+
+/// Refused with exit 1 and these words, by `check`, `--plan` and `--apply` alike; no node has seen a connection.
+async fn assert_refused(gateways: &Gateways, words: &[&str]) {
+    for args in [&["check"][..], &["--plan"], &["--apply", "--all"]] {
+        let said = gateways.muster(args).await;
+        said.assert(1, words);
+        assert_eq!(said.out, "", "nothing is written where a result is expected");
+    }
+    for node in gateways.ssh.nodes() {
+        assert_eq!(node.wire.accepted(), 0, "{} was contacted", node.name);
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_known_without_a_node_is_refused_without_one() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    let syntax = "return {\n  PRIORITY = 1,\n  VERSION = \"1.0.0\"\n  oops\n}\n";
+    gateways.want_handler(syntax, "a slip");
+    assert_refused(&gateways, &["inventory.yaml:5:", "plugins/acme-auth/handler.lua:4", "'}' expected"]).await;
+
+    gateways.want_handler("return { PRIORITY = 1 }\n", "no version");
+    assert_refused(&gateways, &["inventory.yaml:5:", "handler.lua", "VERSION"]).await;
+
+    gateways.want_handler(&handler("1.0.0", "local x = require \"kong.plugins.acme-auth.claims\"\n"), "a module");
+    assert_refused(&gateways, &["inventory.yaml:5:", "handler.lua:1", "kong.plugins.acme-auth.claims"]).await;
+
+    gateways.want("1.0.0");
+    std::fs::remove_file(gateways.work_tree().join("plugins/acme-auth/schema.lua")).unwrap();
+    std::fs::write(gateways.work_tree().join("plugins/acme-auth/readme.txt"), "x").unwrap();
+    gateways.remove("plugins/acme-auth/schema.lua", "without a schema");
+    assert_refused(&gateways, &["inventory.yaml:5:", "schema.lua"]).await;
+
+    gateways.commit(&[("inventory.yaml", "version: 1\nowner: edge\nclustres: {}\n")], "a slip");
+    assert_refused(&gateways, &["inventory.yaml:3:1", "clustres", "clusters"]).await;
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_is_64_and_says_what_to_type() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    for (args, words) in [
+        (&["--apply"][..], &["--cluster NAME", "--all"][..]),
+        (&["--plan", "--apply"], &["--plan", "--apply", "cannot be used with"]),
+        (&["--plan", "--cluster", "ue"], &["ue", "eu"]),
+        (&["--plan", "--plugin", "acme"], &["acme", "acme-auth"]),
+        (&["--plan", "--node", "eu-7"], &["eu-7", "there are: eu-1"]),
+        (&["--plan", "--node", "eu-[1-"], &["eu-[1-"]),
+        (&["--demo", "--plan", "--repo", "."], &["--demo", "--repo"]),
+        (&["--apply", "--all", "--cluster", "eu"], &["--all", "--cluster"]),
+        (&["--plan", "--no-such"], &["--no-such"]),
+        (&["status", "--apply"], &["--apply"]),
+        (&["check", "--node", "eu-1"], &["--node", "muster check"]),
+        (&["--plan", "--allow", "no-such-code"], &["no-such-code"]),
+        (&[], &["terminal", "muster --plan"]),
+        (&["--format", "json"], &["--format json", "terminal UI"]),
+    ] {
+        let said = gateways.muster(args).await;
+        said.assert(64, words);
+        assert_eq!(said.out, "", "{args:?}");
+    }
+    assert_eq!(gateways.ssh.node("eu-1").wire.accepted(), 0);
+}
+
+#[tokio::test]
+async fn check_and_schema_need_no_node() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    let said = gateways.muster(&["check"]).await;
+    said.assert(0, &["bundle acme-auth", "acme-auth 1.0.0", "2 files", "cluster eu", "no node was contacted"]);
+    let said = gateways.muster(&["check", "--format", "json"]).await;
+    assert_eq!((said.code, said.lines()[0]["bundles"][0]["bundle"].as_str()), (0, Some("acme-auth")));
+    let said = gateways.muster(&["schema"]).await;
+    let schema: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert!(schema["properties"]["clusters"].is_object());
+    assert_eq!(gateways.ssh.node("eu-1").wire.accepted(), 0);
+}
+
+#[tokio::test]
+async fn help_and_version_are_no_errors() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.muster(&["--help"]).await.assert(0, &["--apply", "--plan", "--demo", "status", "130"]);
+    gateways.muster(&["--version"]).await.assert(0, &["muster "]);
+}
+
+#[tokio::test]
+async fn a_safety_rule_refuses_with_6_and_changes_nothing() {
+    let Some(gateways) = Gateways::of(&["eu-1", "eu-2", "eu-3"]).await else { return };
+    let strict = Wanted {
+        rollout: "{ waves: [100%], at_once: 4, max_unreachable: 1, soak: 0s }",
+        ..Wanted::default()
+    };
+    gateways.want("1.0.0");
+    gateways.commit(&[("inventory.yaml", &gateways.inventory(&strict))], "strict");
+    for name in ["eu-2", "eu-3"] {
+        gateways.ssh.node(name).wire.refuse().await;
+    }
+    let said = gateways.muster(&["--apply", "--all"]).await;
+    said.assert(6, &["eu-[2,3] are unknown", "not seen: ", "--allow too-many-unreachable", "verdict: refused, exit 6"]);
+    gateways.assert_serving(None).await;
+    gateways.assert_nothing_left().await;
+}
