@@ -1,11 +1,13 @@
 # lease: takes, renews or gives back the right to change this node.
 #
 # Arguments: home  op take|renew|release  run  ttl (seconds, 600)
-#            holder (take: user@host)  generation (renew, release)
+#            holder (take: user@host)  dead (take: a run that the caller knows to have died)  generation (renew, release)
 # Records:   lease GENERATION LEFT BOOT     it is ours now, for that long
 #            those of the lock
 # Ends with: 0; 10 a lease given back that was not ours any more; 21; 22.
-# A lease ends by its time, in seconds of uptime, or with the boot. While a guard lives nobody takes over: it will put back.
+# A lease ends by its time, in seconds of uptime, with the boot, or when its run is known to be dead. While a guard lives
+# nobody takes over: it will put back. A script of the dead run that still works has the kernel lock; one that comes later
+# finds another generation.
 
 # The run and generation of the arguments are those of the lease.
 ours() {
@@ -16,7 +18,9 @@ take() {
 	arg holder
 	encode "$arg"
 	holder=$field
-	if [ -n "$lease_run" ] && [ "$lease_boot" = "$boot" ] && [ "$lease_expires" -gt "$uptime" ] && [ "$lease_run" != "$run" ]; then
+	arg dead ''
+	if [ -n "$lease_run" ] && [ "$lease_boot" = "$boot" ] && [ "$lease_expires" -gt "$uptime" ] && [ "$lease_run" != "$run" ] &&
+		[ "$lease_run" != "$arg" ]; then
 		say_lease
 		finish 21
 	fi
