@@ -17,7 +17,7 @@ use crate::harness;
 
 static LAST: AtomicU8 = AtomicU8::new(1);
 
-const SCHEMA: &str =
+pub(super) const SCHEMA: &str =
     "return { name = \"acme-auth\", fields = { { config = { type = \"record\", fields = {} } } } }\n";
 
 /// The nodes, the repository, and muster's own state.
@@ -58,7 +58,8 @@ impl Operated {
         git2::Repository::init_opts(self.repo(), &options).unwrap();
     }
 
-    fn write(&self, path: &str, text: &str) {
+    /// Writes a file of the repository, for the next commit.
+    pub(super) fn write(&self, path: &str, text: &str) {
         let file = self.repo().join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, text).unwrap();
@@ -67,6 +68,11 @@ impl Operated {
     /// Commits an inventory that wants this version of `acme-auth`, as this entry of the cluster's plugins says.
     pub(super) fn commit(&self, version: &str, entry: &str) {
         self.write("plugins/acme-auth/handler.lua", &handler(version, ""));
+        self.commit_with(entry);
+    }
+
+    /// Commits what was written, and an inventory with this entry.
+    pub(super) fn commit_with(&self, entry: &str) {
         self.write("inventory.yaml", &self.inventory(entry));
         let git = git2::Repository::open(self.repo()).unwrap();
         let mut index = git.index().unwrap();
@@ -75,7 +81,7 @@ impl Operated {
         let tree = git.find_tree(index.write_tree().unwrap()).unwrap();
         let who = git2::Signature::now("test", "test@localhost").unwrap();
         let parent = git.head().ok().and_then(|head| head.peel_to_commit().ok());
-        git.commit(Some("HEAD"), &who, &who, version, &tree, &parent.iter().collect::<Vec<_>>()).unwrap();
+        git.commit(Some("HEAD"), &who, &who, "a change", &tree, &parent.iter().collect::<Vec<_>>()).unwrap();
     }
 
     fn inventory(&self, entry: &str) -> String {
@@ -122,10 +128,14 @@ impl Operated {
         }
     }
 
-    /// What is planned now, as JSON.
-    pub(super) fn plan(&self) -> serde_json::Value {
-        let (_, said) = self.run(&["--plan", "--format", "json"]);
-        serde_json::from_str(said.lines().next().unwrap_or_default()).unwrap_or_else(|error| panic!("{error}: {said}"))
+    /// The service starts the Kong of this node, after a power cut.
+    pub(super) fn starts(&self, number: usize) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while let Err(error) = self.nodes[number].1.start() {
+            let dying = ["already running", "in use"].iter().any(|word| error.to_string().contains(word));
+            assert!(dying && Instant::now() < until, "it does not start again: {error}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 

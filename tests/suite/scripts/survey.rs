@@ -45,6 +45,13 @@ fn look(shell: Shell, node: &Node, roots: &[&str]) -> NodeFacts {
     read(&answer, &request)
 }
 
+/// The same, in the middle of a change.
+fn look_now(shell: Shell, node: &Node, roots: &[&str]) -> NodeFacts {
+    let request = request(node, roots);
+    let args = request.args().unwrap().with("moment", "0").unwrap();
+    read(&call(shell, Script::Survey, &args, None).ends(Status::Unchanged), &request)
+}
+
 fn root(name: &str) -> BundlePath {
     BundlePath::parse(name).unwrap()
 }
@@ -226,7 +233,7 @@ fn what_muster_keeps_on_a_node_is_read() {
         let release = node.hello("hello 1");
         let mut talk = Plan::hello(&node, "candidate", &release).talk(&node, shell, None);
         assert!(proven(&mut talk));
-        let guard = look(shell, &node, &[]).guard.unwrap();
+        let guard = look_now(shell, &node, &[]).guard.unwrap();
         assert_eq!(
             (guard.state.as_str(), guard.step.as_str(), guard.alive),
             ("armed", format!("{RUN}.1").as_str(), true)
@@ -303,6 +310,21 @@ fn rocks_that_own_files_below_the_roots_are_named() {
 }
 
 #[test]
+fn a_change_that_is_about_to_end_is_awaited() {
+    for shell in Shell::all().into_iter().filter(|_| is_there("perl")) {
+        let node = Node::new();
+        assert!(node.start());
+        let release = node.hello("hello 1");
+        let mut talk = Plan::hello(&node, "candidate", &release).talk(&node, shell, None);
+        assert!(proven(&mut talk));
+        talk.hang_up();
+        let facts = look(shell, &node, &[]);
+        assert!(facts.guard.is_none(), "{shell:?}: {:?}", facts.guard);
+        assert_eq!(facts.receipts.last().unwrap().result.as_deref(), Some("undone proved"), "{shell:?}");
+    }
+}
+
+#[test]
 fn looking_changes_nothing() {
     for shell in Shell::all() {
         let node = Node::new();
@@ -356,7 +378,7 @@ fn a_survey_ends_with_its_client() {
         let pid: i32 = fs::read_to_string(tools.join("pid")).unwrap().trim().parse().unwrap();
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         // And one that has its time set ends by itself.
-        let args = args.with("seconds", "1").unwrap();
+        let args = args.with("seconds", "30").unwrap();
         fs::remove_file(tools.join("pid")).unwrap();
         let answer = call_with(shell, Script::Survey, &args, None, None);
         assert_eq!(answer.status, Some(Status::Unchanged), "one that is quick is not ended");
