@@ -168,7 +168,7 @@ fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     let nodes = nodes.unwrap_or_default().into_iter().map(str::to_owned).collect();
     let found = [
         ("--cluster", idle(&selection.clusters, &clusters), clusters.join(", ")),
-        ("--node", nodes, crate::report::nodes::collapse(inventory.nodes().map(|node| &node.name))),
+        ("--node", nodes, crate::name::collapse(inventory.nodes().map(|node| &node.name))),
         ("--plugin", idle(&selection.plugins, &plugins), plugins.join(", ")),
     ];
     for (option, idle, known) in found {

@@ -279,7 +279,11 @@ impl FleetDriver {
         let control = self.0.control();
         control.cancel(CancelLevel::LeaveSteps);
         // Only for the eye.
-        drop(writeln!(err, "waiting for the run to end, up to {} s; Ctrl-C closes its connections", 2 * HALF.as_secs()));
+        drop(writeln!(
+            err,
+            "waiting for the run to end, up to {} s; Ctrl-C closes its connections",
+            2 * HALF.as_secs()
+        ));
         let listener = tokio::task::spawn(super::session::listen(Signals::Process, control.clone()));
         let mut ended = tokio::time::timeout(HALF, &mut run).await.is_ok();
         if !ended {

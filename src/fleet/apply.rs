@@ -10,14 +10,33 @@ use async_trait::async_trait;
 
 use super::{Fleet, Picture};
 use crate::execute::{self, Clock, Control, Job, Looked, Readers, Relook};
-use crate::journal::{JournalError, Writer};
+use crate::journal::{self, JournalError, Writer};
 use crate::name::{BundlePath, Digest, NodeName, RunId};
-use crate::perform::{Doors, NodePerformer, Parcel, Place, RunIdentity, Settings};
+use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings};
 use crate::plan::{Allow, Plan, Selection};
 use crate::run::{Reporter, RunState, SurveyCounts};
 
-/// For how long a lease is taken. Every changing script renews it; a run that died is out of the way after this.
-const LEASE: Duration = Duration::from_secs(300);
+/// How often the leases of a run are renewed, at the least: at most ten nodes a second, so that renewing 5,000 of them is
+/// no work to speak of.
+fn renewal(nodes: usize) -> Duration {
+    Duration::from_secs(u64::try_from(nodes / 10).unwrap_or(u64::MAX).clamp(20, 600))
+}
+
+/// For how many renewals a lease is taken: a run that died somewhere else is out of the way after this.
+const RENEWALS: u32 = 3;
+
+/// The runs whose journals are in this operator's directory.
+struct Recorded {
+    runs: PathBuf,
+    operator: String,
+}
+
+impl Peers for Recorded {
+    /// The name must be ours, too: another machine may have a journal of that run as a copy, without its lock.
+    fn has_ended(&self, run: &RunId, holder: &str) -> bool {
+        holder == self.operator && journal::has_ended(&self.runs, run)
+    }
+}
 
 /// What is to be carried out, and who hears of it.
 pub struct Apply {
@@ -65,10 +84,12 @@ impl Fleet {
         let journal = Writer::create(&runs, &run, &plan)?;
         let cargo = self.cargo(&plan);
         let sizes = cargo.iter().map(|(digest, parcel)| (digest.clone(), parcel.bytes.len() as u64)).collect();
-        let identity = RunIdentity { run: run.clone(), holder: operator.clone(), ttl: LEASE };
         let places = self.places(&picture);
         let settings = Settings { settle: self.settle(&plan), ..Settings::default() };
+        let renewal = renewal(places.len());
+        let identity = RunIdentity { run: run.clone(), holder: operator.clone(), ttl: renewal * RENEWALS };
         let performer = NodePerformer::new(self.pool.clone(), places, Arc::new(cargo), identity, settings);
+        let performer = Arc::new(performer.beside(Arc::new(Recorded { runs, operator: operator.clone() })));
         let again = Arc::new(Again {
             fleet: self.clone(),
             before: Mutex::new(Some(picture)),
@@ -79,7 +100,10 @@ impl Fleet {
         });
         let job = Job { plan, run, operator, sizes };
         let readers = Readers { recorder: Box::new(journal), reporters };
-        let state = execute::run(job, Arc::new(performer), again.clone(), control, clock, readers).await;
+        let state = tokio::select! {
+            state = execute::run(job, performer.clone(), again.clone(), control, clock, readers) => state,
+            never = performer.keep(renewal) => match never {},
+        };
         let picture = again.after.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(Applied { state, picture })
     }

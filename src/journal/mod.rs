@@ -25,6 +25,11 @@ pub fn path(runs: &Path, run: &RunId) -> PathBuf {
     runs.join(run.as_str()).join("journal.jsonl")
 }
 
+/// Whether the run whose journal is here has ended: nobody holds the lock that its writer had. `false` without a journal.
+pub fn has_ended(runs: &Path, run: &RunId) -> bool {
+    std::fs::File::open(path(runs, run)).is_ok_and(|file| file.try_lock_shared().is_ok())
+}
+
 /// Why a journal cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {

@@ -58,6 +58,17 @@ fn a_run_is_never_recorded_twice() {
 }
 
 #[test]
+fn a_run_has_ended_when_its_writer_is_gone_and_one_that_is_not_here_has_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = read(&recorded("1-converged")).unwrap().plan().unwrap();
+    let writer = Writer::create(dir.path(), &run_id(1), &plan).unwrap();
+    assert!(!has_ended(dir.path(), &run_id(1)));
+    drop(writer);
+    assert!(has_ended(dir.path(), &run_id(1)));
+    assert!(!has_ended(dir.path(), &run_id(2)));
+}
+
+#[test]
 fn after_a_failed_write_nothing_comes_behind_the_torn_line() {
     let plan = read(&recorded("1-converged")).unwrap().plan().unwrap();
     let dir = tempfile::tempdir().unwrap();

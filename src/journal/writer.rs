@@ -38,7 +38,11 @@ impl Writer {
         let dir = &runs.join(run.as_str());
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io("creating", dir))?;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let file = BufWriter::new(file.map_err(io("creating", &path))?);
+        let file = file.map_err(io("creating", &path))?;
+        // Held as long as the run lives, so that others see that it does ([`super::has_ended`]). Where a filesystem has no
+        // locks, nobody will be sure, and leases end by their time.
+        let _ = file.lock();
+        let file = BufWriter::new(file);
         let mut writer = Self { path, file, torn: false };
         let head = Head { muster: "journal", format: FORMAT, run, plan };
         let written = writer.line(&head).and_then(|()| writer.flush());

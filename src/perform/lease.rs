@@ -4,53 +4,91 @@ use std::time::Duration;
 
 use crate::hint::Hint;
 use crate::kong::printable;
-use crate::name::NodeName;
+use crate::name::{NodeName, RunId};
 use crate::remote::{Call, Remote, Script};
 use crate::run::Cause;
 use crate::wire::{ArgError, Args, Status};
 
 use super::call::{self, Told};
 use super::cause::{advised, cause};
-use super::{LeaseRefusal, RunIdentity, Site};
+use super::{LeaseRefusal, Peers, RunIdentity, Site};
 
 /// What the lease script is asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Errand {
-    /// Take it, or find that it is ours already.
-    Take,
+    /// Take it, or find that it is ours already; from this run, if it has it, as that is dead.
+    Take { dead: Option<RunId> },
+    /// Hold it for longer.
+    Renew(u64),
     /// Give it back.
     Release(u64),
 }
 
-fn arguments(site: &Site, run: &RunIdentity, errand: Errand) -> Result<Args, ArgError> {
+fn arguments(site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Args, ArgError> {
     let args = Args::new()
         .with("home", site.home.as_str())?
         .with("run", run.run.as_str())?
         .with("ttl", run.ttl.as_secs().to_string())?;
     match errand {
-        Errand::Take => args.with("op", "take")?.with("holder", &run.holder),
+        Errand::Take { dead } => {
+            let args = args.with("op", "take")?.with("holder", &run.holder)?;
+            args.with("dead", dead.as_ref().map_or("", RunId::as_str))
+        }
+        Errand::Renew(generation) => args.with("op", "renew")?.with("generation", generation.to_string()),
         Errand::Release(generation) => args.with("op", "release")?.with("generation", generation.to_string()),
     }
+}
+
+/// Takes the lease; the generation that is ours afterwards. A lease whose run is known to have died is taken from it: that
+/// run's scripts are kept away by the kernel lock and the generation, and an armed guard keeps us away (protocols.md A).
+pub(crate) async fn take(
+    remote: &dyn Remote,
+    site: &Site,
+    identity: &RunIdentity,
+    peers: Option<&dyn Peers>,
+) -> Result<u64, LeaseRefusal> {
+    let told = ask(remote, site, identity, &Errand::Take { dead: None }).await?;
+    let dead = peers.and_then(|peers| holder(&told).filter(|(run, who)| peers.has_ended(run, who)));
+    match dead {
+        Some((run, _)) => self::run(remote, site, identity, Errand::Take { dead: Some(run) }).await,
+        None => generation(site, &told, &Errand::Take { dead: None }),
+    }
+}
+
+/// Whose lease it is, if a run has it.
+fn holder(told: &Told) -> Option<(RunId, String)> {
+    let locked = told.find("locked").filter(|_| told.status == Status::Locked)?;
+    let text = |index| locked.text(index);
+    Some((RunId::parse(&text(1)?).ok()?, text(0)?))
 }
 
 /// Runs the script; the generation that is ours afterwards.
 pub(crate) async fn run(
     remote: &dyn Remote,
     site: &Site,
-    run: &RunIdentity,
+    identity: &RunIdentity,
     errand: Errand,
 ) -> Result<u64, LeaseRefusal> {
+    let told = ask(remote, site, identity, &errand).await?;
+    generation(site, &told, &errand)
+}
+
+async fn ask(remote: &dyn Remote, site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Told, LeaseRefusal> {
     let args = arguments(site, run, errand).map_err(|e| LeaseRefusal::Failed(cause("not-sent", e.to_string())))?;
     let call = Call { script: Script::Lease, args, payload: None, deadline: Duration::from_secs(70) };
-    let told = call::to_the_end(remote, call).await.map_err(LeaseRefusal::Failed)?;
+    call::to_the_end(remote, call).await.map_err(LeaseRefusal::Failed)
+}
+
+fn generation(site: &Site, told: &Told, errand: &Errand) -> Result<u64, LeaseRefusal> {
     match told.status {
         Status::Changed | Status::Unchanged => match (told.find("lease").and_then(|r| r.number(0)), errand) {
-            (Some(generation), _) | (None, Errand::Release(generation)) => Ok(generation),
-            (None, Errand::Take) => {
+            (Some(generation), _) => Ok(generation),
+            (None, Errand::Release(generation) | Errand::Renew(generation)) => Ok(*generation),
+            (None, Errand::Take { .. }) => {
                 Err(LeaseRefusal::Failed(cause("garbled", "the lease was taken, and its generation was not told")))
             }
         },
-        Status::Locked => Err(LeaseRefusal::Held(held(&site.address.node, &told))),
+        Status::Locked => Err(LeaseRefusal::Held(held(&site.address.node, told))),
         _ => Err(LeaseRefusal::Failed(told.cause("the lease", &site.address.node))),
     }
 }
@@ -70,7 +108,9 @@ pub(crate) fn held(node: &NodeName, told: &Told) -> Cause {
         holder => advised(
             "locked",
             format!("{node} is held by {holder}, run {}, for {left} s more", text(1)),
-            Hint::do_("wait for that run, or ask its operator; if it has died, its lease ends by itself"),
+            Hint::do_(format!(
+                "wait for that run, or ask its operator; should it have died, this node is free in {left} s"
+            )),
         ),
     }
 }

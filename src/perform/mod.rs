@@ -111,6 +111,12 @@ pub trait Reach: Send + Sync {
     async fn forget(&self, node: &NodeName);
 }
 
+/// What is known here of the runs of others.
+pub trait Peers: Send + Sync {
+    /// Whether this run, which was this operator's (`user@host`), is known to have ended. `false` when in doubt.
+    fn has_ended(&self, run: &RunId, holder: &str) -> bool;
+}
+
 /// Who changes nodes, as their leases and receipts have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunIdentity {

@@ -1,9 +1,13 @@
 //! Carrying out the steps of a plan on real nodes: [`Perform`] over the connections that the fleet keeps.
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::action::Action;
 use crate::name::NodeName;
@@ -14,7 +18,9 @@ use crate::run::{Cause, StepEnd};
 use super::activate::Activation;
 use super::cause::{cause, of_remote};
 use super::lease::{self, Errand};
-use super::{Cargo, Doors, Lease, LeaseRefusal, Perform, Reach, RunIdentity, Settings, Site, Standing, Watch, deliver};
+use super::{
+    Cargo, Doors, Lease, LeaseRefusal, Peers, Perform, Reach, RunIdentity, Settings, Site, Standing, Watch, deliver,
+};
 
 /// A node with its faces.
 #[derive(Clone)]
@@ -30,6 +36,8 @@ pub struct Place {
 struct Held {
     generation: Option<u64>,
     standing: Option<Standing>,
+    /// Whoever speaks to the node has it: where one session is allowed, a lease renewed in between would refuse a step.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Carries out steps over a pool of connections.
@@ -39,8 +47,12 @@ pub struct NodePerformer {
     cargo: Arc<dyn Cargo>,
     identity: RunIdentity,
     settings: Settings,
+    peers: Option<Arc<dyn Peers>>,
     held: Mutex<HashMap<NodeName, Held>>,
 }
+
+/// How many leases are renewed at once.
+const RENEWALS: usize = 8;
 
 impl NodePerformer {
     /// For one run. Every node of the plan has to be among the places.
@@ -51,7 +63,42 @@ impl NodePerformer {
         identity: RunIdentity,
         settings: Settings,
     ) -> Self {
-        Self { reach, places, cargo, identity, settings, held: Mutex::default() }
+        Self { reach, places, cargo, identity, settings, peers: None, held: Mutex::default() }
+    }
+
+    /// The same, taking leases over from runs that these know to have died.
+    #[must_use]
+    pub fn beside(mut self, peers: Arc<dyn Peers>) -> Self {
+        self.peers = Some(peers);
+        self
+    }
+
+    /// Renews what is held, each time after so long, until it is dropped: so a lease may be short, and a run that died is
+    /// out of the way soon. A node that is being spoken to is left out, as its step's scripts renew by themselves; a lease
+    /// that cannot be renewed is found out by the next step, which the node refuses.
+    pub async fn keep(&self, every: Duration) -> Infallible {
+        loop {
+            tokio::time::sleep(every).await;
+            let nodes: Vec<NodeName> = {
+                let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+                held.iter().filter(|(_, held)| held.generation.is_some()).map(|(node, _)| node.clone()).collect()
+            };
+            futures_util::stream::iter(nodes).for_each_concurrent(RENEWALS, |node| self.renew(node)).await;
+        }
+    }
+
+    async fn renew(&self, node: NodeName) {
+        let (generation, turn) = self.held(&node, |held| (held.generation, Arc::clone(&held.turn)));
+        let (Some(generation), Ok(_turn), Ok(place)) = (generation, turn.try_lock(), self.place(&node)) else { return };
+        let Ok(remote) = self.remote(place).await else { return };
+        if let Err(refusal) = lease::run(&*remote, &place.site, &self.identity, Errand::Renew(generation)).await {
+            tracing::debug!(%node, ?refusal, "the lease was not renewed");
+        }
+    }
+
+    async fn turn(&self, node: &NodeName) -> OwnedMutexGuard<()> {
+        let turn = self.held(node, |held| Arc::clone(&held.turn));
+        turn.lock_owned().await
     }
 
     fn held<T>(&self, node: &NodeName, act: impl FnOnce(&mut Held) -> T) -> T {
@@ -71,7 +118,7 @@ impl NodePerformer {
     async fn take(&self, node: &NodeName) -> Result<u64, LeaseRefusal> {
         let place = self.place(node).map_err(LeaseRefusal::Failed)?;
         let remote = self.remote(place).await.map_err(|error| LeaseRefusal::Failed(of_remote(&error)))?;
-        let generation = lease::run(&*remote, &place.site, &self.identity, Errand::Take).await?;
+        let generation = lease::take(&*remote, &place.site, &self.identity, self.peers.as_deref()).await?;
         self.held(node, |held| held.generation = Some(generation));
         Ok(generation)
     }
@@ -117,11 +164,13 @@ impl NodePerformer {
 #[async_trait]
 impl Perform for NodePerformer {
     async fn acquire(&self, node: &NodeName) -> Result<(), LeaseRefusal> {
+        let _turn = self.turn(node).await;
         self.take(node).await.map(drop)
     }
 
     async fn perform(&self, step: &Step, watch: &dyn Watch) -> StepEnd {
         let node = step.target.node();
+        let _turn = self.turn(node).await;
         let end = match self.place(node) {
             // Nothing was begun on the node.
             Err(cause) => StepEnd::Failed { cause },
@@ -130,6 +179,8 @@ impl Perform for NodePerformer {
         if matches!(end, StepEnd::Unknown { .. }) {
             // Whatever made it so, the next one who asks gets a connection of its own.
             self.reach.forget(node).await;
+            // Nothing more is done there by this run, so its lease ends by its time.
+            self.held(node, |held| held.generation = None);
         }
         end
     }
@@ -137,6 +188,7 @@ impl Perform for NodePerformer {
     async fn healthy(&self, node: &NodeName) -> Result<(), Cause> {
         let Some(mut standing) = self.held(node, |held| held.standing.clone()) else { return Ok(()) };
         let place = self.place(node)?;
+        let _turn = self.turn(node).await;
         let remote = match self.remote(place).await {
             Err(error) if error.fault == Fault::Lost => self.remote(place).await,
             other => other,
@@ -153,6 +205,7 @@ impl Perform for NodePerformer {
     async fn release(&self, node: &NodeName) {
         let Some(generation) = self.held(node, |held| held.generation.take()) else { return };
         let Ok(place) = self.place(node) else { return };
+        let _turn = self.turn(node).await;
         let released = match self.remote(place).await {
             Ok(remote) => {
                 lease::run(&*remote, &place.site, &self.identity, Errand::Release(generation)).await.map(drop)

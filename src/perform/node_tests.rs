@@ -7,7 +7,7 @@ use crate::perform::gateway::{self, Gateway, NEW, Notes, OLD, stage};
 use crate::perform::scripted::{self, Scripted};
 use crate::perform::{Parcel, RunIdentity};
 use crate::plan::{Phase, Target};
-use crate::remote::{Connect as _, NodeAddress, Script};
+use crate::remote::{Connect as _, Ended, NodeAddress, Script};
 use crate::run::{Outcome, SkipReason};
 use crate::wire::Status;
 
@@ -196,4 +196,56 @@ async fn a_node_that_moved_is_skipped_and_an_unknown_one_fails() {
     let stranger = Step { target: Target::Node(NodeName::parse("eu-9").unwrap()), ..delivery() };
     let end = performer(&gateway.node).perform(&stranger, &Notes::default()).await;
     assert!(matches!(&end, StepEnd::Failed { cause } if cause.code == "unknown-node"));
+}
+
+/// Knows that one run of one operator has died.
+struct Died(&'static str);
+
+impl Peers for Died {
+    fn has_ended(&self, run: &RunId, holder: &str) -> bool {
+        run.as_str() == "01ARZ3NDEKTSV4RRFFQ69G5FAV" && holder == self.0
+    }
+}
+
+#[tokio::test]
+async fn a_lease_is_taken_from_a_run_that_is_known_to_have_died_and_from_no_other() {
+    for (who, over) in [("ops@here", true), ("ops@there", false)] {
+        let scripted = Scripted::default();
+        scripted.stages(Script::Lease, |call| {
+            let (line, status) = match call.args.get("dead") {
+                Some("01ARZ3NDEKTSV4RRFFQ69G5FAV") => ("lease 9 60 b1", Status::Changed),
+                _ => ("locked ops@here 01ARZ3NDEKTSV4RRFFQ69G5FAV 42", Status::Locked),
+            };
+            Ok(Box::new(move |_| (vec![scripted::record(line)], Some(Ended::Done(status)))))
+        });
+        let performer = performer(&scripted).beside(Arc::new(Died(who)));
+        assert_eq!(performer.acquire(&node()).await.is_ok(), over);
+        let dead: Vec<_> = scripted.calls().iter().map(|call| call.args.get("dead").unwrap().to_owned()).collect();
+        assert_eq!(dead, if over { vec!["", "01ARZ3NDEKTSV4RRFFQ69G5FAV"] } else { vec![""] });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_while_it_is_held_and_not_in_the_middle_of_a_step() {
+    let scripted = Scripted::default();
+    scripted.plays(Script::Lease, "lease 8 60 b1", Status::Changed);
+    let performer = performer(&scripted);
+    let keep =
+        |times: u64| tokio::time::timeout(Duration::from_secs(20 * times + 1), performer.keep(Duration::from_secs(20)));
+    assert!(keep(3).await.is_err());
+    assert_eq!(scripted.calls().len(), 0, "nothing is held");
+    performer.acquire(&node()).await.unwrap();
+    assert!(keep(2).await.is_err());
+    let calls = scripted.calls();
+    assert_eq!(calls.len(), 3);
+    assert!(
+        calls[1..].iter().all(|call| (call.args.get("op"), call.args.get("generation")) == (Some("renew"), Some("8")))
+    );
+    let turn = performer.turn(&node()).await;
+    assert!(keep(2).await.is_err());
+    assert_eq!(scripted.calls().len(), 3, "somebody speaks to the node");
+    drop(turn);
+    performer.release(&node()).await;
+    assert!(keep(2).await.is_err());
+    assert_eq!(scripted.calls().len(), 4, "it was given back");
 }

@@ -1,20 +1,24 @@
 # lease: takes, renews or gives back the right to change this node.
 #
 # Arguments: home  op take|renew|release  run  ttl (seconds, 600)
-#            holder (take: user@host)  generation (renew, release)
+#            holder (take: user@host)  dead (take: a run that the caller knows to have died)  generation (renew, release)
 # Records:   lease GENERATION LEFT BOOT     it is ours now, for that long
 #            those of the lock
 # Ends with: 0; 10 a lease given back that was not ours any more; 21; 22.
-# A lease ends by its time, in seconds of uptime, or with the boot. While a guard lives nobody takes over: it will put back.
+# A lease ends by its time, in seconds of uptime, with the boot, or when its run is known to be dead. While a guard lives
+# nobody takes over: it will put back. A script of the dead run that still works has the kernel lock; one that comes later
+# finds another generation.
 
 # The run and generation of the arguments are those of the lease.
 ours() {
 	[ "$lease_run" = "$run" ] && [ "$lease_generation" = "$generation" ] && [ "$lease_boot" = "$boot" ]
 }
 
-# Ends with 21 if another run's lease is valid.
+# Ends with 21 if another run's lease is valid, and that run is not known to be dead.
 yield() {
-	if [ -n "$lease_run" ] && [ "$lease_boot" = "$boot" ] && [ "$lease_expires" -gt "$uptime" ] && [ "$lease_run" != "$run" ]; then
+	arg dead ''
+	if [ -n "$lease_run" ] && [ "$lease_boot" = "$boot" ] && [ "$lease_expires" -gt "$uptime" ] && [ "$lease_run" != "$run" ] &&
+		[ "$lease_run" != "$arg" ]; then
 		say_lease
 		finish 21
 	fi

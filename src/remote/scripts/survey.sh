@@ -5,6 +5,7 @@
 #            cli                            the kong command, run only if Kong does not run (may be missing)
 #            rocks                          the tree of LuaRocks, `.../rocks-5.1` (may be missing)
 #            seconds                        the deadline (60)
+#            moment                         how long a change that goes on at this moment is let end first (10)
 # Records:   host MACHINE BOOT CLOCK UPTIME USER UID PROC      PROC: 1 if other users' processes can be seen
 #            tools NAME...
 #            place conf|prefix|lua-root|home KIND WRITABLE FREE-KIB MOUNT [DEV INODE MODE UID GID LINKS REAL]
@@ -480,10 +481,26 @@ look_at_rocks() {
 		}' "$@" 2>/dev/null
 }
 
+# await_change: a change that is under way is over in a moment, and what is seen in its middle is true of nothing: a run that
+# died leaves its script to put back or to commit, and a plan made meanwhile would find the node moved. The kernel tells who
+# has the lock; nothing is locked for it.
+await_change() {
+	arg moment 10
+	uptime
+	until=$((uptime + arg))
+	inode=$(stat -c %i -- "$a_home/state/lock" 2>/dev/null) || return 0
+	while [ -d "$a_home/state/guard" ] && grep -q ":$inode 0 EOF" /proc/locks 2>/dev/null; do
+		uptime
+		[ "$uptime" -lt "$until" ] || return 0
+		nap
+	done
+}
+
 begin
 arg seconds 60
 watch
 deadline "$arg"
+await_change
 look_at_host
 look_at_tools
 look_at_places

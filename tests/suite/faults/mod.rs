@@ -1,4 +1,9 @@
 //! What goes wrong in the middle.
 
+mod adoption;
+mod fleet;
+mod hosts;
+mod killed;
 mod nodes;
+mod power;
 mod reloads;

@@ -36,7 +36,7 @@ pub(super) struct Bench {
     pub(super) site: Site,
     pub(super) pool: Arc<Pool>,
     _leash: Leash,
-    _dir: tempfile::TempDir,
+    dir: Option<tempfile::TempDir>,
 }
 
 /// What a bundle of one plugin is made of.
@@ -84,17 +84,31 @@ impl Bench {
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .tempdir()
             .unwrap();
-        let leash = Leash::hold(&dir.path().join("leash")).unwrap();
+        let mut bench = Self::made(dir.path(), lines, &[]);
+        bench.dir = Some(dir);
+        bench
+    }
+
+    /// A node in this directory, started, whose scripts find their tools here first and have this in their environment.
+    pub(super) fn started_in(dir: &Path, tools: &Path, mark: &(String, String)) -> Self {
+        let path = format!("{}:{}", tools.display(), harness::variable("PATH").unwrap_or_default());
+        let bench = Self::made(dir, &[], &[("PATH".to_owned(), path), mark.clone()]);
+        bench.node.start().unwrap();
+        bench
+    }
+
+    fn made(dir: &Path, lines: &[(&str, &str)], vars: &[(String, String)]) -> Self {
+        let leash = Leash::hold(&dir.join("leash")).unwrap();
         let last = LAST.fetch_add(1, Ordering::Relaxed) % 250 + 1;
         let mut spec = NodeSpec::new(Path::new(env!("CARGO_BIN_EXE_muster")), site::draw(last).unwrap());
         spec.settings = Settings {
             leash: Some(leash.path().to_owned()),
-            database: Some(dir.path().join("cluster.json")),
+            database: Some(dir.join("cluster.json")),
             ..Settings::default()
         };
         spec.workers = 2;
         spec.lines = lines.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let node = Node::create(&dir.path().join("node"), &spec).unwrap();
+        let node = Node::create(&dir.join("node"), &spec).unwrap();
         let site = Site {
             address: NodeAddress {
                 node: name(),
@@ -107,18 +121,19 @@ impl Bench {
             conf: path(&node.conf),
             prefix: path(&node.prefix),
             lua_root: path(&node.lua_root),
-            home: path(&dir.path().join("home")),
+            home: path(&dir.join("home")),
             cli: path(&node.kong),
             admin: None,
             status: None,
             proxy: None,
             token: None,
         };
-        let vars = ["PATH", "HOME", "USER"]
-            .into_iter()
-            .filter_map(|key| Some((key.to_owned(), harness::variable(key)?.into())));
-        let pool = Arc::new(Pool::new(Arc::new(LocalConnect::new(vars))));
-        Self { node, site, pool, _leash: leash, _dir: dir }
+        let own =
+            ["PATH", "HOME", "USER"].into_iter().filter_map(|key| Some((key.to_owned(), harness::variable(key)?)));
+        let all: BTreeMap<String, std::ffi::OsString> =
+            own.chain(vars.iter().cloned()).map(|(key, value)| (key, value.into())).collect();
+        let pool = Arc::new(Pool::new(Arc::new(LocalConnect::new(all))));
+        Self { node, site, pool, _leash: leash, dir: None }
     }
 
     /// What the node is seen to be.
@@ -166,10 +181,27 @@ impl Bench {
         watch: &Notes,
     ) -> StepEnd {
         performer.acquire(&name()).await.unwrap();
-        let deliver = Deliver { bundle: made.bundle.name.clone(), digest: made.bundle.digest.clone(), repair: false };
-        let delivered = performer.perform(&step(0, Action::Deliver(deliver)), watch).await;
-        assert!(matches!(delivered, StepEnd::Done { .. }), "{delivered:?}");
+        self.deliver(performer, made).await;
         let activate = self.activate(facts, made, way);
+        performer.perform(&step(1, Action::Activate(Box::new(activate))), watch).await
+    }
+
+    /// Delivers; the lease is held.
+    pub(super) async fn deliver(&self, performer: &NodePerformer, made: &Made) {
+        let deliver = Deliver { bundle: made.bundle.name.clone(), digest: made.bundle.digest.clone(), repair: false };
+        let delivered = performer.perform(&step(0, Action::Deliver(deliver)), &Notes::default()).await;
+        assert!(matches!(delivered, StepEnd::Done { .. }), "{delivered:?}");
+    }
+
+    /// Activates what was delivered; the lease is held.
+    pub(super) async fn activated(
+        &self,
+        performer: &NodePerformer,
+        facts: &NodeFacts,
+        made: &Made,
+        watch: &Notes,
+    ) -> StepEnd {
+        let activate = self.activate(facts, made, ReloadWay::Candidate);
         performer.perform(&step(1, Action::Activate(Box::new(activate))), watch).await
     }
 
@@ -246,10 +278,16 @@ impl Bench {
         for pid in [master].into_iter().chain(workers) {
             let _ = kill(pid, nix::sys::signal::Signal::SIGKILL);
         }
+        self.starts("after a power cut");
+    }
+
+    /// The service starts Kong from kong.conf; the dead of before may need a moment to be gone.
+    pub(super) fn starts(&self, when: &str) {
         let until = std::time::Instant::now() + Duration::from_secs(10);
         while let Err(error) = self.node.start() {
-            assert!(std::time::Instant::now() < until, "the node does not start again: {error}");
-            std::thread::yield_now();
+            let dying = error.to_string().contains("already running") || error.to_string().contains("in use");
+            assert!(dying && std::time::Instant::now() < until, "{when}: the node does not start again: {error}");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

@@ -133,3 +133,26 @@ fn arguments_that_are_not_ours_end_it_before_anything_is_made() {
         assert!(!home.exists());
     }
 }
+
+#[test]
+fn a_lease_is_taken_from_the_run_that_is_named_dead_and_not_while_its_guard_lives() {
+    for shell in Shell::all() {
+        let dir = tempfile::tempdir().unwrap();
+        take(shell, dir.path(), FIRST, "600").ends(Status::Changed);
+        let over = |dead: &str| {
+            let args = args(dir.path(), &[("op", "take"), ("run", SECOND), ("holder", "me"), ("dead", dead)]);
+            call(shell, Script::Lease, &args, None)
+        };
+        over(SECOND).ends(Status::Locked);
+        let guard = dir.path().join("state/guard");
+        fs::create_dir(&guard).unwrap();
+        fs::write(guard.join("armed"), "").unwrap();
+        let (pid, start) = (std::process::id(), super::gateway::start_of(std::process::id()).unwrap());
+        fs::write(guard.join("ready"), format!("{pid} {start}\n")).unwrap();
+        fs::write(guard.join("facts"), "step X.1\ndeadline 99999999\n").unwrap();
+        assert_eq!(over(FIRST).ends(Status::Locked).one("locked")[0], "guard", "{shell:?}");
+        fs::remove_dir_all(&guard).unwrap();
+        assert_eq!(over(FIRST).ends(Status::Changed).one("lease")[0], "2", "{shell:?}");
+        other(shell, dir.path(), "renew", FIRST, "1").ends(Status::Locked);
+    }
+}

@@ -45,6 +45,13 @@ fn look(shell: Shell, node: &Node, roots: &[&str]) -> NodeFacts {
     read(&answer, &request)
 }
 
+/// The same, in the middle of a change.
+fn look_now(shell: Shell, node: &Node, roots: &[&str]) -> NodeFacts {
+    let request = request(node, roots);
+    let args = request.args().unwrap().with("moment", "0").unwrap();
+    read(&call(shell, Script::Survey, &args, None).ends(Status::Unchanged), &request)
+}
+
 fn root(name: &str) -> BundlePath {
     BundlePath::parse(name).unwrap()
 }
@@ -226,7 +233,7 @@ fn what_muster_keeps_on_a_node_is_read() {
         let release = node.hello("hello 1");
         let mut talk = Plan::hello(&node, "candidate", &release).talk(&node, shell, None);
         assert!(proven(&mut talk));
-        let guard = look(shell, &node, &[]).guard.unwrap();
+        let guard = look_now(shell, &node, &[]).guard.unwrap();
         assert_eq!(
             (guard.state.as_str(), guard.step.as_str(), guard.alive),
             ("armed", format!("{RUN}.1").as_str(), true)
@@ -299,6 +306,21 @@ fn rocks_that_own_files_below_the_roots_are_named() {
         assert_eq!((facts.rocks[0].name.as_str(), facts.rocks[0].version.as_str()), ("kong-plugin-x", "1.2.0-1"));
         let files = ["kong/plugins/x/handler.lua", "kong/plugins/x/od\\d name%.lua", "kong/plugins/x/schema/init.lua"];
         assert_eq!(facts.rocks[0].files, BTreeSet::from(files.map(str::to_owned)), "{shell:?}");
+    }
+}
+
+#[test]
+fn a_change_that_is_about_to_end_is_awaited() {
+    for shell in Shell::all().into_iter().filter(|_| is_there("perl")) {
+        let node = Node::new();
+        assert!(node.start());
+        let release = node.hello("hello 1");
+        let mut talk = Plan::hello(&node, "candidate", &release).talk(&node, shell, None);
+        assert!(proven(&mut talk));
+        talk.hang_up();
+        let facts = look(shell, &node, &[]);
+        assert!(facts.guard.is_none(), "{shell:?}: {:?}", facts.guard);
+        assert_eq!(facts.receipts.last().unwrap().result.as_deref(), Some("undone proved"), "{shell:?}");
     }
 }
 

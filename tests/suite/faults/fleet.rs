@@ -1,0 +1,199 @@
+//! A fleet of stand-in nodes with an inventory in a Git repository, and the program run on it as an operator runs it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use muster::standin::site::{self, Node, NodeSpec};
+use muster::standin::{Leash, Settings};
+
+use super::nodes::handler;
+use crate::harness;
+
+static LAST: AtomicU8 = AtomicU8::new(1);
+
+pub(super) const SCHEMA: &str =
+    "return { name = \"acme-auth\", fields = { { config = { type = \"record\", fields = {} } } } }\n";
+
+/// The nodes, the repository, and muster's own state.
+pub(super) struct Operated {
+    pub(super) nodes: Vec<(String, Node)>,
+    _leash: Leash,
+    dir: tempfile::TempDir,
+}
+
+impl Operated {
+    /// Nodes of one traditional cluster, started, without any plugin of ours. The inventory asks for `acme-auth` 1.0.0.
+    pub(super) fn started(names: &[&str]) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("mo")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir()
+            .unwrap();
+        let leash = Leash::hold(&dir.path().join("leash")).unwrap();
+        let nodes = names.iter().map(|name| ((*name).to_owned(), node(dir.path(), name, &leash)));
+        let fleet = Self { nodes: nodes.collect(), _leash: leash, dir };
+        fleet.repository();
+        fleet.write("plugins/acme-auth/schema.lua", SCHEMA);
+        fleet.commit("1.0.0", "present");
+        fleet
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn repo(&self) -> PathBuf {
+        self.dir.path().join("repo")
+    }
+
+    fn repository(&self) {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.initial_head("main").external_template(false);
+        git2::Repository::init_opts(self.repo(), &options).unwrap();
+    }
+
+    /// Writes a file of the repository, for the next commit.
+    pub(super) fn write(&self, path: &str, text: &str) {
+        let file = self.repo().join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+
+    /// Commits an inventory that wants this version of `acme-auth`, as this entry of the cluster's plugins says.
+    pub(super) fn commit(&self, version: &str, entry: &str) {
+        self.write("plugins/acme-auth/handler.lua", &handler(version, ""));
+        self.commit_with(entry);
+    }
+
+    /// Commits what was written, and an inventory with this entry.
+    pub(super) fn commit_with(&self, entry: &str) {
+        self.write("inventory.yaml", &self.inventory(entry));
+        let git = git2::Repository::open(self.repo()).unwrap();
+        let mut index = git.index().unwrap();
+        index.add_all(["*"], git2::IndexAddOption::DEFAULT, None).unwrap();
+        index.write().unwrap();
+        let tree = git.find_tree(index.write_tree().unwrap()).unwrap();
+        let who = git2::Signature::now("test", "test@localhost").unwrap();
+        let parent = git.head().ok().and_then(|head| head.peel_to_commit().ok());
+        git.commit(Some("HEAD"), &who, &who, "a change", &tree, &parent.iter().collect::<Vec<_>>()).unwrap();
+    }
+
+    fn inventory(&self, entry: &str) -> String {
+        use std::fmt::Write as _;
+        let mut text = "version: 1\nowner: edge\ndefaults: { become: none, transport: local }\n\
+             bundles:\n  acme-auth: { dir: plugins/acme-auth }\nclusters:\n  eu:\n    topology: traditional\n    \
+             rollout: { waves: [100%], at_once: 4, max_out: 4, soak: 0s }\n    nodes:\n"
+            .to_owned();
+        for (name, node) in &self.nodes {
+            let dir = node.dir.display();
+            let _ = writeln!(
+                text,
+                "      {name}: {{ kong: {{ conf: {dir}/etc/kong.conf, prefix: {dir}/prefix, lua_root: {dir}/lua, \
+                 home: {dir}/muster, cli: {dir}/bin/kong }} }}"
+            );
+        }
+        let _ = writeln!(text, "    plugins:\n      acme-auth: {entry}");
+        text
+    }
+
+    /// The program, as the operator types it.
+    pub(super) fn muster(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+        command.args(args).current_dir(self.repo()).env_clear().stdin(Stdio::null());
+        command.env("HOME", self.dir()).env("XDG_STATE_HOME", self.dir().join("state")).env("USER", "ops");
+        command.env("PATH", harness::variable("PATH").unwrap_or_default());
+        command
+    }
+
+    /// Runs it to its end.
+    pub(super) fn run(&self, args: &[&str]) -> (Option<i32>, String) {
+        let Output { status, stdout, stderr } = self.muster(args).output().unwrap();
+        (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+    }
+
+    /// Applies, again while a node is still held by a guard or a script of an earlier run, until it ends otherwise.
+    pub(super) fn apply(&self, limit: Duration) -> (Option<i32>, String) {
+        let until = Instant::now() + limit;
+        loop {
+            let (code, said) = self.run(&["--apply", "--all"]);
+            if code != Some(5) || Instant::now() > until {
+                return (code, said);
+            }
+        }
+    }
+
+    /// The service starts the Kong of this node, after a power cut.
+    pub(super) fn starts(&self, number: usize) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while let Err(error) = self.nodes[number].1.start() {
+            let dying = ["already running", "in use"].iter().any(|word| error.to_string().contains(word));
+            assert!(dying && Instant::now() < until, "it does not start again: {error}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn node(dir: &Path, name: &str, leash: &Leash) -> Node {
+    let last = LAST.fetch_add(1, Ordering::Relaxed) % 250 + 1;
+    let mut spec = NodeSpec::new(Path::new(env!("CARGO_BIN_EXE_muster")), site::draw(last).unwrap());
+    spec.workers = 2;
+    let lua = dir.join(name).join("lua");
+    spec.lines.push(("lua_package_path".to_owned(), format!("{0}/?.lua;{0}/?/init.lua;;", lua.display())));
+    spec.settings = Settings {
+        leash: Some(leash.path().to_owned()),
+        database: Some(dir.join("cluster.json")),
+        ..Settings::default()
+    };
+    let node = Node::create(&dir.join(name), &spec).unwrap();
+    node.start().unwrap();
+    node
+}
+
+/// Asks a proxy port all the time, on fresh connections.
+pub(super) struct Prober {
+    stop: Arc<AtomicBool>,
+    asked: Arc<AtomicU64>,
+    thread: Option<JoinHandle<Vec<String>>>,
+}
+
+impl Prober {
+    pub(super) fn of(node: &Node) -> Self {
+        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (over, count, to) = (stop.clone(), asked.clone(), SocketAddr::from((node.address, site::PROXY)));
+        let thread = std::thread::spawn(move || {
+            let mut missed = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                if let Err(error) = ask(to) {
+                    missed.push(format!("request {}: {error}", count.load(Ordering::Relaxed)));
+                }
+                count.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            missed
+        });
+        Self { stop, asked, thread: Some(thread) }
+    }
+
+    /// The requests that were not answered; and how many were made.
+    pub(super) fn missed(mut self) -> (Vec<String>, u64) {
+        self.stop.store(true, Ordering::Relaxed);
+        let missed = self.thread.take().unwrap().join().unwrap();
+        (missed, self.asked.load(Ordering::Relaxed))
+    }
+}
+
+/// One request on a connection of its own; the whole head of the answer.
+pub(super) fn ask(to: SocketAddr) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if answer.starts_with("HTTP/1.1 ") { Ok(answer) } else { Err(std::io::Error::other(format!("{answer:?}"))) }
+}

@@ -1,0 +1,92 @@
+//! kill -9 of muster in the middle of a run: every node keeps serving, and the next apply gets there.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::fleet::{Operated, Prober};
+
+/// The moments of an install: an event, and the phase or action with it.
+const MOMENTS: [&str; 19] = [
+    "run-started",
+    "lease-taken",
+    "step-started deliver",
+    "step-progressed deliver",
+    "step-ended deliver",
+    "cluster-delivered",
+    "wave-started",
+    "step-started activate",
+    "step-progressed guard",
+    "step-progressed reload",
+    "step-progressed prove",
+    "step-proven",
+    "step-progressed commit",
+    "step-ended activate",
+    "wave-proven",
+    "waiting-for",
+    "looked-again",
+    "run-ended",
+    // The end of the output.
+    "",
+];
+
+fn moment(line: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(line).unwrap();
+    let words = ["event", "phase", "action"].iter().filter_map(|key| event[*key].as_str());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Runs an apply that is killed at this moment; every other time at the second node to come there.
+fn killed_at(fleet: &Operated, wanted: &str, second: bool) {
+    let mut command = fleet.muster(&["--apply", "--all", "--format", "json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut seen = lines.map(|line| moment(&line.unwrap())).filter(|seen| seen == wanted).take(1 + usize::from(second));
+    let came = seen.by_ref().count();
+    let _ = child.kill();
+    child.wait().unwrap();
+    assert!(came > 0 || wanted.is_empty(), "there was no {wanted}");
+}
+
+/// One death: how it looked, for the table.
+fn die_and_finish(number: usize) -> String {
+    let (wanted, second) = (MOMENTS[number], number % 2 == 1);
+    let fleet = Operated::started(&["a", "b"]);
+    let probers: Vec<_> = fleet.nodes.iter().map(|(_, node)| Prober::of(node)).collect();
+    killed_at(&fleet, wanted, second);
+    let begun = Instant::now();
+    let (code, said) = fleet.apply(Duration::from_secs(100));
+    assert_eq!(code, Some(0), "killed at {wanted:?}, the next apply:\n{said}");
+    let took = begun.elapsed();
+    let (code, said) = fleet.run(&["--plan", "--detailed-exitcode"]);
+    assert_eq!(code, Some(0), "killed at {wanted:?}, and then it is not in line:\n{said}");
+    let mut asked = 0;
+    for prober in probers {
+        let (missed, count) = prober.missed();
+        assert!(missed.is_empty(), "killed at {wanted:?}: {missed:?} of {count}");
+        asked += count;
+    }
+    assert!(asked > 20, "nobody asked");
+    format!("{number:2} {wanted:24} converged in {:4.1} s, {asked} requests answered", took.as_secs_f32())
+}
+
+#[test]
+fn muster_killed_at_any_boundary_of_an_install_leaves_nodes_that_serve_and_the_next_apply_converges() {
+    let (next, table) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(number) = Some(next.fetch_add(1, Ordering::SeqCst)).filter(|n| *n < MOMENTS.len()) {
+                    let row = die_and_finish(number);
+                    table.lock().unwrap().push(row);
+                }
+            });
+        }
+    });
+    let mut table = table.into_inner().unwrap();
+    table.sort();
+    println!("{}", table.join("\n"));
+    assert_eq!(table.len(), MOMENTS.len());
+}
