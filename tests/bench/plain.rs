@@ -73,6 +73,14 @@ impl<'a> Plain<'a> {
         self.survey(command).await;
     }
 
+    /// The survey's script alone, on this machine, without ssh and without the requests: what no transport can save.
+    pub(crate) async fn script_here(&self) {
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().envs(self.fleet.vars()).kill_on_drop(true).arg("-c").arg(COMMAND);
+        let status = Self::speak(command, Script::Survey, self.survey_args(), &[]).await.end().await;
+        assert_eq!(status, Status::Unchanged, "the survey of {}", self.gateway.name);
+    }
+
     /// A connection for everything that follows.
     pub(crate) async fn connect(&self) {
         let mut command = self.ssh();
@@ -205,12 +213,20 @@ impl<'a> Plain<'a> {
     }
 
     async fn talk(&self, mut command: Command, script: Script, args: Args, payload: &[u8]) -> Talk {
+        command.arg(&self.gateway.name).arg(COMMAND);
+        Self::speak(command, script, args, payload).await
+    }
+
+    async fn speak(mut command: Command, script: Script, args: Args, payload: &[u8]) -> Talk {
         let nonce = "0123456789abcdef0123456789abcdef";
         let mut bytes = head(script.text(), &args.with("nonce", nonce).expect("arguments"));
         bytes.extend_from_slice(payload);
-        command.arg(&self.gateway.name).arg(COMMAND);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("ssh");
-        let mut talk = Talk { child, decoder: Decoder::new(nonce, Limits::default()), items: Vec::new().into_iter() };
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut talk = Talk {
+            child: child.expect("a process"),
+            decoder: Decoder::new(nonce, Limits::default()),
+            items: Vec::new().into_iter(),
+        };
         talk.say_bytes(&bytes).await;
         if !payload.is_empty() {
             talk.child.stdin = None;

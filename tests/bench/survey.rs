@@ -1,6 +1,5 @@
 //! Looking at every node: by a muster that has no connection yet, by plain ssh, and again over the connections held.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt as _};
@@ -23,15 +22,18 @@ pub(crate) async fn measure(options: &Options, fleet: &Gateways, table: &mut Tab
     let picture = muster.look(clock()(), &|_, _| {}).await;
     fleet.apply(&muster, picture).await;
     muster.close().await;
-    let (mut floors, mut looks, mut refreshes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut scripts, mut floors, mut looks, mut refreshes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for round in 0..options.rounds(ROUNDS) {
         let dir = fleet.dir().join(format!("s{round}"));
-        floors.push(floor(fleet, &dir).await);
+        let plain: Vec<Plain<'_>> = fleet.nodes.iter().map(|node| Plain::new(fleet, node, &dir)).collect();
+        scripts.push(all(&plain, Plain::script_here).await);
+        floors.push(all(&plain, Plain::survey_alone).await);
         let (look, refresh) = by_muster(fleet).await;
         looks.push(look);
         refreshes.push(refresh);
     }
     let count = fleet.nodes.len();
+    table.times(format!("the survey's script {count} times, without ssh"), &scripts);
     table.times(format!("survey of {count} nodes, plain ssh"), &floors);
     table.times(format!("survey of {count} nodes, muster"), &looks);
     table.below("survey, muster over plain ssh", ratio(&looks, &floors), 1.2, "");
@@ -39,14 +41,14 @@ pub(crate) async fn measure(options: &Options, fleet: &Gateways, table: &mut Tab
     table.below("refresh over survey", ratio(&refreshes, &looks), 0.15, "");
 }
 
-async fn floor(fleet: &Gateways, dir: &Path) -> Duration {
-    let plain: Vec<Plain<'_>> = fleet.nodes.iter().map(|node| Plain::new(fleet, node, dir)).collect();
+/// Does it on every node, so many at once.
+async fn all<'a>(plain: &'a [Plain<'a>], each: impl AsyncFn(&'a Plain<'a>)) -> Duration {
     let begun = Instant::now();
-    stream::iter(&plain).for_each_concurrent(AT_ONCE, Plain::survey_alone).await;
+    stream::iter(plain).for_each_concurrent(AT_ONCE, async |plain| each(plain).await).await;
     begun.elapsed()
 }
 
-/// The first look, and the shortest of those after it.
+/// The first look, and the median of those after it.
 async fn by_muster(fleet: &Gateways) -> (Duration, Duration) {
     let muster = fleet.muster();
     let begun = Instant::now();
