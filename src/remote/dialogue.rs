@@ -21,10 +21,10 @@ use crate::wire::{Decoder, Item, Limits, Status, head};
 /// The command that every node is given, in all shells the same and without a newline in it: it reads the length of the
 /// script and the script from its input, byte by byte so that nothing behind it is read ahead (seams.md 1.3).
 pub(super) const PLAIN: &str =
-    r#"exec /bin/sh -c 'IFS= read -r n && s=$(dd bs=1 count="$n" 2>/dev/null) && eval "$s"'"#;
+    r#"exec /bin/sh -c 'IFS= read -r n && s=$(dd ibs=1 obs=65536 count="$n" 2>/dev/null) && eval "$s"'"#;
 /// The same as root, never asking.
 pub(super) const SUDO: &str =
-    r#"exec sudo -n /bin/sh -c 'IFS= read -r n && s=$(dd bs=1 count="$n" 2>/dev/null) && eval "$s"'"#;
+    r#"exec sudo -n /bin/sh -c 'IFS= read -r n && s=$(dd ibs=1 obs=65536 count="$n" 2>/dev/null) && eval "$s"'"#;
 
 /// How much of the error output is kept, in bytes.
 const COMPLAINTS: usize = 64 << 10;
