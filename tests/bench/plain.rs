@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use muster::name::BundlePath;
-use muster::remote::Script;
+use muster::remote::{self, Privilege, Script};
 use muster::standin::site::{ADMIN, STATUS};
 use muster::survey::SurveyRequest;
 use muster::wire::{Args, Decoder, Item, Limits, Record, Status, head};
@@ -17,9 +17,6 @@ use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 use crate::fleet::{Gateway, Gateways};
-
-/// What muster gives to every node (`remote/dialogue.rs`): it reads the script from its input.
-const COMMAND: &str = r#"exec /bin/sh -c 'IFS= read -r n && s=$(dd bs=1 count="$n" 2>/dev/null) && eval "$s"'"#;
 
 /// What muster asks of a node's faces when it looks.
 const LOOKED_AT: [(&str, Face); 3] =
@@ -76,7 +73,7 @@ impl<'a> Plain<'a> {
     /// The survey's script alone, on this machine, without ssh and without the requests: what no transport can save.
     pub(crate) async fn script_here(&self) {
         let mut command = Command::new("/bin/sh");
-        command.env_clear().envs(self.fleet.vars()).kill_on_drop(true).arg("-c").arg(COMMAND);
+        command.env_clear().envs(self.fleet.vars()).kill_on_drop(true).arg("-c").arg(remote::command(Privilege::None));
         let status = Self::speak(command, Script::Survey, self.survey_args(), &[]).await.end().await;
         assert_eq!(status, Status::Unchanged, "the survey of {}", self.gateway.name);
     }
@@ -213,7 +210,7 @@ impl<'a> Plain<'a> {
     }
 
     async fn talk(&self, mut command: Command, script: Script, args: Args, payload: &[u8]) -> Talk {
-        command.arg(&self.gateway.name).arg(COMMAND);
+        command.arg(&self.gateway.name).arg(remote::command(Privilege::None));
         Self::speak(command, script, args, payload).await
     }
 

@@ -10,7 +10,7 @@ use muster::remote::Script;
 use muster::wire::{Args, Decoder, Item, Limits, Record, Status, head};
 
 /// What the remote command is; a script comes behind its length.
-pub(super) const LINE: &str = r#"IFS= read -r n && s=$(dd bs=1 count="$n" 2>/dev/null) && eval "$s""#;
+pub(super) const LINE: &str = r#"IFS= read -r n && s= && while [ "$n" -gt 0 ]; do p=$(dd bs="$n" count=1 2>/dev/null; echo x); p=${p%x}; [ -n "$p" ] || exit 90; s=$s$p; n=$((n - ${#p})); done && eval "$s""#;
 const NONCE: &str = "n0";
 /// How long anything may take here before it is a failure.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
