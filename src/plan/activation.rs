@@ -156,7 +156,7 @@ fn basis(draft: &Draft<'_>) -> NodeBasis {
     let facts = draft.facts;
     // Links of roots that the old content alone had are not looked at by the survey; the script removes only links of ours.
     let roots = draft.switches.iter().flat_map(|switch| &switch.links);
-    let link = |root: &crate::name::BundlePath| facts.roots.get(root).and_then(|found| found.target.clone());
+    let link = |root: &crate::name::BundlePath| facts.roots.get(root)?.target.as_deref().map(str::to_owned);
     NodeBasis {
         conf: facts.conf_file.as_ref().map(|conf| Digest::of(conf.open().bytes())),
         env: facts.env_file.as_ref().map(|env| env.open().digest()),

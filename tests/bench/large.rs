@@ -13,7 +13,7 @@ use muster::diff::{self, Bundles};
 use muster::inventory::{self, Inventory, Node};
 use muster::name::{BundleName, BundlePath, Revision};
 use muster::plan::{self, Origin, Request, Selection};
-use muster::survey::{NodeSurvey, Survey};
+use muster::survey::{NodeSurvey, Sharer, Survey};
 
 use crate::Options;
 use crate::model::{CLOCK, DEFAULT_PATH, NodeModel};
@@ -180,8 +180,10 @@ pub(crate) fn bundle(plugin: usize, version: &str) -> Bundle {
 
 fn survey(inventory: &Inventory, before: &[Arc<Bundle>]) -> Survey {
     let roots: BTreeSet<BundlePath> = before.iter().flat_map(|bundle| bundle.roots.iter().cloned()).collect();
+    let mut sharer = Sharer::default();
     let seen = |(number, node): (usize, &Node)| {
-        let facts = model(inventory, node, number, before).facts(&roots);
+        let mut facts = model(inventory, node, number, before).facts(&roots);
+        sharer.share(&mut facts);
         (node.name.clone(), NodeSurvey::Seen(Arc::new(facts)))
     };
     let at = jiff::Timestamp::from_second(CLOCK).expect("a time");
@@ -197,6 +199,14 @@ fn model(inventory: &Inventory, node: &Node, number: usize, before: &[Arc<Bundle
         let _ = write!(directive, ",{}", bundle.name);
     }
     model.write_conf(&directive);
+    if let Some(conf) = &mut model.conf {
+        // As it comes with Kong: the file is mostly its own manual.
+        (0..1200).for_each(|line| {
+            conf.extend_from_slice(
+                format!("# line {line} of what kong.conf says about its keys, and there is much\n").as_bytes(),
+            )
+        });
+    }
     model.write_env(&directive, DEFAULT_PATH);
     model.start(CLOCK - 1000, 2);
     model

@@ -211,7 +211,8 @@ impl Bench {
     }
 
     fn manifest(facts: &NodeFacts, bundle: &Bundle, links: &BTreeSet<muster::name::BundlePath>) -> Manifest {
-        let mut manifest = facts.manifest.clone().transpose().unwrap().unwrap_or_default();
+        let found = facts.manifest.as_ref().map(|manifest| manifest.as_deref().unwrap().clone());
+        let mut manifest = found.unwrap_or_default();
         manifest.generation += 1;
         let owned = Owned {
             owner: Owner::parse("edge").unwrap(),
