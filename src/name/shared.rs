@@ -37,6 +37,23 @@ impl<T> From<T> for Shared<T> {
     }
 }
 
+impl<K: Ord, V, const N: usize> From<[(K, V); N]> for Shared<BTreeMap<K, V>> {
+    fn from(entries: [(K, V); N]) -> Self {
+        BTreeMap::from(entries).into()
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Shared<T>
+where
+    &'a T: IntoIterator,
+{
+    type Item = <&'a T as IntoIterator>::Item;
+    type IntoIter = <&'a T as IntoIterator>::IntoIter;
+    fn into_iter(self) -> Self::IntoIter {
+        (&*self.0).into_iter()
+    }
+}
+
 impl<A, T: FromIterator<A>> FromIterator<A> for Shared<T> {
     fn from_iter<I: IntoIterator<Item = A>>(all: I) -> Self {
         T::from_iter(all).into()
@@ -66,6 +83,12 @@ impl<T: fmt::Debug> fmt::Debug for Shared<T> {
 impl<T: serde::Serialize> serde::Serialize for Shared<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+impl<'de, T: serde::Deserialize<'de>> serde::Deserialize<'de> for Shared<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self::from)
     }
 }
 

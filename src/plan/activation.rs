@@ -30,6 +30,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         };
         draft.content.retain(|name, _| known(name));
     }
+    let (cluster, mut alike) = (&draft.cluster.name, draft.lookup.alike());
     draft.plan.activate = Some(Box::new(Activate {
         basis: basis(draft),
         switches: std::mem::take(&mut draft.switches),
@@ -38,10 +39,10 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         staged,
         search_path,
         conf,
-        loaded: std::mem::take(&mut draft.loaded),
+        loaded: alike.loaded.share(cluster, std::mem::take(&mut draft.loaded).into()),
         gone: BTreeSet::new(),
-        manifest: manifest.lines(),
-        content: std::mem::take(&mut draft.content),
+        manifest: alike.manifests.share(cluster, manifest.lines().into()),
+        content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));
 }
 

@@ -205,7 +205,7 @@ impl Bench {
             conf: edit(&self.site.conf, conf_bytes),
             loaded: [(plugin(), bundle.plugins[&plugin()].version.clone())].into(),
             gone: BTreeSet::new(),
-            manifest: manifest.lines(),
+            manifest: manifest.lines().into(),
             content: [(bundle.name.clone(), bundle.digest.clone())].into(),
         }
     }
