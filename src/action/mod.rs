@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{BundleName, BundlePath, Digest, NodePath, Owner, PluginName};
+use crate::name::{BundleName, BundlePath, Digest, NodePath, Owner, PluginName, Shared};
 
 /// The kind of thing a step does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,11 +125,11 @@ pub struct Activate {
     /// The edit of kong.conf, if it needs one.
     pub conf: Option<ConfEdit>,
     /// Plugins that have to be loaded, with the version as Kong will report it where it is known.
-    pub loaded: BTreeMap<PluginName, Option<String>>,
+    pub loaded: Shared<BTreeMap<PluginName, Option<String>>>,
     /// Plugins that must not be loaded.
     pub gone: BTreeSet<PluginName>,
     /// Our manifest afterwards, as lines.
-    pub manifest: Vec<String>,
+    pub manifest: Shared<Vec<String>>,
     /// The content that the workers run afterwards.
-    pub content: BTreeMap<BundleName, Digest>,
+    pub content: Shared<BTreeMap<BundleName, Digest>>,
 }

@@ -65,8 +65,10 @@ impl FilesDiff {
         if found.kind != Kind::Absent {
             self.newest = self.newest.max(Some(found.newest));
         }
-        for (path, content) in bundle.files.iter().filter(|(path, _)| below(root, path).is_some()) {
-            let relative = below(root, path).unwrap_or_default();
+        let mut known = 0;
+        for (path, content) in &bundle.files {
+            let Some(relative) = below(root, path) else { continue };
+            known += usize::from(found.files.contains_key(relative));
             let drift = match found.files.get(relative) {
                 None if found.cut => FileDrift::Unknown,
                 None => FileDrift::Missing,
@@ -76,6 +78,9 @@ impl FilesDiff {
                 Some(_) => FileDrift::Differs,
             };
             self.files.insert(path.to_string(), drift);
+        }
+        if known == found.files.len() {
+            return;
         }
         for relative in found.files.keys() {
             let path = if relative.is_empty() { root.to_string() } else { format!("{root}/{relative}") };

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Inventory, State, VersionLabel};
-use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName};
+use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, Shared};
 use crate::survey::{NodeSurvey, Survey};
 
 pub use directive::{Directives, Source};
@@ -171,7 +171,7 @@ pub struct NodeDiff {
     /// Kong runs.
     pub running: bool,
     /// What the inventory assigns to it, by name.
-    pub items: BTreeMap<String, Item>,
+    pub items: Shared<Items>,
     /// What we installed and the inventory no longer has, by bundle.
     pub orphans: BTreeMap<BundleName, Digest>,
     /// The directive in its three places.
@@ -198,8 +198,12 @@ pub struct FleetDiff {
     pub clusters: BTreeMap<ClusterName, ClusterDiff>,
 }
 
+/// What is assigned to a node, by name as the inventory has it. Most nodes of a fleet have the same items.
+pub type Items = BTreeMap<String, Shared<Item>>;
+
 /// Compares. A node that the survey does not have is unknown.
 pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetDiff {
+    let mut alike = Alike::default();
     let mut clusters = BTreeMap::new();
     for cluster in inventory.clusters.values() {
         let compare = |node: &crate::inventory::Node| match survey.nodes.get(&node.name) {
@@ -210,12 +214,32 @@ pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetD
             }
             None => node::unseen(inventory, cluster, node, bundles, "it was not looked at", &[]),
         };
-        let nodes = cluster.nodes.values().map(|node| (node.name.clone(), compare(node))).collect();
+        let nodes =
+            cluster.nodes.values().map(|node| (node.name.clone(), alike.share(cluster, compare(node)))).collect();
         let columns = cluster.plugins.keys().map(|subject| subject.as_str().to_owned()).collect();
         let entry = ClusterDiff { topology: cluster.topology.as_str().to_owned(), columns, nodes };
         clusters.insert(cluster.name.clone(), entry);
     }
     FleetDiff { clusters }
+}
+
+/// What nodes have alike, kept once.
+#[derive(Default)]
+struct Alike {
+    single: Pool<String, Item>,
+    all: Pool<ClusterName, Items>,
+}
+
+impl Alike {
+    fn share(&mut self, cluster: &crate::inventory::Cluster, mut node: NodeDiff) -> NodeDiff {
+        for (name, item) in node.items.to_mut() {
+            // It has served as evidence of what the workers loaded, and nearly no two nodes have it alike.
+            item.to_mut().files.newest = None;
+            *item = self.single.share(name, item.clone());
+        }
+        node.items = self.all.share(&cluster.name, node.items);
+        node
+    }
 }
 
 impl FleetDiff {

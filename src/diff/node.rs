@@ -18,7 +18,7 @@ pub(super) fn out(why: &str) -> NodeDiff {
         condition: Condition::Out { why: why.to_owned() },
         kong: None,
         running: false,
-        items: BTreeMap::new(),
+        items: super::Items::new().into(),
         orphans: BTreeMap::new(),
         directives: Directives::UNKNOWN,
         remarks: Vec::new(),
@@ -38,10 +38,10 @@ pub(super) fn unseen(
         let (bundle, plugins) = content(inventory, assignment, bundles);
         let mut item = blank(assignment, bundle, plugins);
         item.truths = Truths::UNKNOWN;
-        (assignment.subject.as_str().to_owned(), item)
+        (assignment.subject.as_str().to_owned(), item.into())
     });
     let condition = Condition::Unknown { why: why.to_owned(), hints: hints.to_vec() };
-    NodeDiff { condition, items: items.collect(), ..out("") }
+    NodeDiff { condition, items: items.collect::<super::Items>().into(), ..out("") }
 }
 
 /// A node that was seen.
@@ -53,18 +53,18 @@ pub(super) fn seen(
     facts: &NodeFacts,
 ) -> NodeDiff {
     let directives = Directives::of(facts);
-    let mut items = BTreeMap::new();
+    let mut items = super::Items::new();
     for assignment in cluster.assignments(node) {
         let (bundle, plugins) = content(inventory, assignment, bundles);
         let mut item = blank(assignment, bundle, plugins);
         fill(&mut item, assignment, bundle, node, facts, &directives);
-        items.insert(assignment.subject.as_str().to_owned(), item);
+        items.insert(assignment.subject.as_str().to_owned(), item.into());
     }
     let mut diff = NodeDiff {
         condition: Condition::InLine,
         kong: version(facts),
         running: facts.master.is_some(),
-        items,
+        items: items.into(),
         orphans: orphans(inventory, cluster, node, facts),
         directives,
         remarks: Vec::new(),
@@ -233,7 +233,7 @@ fn orphans(
 
 fn remarks(diff: &NodeDiff, facts: &NodeFacts) -> Vec<String> {
     let mut remarks = Vec::new();
-    for (name, item) in &diff.items {
+    for (name, item) in diff.items.iter() {
         remarks.extend(item.remarks.iter().map(|remark| format!("{name}: {remark}")));
     }
     if facts.master.is_none() {

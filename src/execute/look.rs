@@ -17,7 +17,7 @@ use crate::name::{BundlePath, NodeName};
 use crate::perform::inspect::{self, Patience};
 use crate::perform::{Reach, Site, fault_word};
 use crate::remote::{Fault, NodeAddress, RemoteError};
-use crate::survey::{NodeSurvey, Survey, Trouble};
+use crate::survey::{NodeSurvey, Sharer, Survey, Trouble};
 
 /// What is looked at on one node.
 #[derive(Clone)]
@@ -66,19 +66,29 @@ pub async fn look(
     at: Timestamp,
     progress: Progress<'_>,
 ) -> Survey {
-    let logins = Logins::new(settings.refusals);
+    let (logins, sharer) = (Logins::new(settings.refusals), Mutex::new(Sharer::default()));
     // Boxed one by one: as a closure over references the whole future would not be `Send` for every lifetime.
     let mut looks: Vec<BoxFuture<'_, (NodeName, NodeSurvey)>> = Vec::with_capacity(requests.len());
     for (name, request) in requests {
-        let logins = &logins;
+        let (logins, sharer) = (&logins, &sharer);
         looks.push(Box::pin(async move {
-            let seen = look_at(request, reach, settings, logins).await;
+            let mut seen = look_at(request, reach, settings, logins).await;
+            share(&mut seen, sharer);
             progress(name, &seen);
             (name.clone(), seen)
         }));
     }
     let nodes = stream::iter(looks).buffer_unordered(settings.at_once.max(1)).collect::<Vec<_>>().await;
     Survey { at, nodes: nodes.into_iter().collect() }
+}
+
+/// As soon as it is seen, so that what is kept once never stands there often.
+fn share(seen: &mut NodeSurvey, sharer: &Mutex<Sharer>) {
+    if let NodeSurvey::Seen(facts) = seen
+        && let Some(facts) = std::sync::Arc::get_mut(facts)
+    {
+        sharer.lock().unwrap_or_else(PoisonError::into_inner).share(facts);
+    }
 }
 
 async fn look_at(request: &LookRequest, reach: &dyn Reach, settings: &LookSettings, logins: &Logins) -> NodeSurvey {

@@ -53,7 +53,7 @@ text_id!(
 impl Host {
     /// The host that a bare node name is: both have the same rules.
     pub fn of(node: &NodeName) -> Self {
-        Self(node.as_str().to_owned())
+        Self(crate::name::intern::text(node.as_str()))
     }
 }
 

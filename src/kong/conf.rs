@@ -26,6 +26,15 @@ pub struct Conf {
     dangling: Option<usize>,
 }
 
+/// The bytes say everything.
+impl PartialEq for Conf {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Conf {}
+
 /// One physical line: where it is, with and without its line ending.
 #[derive(Debug, Clone, Copy)]
 struct Line {

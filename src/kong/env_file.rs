@@ -6,7 +6,7 @@ use super::{Conf, Directive, EditError, SearchPath};
 use crate::name::{Digest, Hasher};
 
 /// The file that Kong writes into its prefix. The same syntax as kong.conf, one key a line, in random order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvFile {
     conf: Conf,
 }

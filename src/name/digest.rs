@@ -41,7 +41,7 @@ impl Hasher {
         for byte in self.0.finalize() {
             let _ = write!(text, "{byte:02x}");
         }
-        Digest(text)
+        Digest(super::intern::text(&text))
     }
 }
 

@@ -85,7 +85,7 @@ text_id!(
 impl RunId {
     /// A run id from the time in milliseconds since 1970 and 80 random bits.
     pub fn from_parts(milliseconds: u64, random: u128) -> Self {
-        Self(ulid::Ulid::from_parts(milliseconds, random).to_string())
+        Self(ulid::Ulid::from_parts(milliseconds, random).to_string().into())
     }
 
     /// When it was made, in milliseconds since 1970, by the clock of the operator's machine.

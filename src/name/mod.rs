@@ -5,13 +5,16 @@
 
 mod digest;
 mod id;
+pub(crate) mod intern;
 mod list;
 mod path;
+mod shared;
 
 pub use digest::{Digest, Hasher, Revision};
 pub use id::{BundleName, ClusterName, NodeName, Owner, PluginName, RunId};
 pub use list::{collapse, natural};
 pub use path::{BundlePath, NodePath};
+pub use shared::{Pool, Shared};
 
 /// Why a text is not the identifier that it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,14 +40,14 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// Parses the text, or says what is wrong with it.
             pub fn parse(text: &str) -> Result<Self, $crate::name::NameError> {
                 let check: fn(&str) -> Result<(), String> = $check;
                 match check(text) {
-                    Ok(()) => Ok(Self(text.to_owned())),
+                    Ok(()) => Ok(Self($crate::name::intern::text(text))),
                     Err(why) => Err($crate::name::NameError::new($what, text, why)),
                 }
             }
@@ -83,7 +86,7 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.0.as_ref().to_owned()
             }
         }
 

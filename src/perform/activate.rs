@@ -157,7 +157,7 @@ impl Activation<'_> {
         Some(Terms {
             master: self.activate.basis.master?,
             before: session.before.clone(),
-            loaded: self.activate.loaded.clone(),
+            loaded: (*self.activate.loaded).clone(),
             gone: self.activate.gone.clone(),
             staged: self.activate.staged.iter().map(|(_, digest)| digest.clone()).collect(),
             admin: evidence.admin,
@@ -221,7 +221,7 @@ impl Activation<'_> {
         Standing {
             master: self.activate.basis.master,
             live: seen.live.clone(),
-            loaded: self.activate.loaded.clone(),
+            loaded: (*self.activate.loaded).clone(),
             gone: self.activate.gone.clone(),
             ready: ready.is_some_and(|ready| ready.status == 200),
             replaced: 0,

@@ -341,7 +341,7 @@ async fn without_a_reload_the_workers_have_to_run_what_is_wanted_already() {
     let mut activate = gateway::activate(ReloadWay::Unneeded);
     let done = carry_out(&gateway, &activate, Notes::default()).await;
     assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Changed });
-    activate.loaded.insert(crate::name::PluginName::parse("other").unwrap(), None);
+    activate.loaded.to_mut().insert(crate::name::PluginName::parse("other").unwrap(), None);
     let done = carry_out(&gateway, &activate, Notes::default()).await;
     assert_eq!(failed(&done).code, "moved");
     assert_eq!(gateway.node.calls().len(), 1);

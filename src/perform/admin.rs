@@ -3,14 +3,14 @@
 //! Every request goes over a fresh connection (measured.md 2), every answer is untrusted: another status, a web page,
 //! half a document or a redirect is a [`Trouble`] with a word of its own, and no text keeps a control character.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hint::{Hint, Sealed};
 use crate::kong::entities::{AnswerError, NodeStatus, error_message};
 use crate::kong::{NodeInfo, PluginPage, PluginRow, printable};
-use crate::name::PluginName;
+use crate::name::{PluginName, Shared};
 use crate::remote::{Fault, HttpAddress, HttpAnswer, HttpRequest, Remote, RemoteError};
 use crate::survey::{AdminFacts, Trouble};
 
@@ -246,7 +246,7 @@ fn read_node(body: &[u8]) -> Result<AdminFacts, AnswerError> {
         log_level: setting("log_level"),
         workers: Some(info.pids.workers).filter(|workers| !workers.is_empty()),
         master: info.pids.master,
-        rows: BTreeMap::new(),
+        rows: Shared::default(),
         rows_trouble: None,
     })
 }

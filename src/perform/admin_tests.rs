@@ -28,7 +28,7 @@ async fn the_answer_of_a_node_becomes_facts() {
     assert_eq!(facts.loaded.values().next().unwrap().as_deref(), Some("2.1.0"));
     assert_eq!(
         (facts.plugins, facts.odd),
-        (vec!["bundled".to_owned(), "acme-auth".to_owned()], vec!["bad name".to_owned()])
+        (vec!["bundled".to_owned(), "acme-auth".to_owned()].into(), vec!["bad name".to_owned()])
     );
     assert_eq!((facts.master, facts.workers), (Some(7), Some(BTreeSet::from([8, 9]))));
 }

@@ -101,7 +101,7 @@ async fn admin_facts(face: &Face, remote: &dyn Remote, matters: &BTreeSet<Plugin
     let enterprise = facts.edition.as_deref() == Some("enterprise") || facts.version.contains("enterprise");
     let found = if enterprise { face.rows(remote, true).await } else { default_rows };
     match found {
-        Ok(found) => facts.rows = rows::in_words(face, remote, found, matters).await,
+        Ok(found) => facts.rows = rows::in_words(face, remote, found, matters).await.into(),
         Err(trouble) => facts.rows_trouble = Some(trouble),
     }
     Ok(facts)

@@ -62,7 +62,7 @@ fn wanted(args: Args, activate: &Activate) -> Result<Args, ArgError> {
         .with_list("root", roots(|switch| Box::new(switch.links.iter())))?
         .with_list("drop", roots(|switch| Box::new(switch.unlinks.iter())))?
         .with_list("adopt", roots(|switch| Box::new(switch.adopts.iter())))?
-        .with_list("manifest", &activate.manifest)?
+        .with_list("manifest", activate.manifest.iter())?
         .with_list("content", activate.content.iter().map(|(bundle, digest)| format!("{bundle} {digest}")))?;
     match &activate.conf {
         Some(edit) => conf(args, edit),

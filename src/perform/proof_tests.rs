@@ -71,7 +71,7 @@ fn facts(stage: &Stage) -> AdminFacts {
     let path = if stage.says.staged { format!("/rel/{}/?.lua;old", digest()) } else { "old".to_owned() };
     AdminFacts {
         version: "3.9.1".to_owned(),
-        loaded,
+        loaded: loaded.into(),
         lua_package_path: Some(path),
         workers: stage.says.pids_known.then(|| stage.live.iter().copied().collect()),
         ..AdminFacts::default()

@@ -30,6 +30,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         };
         draft.content.retain(|name, _| known(name));
     }
+    let (cluster, mut alike) = (&draft.cluster.name, draft.lookup.alike());
     draft.plan.activate = Some(Box::new(Activate {
         basis: basis(draft),
         switches: std::mem::take(&mut draft.switches),
@@ -38,10 +39,10 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         staged,
         search_path,
         conf,
-        loaded: std::mem::take(&mut draft.loaded),
+        loaded: alike.loaded.share(cluster, std::mem::take(&mut draft.loaded).into()),
         gone: BTreeSet::new(),
-        manifest: manifest.lines(),
-        content: std::mem::take(&mut draft.content),
+        manifest: alike.manifests.share(cluster, manifest.lines().into()),
+        content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));
 }
 
@@ -158,7 +159,7 @@ fn basis(draft: &Draft<'_>) -> NodeBasis {
     let facts = draft.facts;
     // Links of roots that the old content alone had are not looked at by the survey; the script removes only links of ours.
     let roots = draft.switches.iter().flat_map(|switch| &switch.links);
-    let link = |root: &crate::name::BundlePath| facts.roots.get(root).and_then(|found| found.target.clone());
+    let link = |root: &crate::name::BundlePath| facts.roots.get(root)?.target.as_deref().map(str::to_owned);
     NodeBasis {
         conf: facts.conf_file.as_ref().map(|conf| Digest::of(conf.open().bytes())),
         env: facts.env_file.as_ref().map(|env| env.open().digest()),

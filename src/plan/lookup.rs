@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Request;
 use crate::bundle::Bundle;
 use crate::diff;
-use crate::name::{Digest, NodeName};
+use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool};
 use crate::survey::NodeFacts;
 
 /// A directory of one running machine: machine id, boot id, device and inode. Machines made from one image are alike in all
@@ -22,11 +22,20 @@ pub(super) struct ContentDiff {
     pub(super) lines: Arc<Vec<String>>,
 }
 
+/// What the activations of a cluster have alike.
+#[derive(Default)]
+pub(super) struct Alike {
+    pub(super) manifests: Pool<ClusterName, Vec<String>>,
+    pub(super) loaded: Pool<ClusterName, BTreeMap<PluginName, Option<String>>>,
+    pub(super) content: Pool<ClusterName, BTreeMap<BundleName, Digest>>,
+}
+
 /// See the module.
 pub(super) struct Lookup<'a> {
     places: BTreeMap<Place<'a>, Vec<&'a NodeName>>,
     contents: RefCell<BTreeMap<(Digest, Digest), Arc<ContentDiff>>>,
     listings: RefCell<BTreeMap<Digest, Arc<Vec<String>>>>,
+    alike: RefCell<Alike>,
 }
 
 /// The prefix and the Lua root of a node.
@@ -44,12 +53,17 @@ impl<'a> Lookup<'a> {
                 found.entry(place).or_default().push(&node.name);
             }
         }
-        Self { places: found, contents: RefCell::default(), listings: RefCell::default() }
+        Self { places: found, contents: RefCell::default(), listings: RefCell::default(), alike: RefCell::default() }
     }
 
     /// Another node with the same prefix or the same Lua root.
     pub(super) fn neighbour(&self, node: &NodeName, facts: &NodeFacts) -> Option<&'a NodeName> {
         places(facts).filter_map(|place| self.places.get(&place)).flatten().find(|other| **other != node).copied()
+    }
+
+    /// The values that activations share.
+    pub(super) fn alike(&self) -> std::cell::RefMut<'_, Alike> {
+        self.alike.borrow_mut()
     }
 
     /// The difference between two contents.

@@ -405,7 +405,7 @@ impl<'a> Draft<'a> {
 
     /// Our manifest, if there is one that can be read.
     pub(super) fn manifest(&self) -> Option<&'a crate::wire::Manifest> {
-        self.facts.manifest.as_ref()?.as_ref().ok()
+        self.facts.manifest.as_ref()?.as_deref().ok()
     }
 
     /// Adds a blocker on this node.

@@ -18,13 +18,24 @@ use super::login::Login;
 use super::{Call, Ended, Fault, Privilege, RemoteError, Reply, Running, Word};
 use crate::wire::{Decoder, Item, Limits, Status, head};
 
-/// The command that every node is given, in all shells the same and without a newline in it: it reads the length of the
-/// script and the script from its input, byte by byte so that nothing behind it is read ahead (seams.md 1.3).
-pub(super) const PLAIN: &str =
-    r#"exec /bin/sh -c 'IFS= read -r n && s=$(dd ibs=1 obs=65536 count="$n" 2>/dev/null) && eval "$s"'"#;
+/// The shell that reads the length of the script and the script from its input: each `dd` is one read of at most what is
+/// missing, so that nothing behind it is read ahead (docs/decisions/0007).
+macro_rules! reading {
+    ($before:literal) => {
+        concat!(
+            "exec ",
+            $before,
+            "/bin/sh -c 'IFS= read -r n && s= && while [ \"$n\" -gt 0 ]; do ",
+            "p=$(dd bs=\"$n\" count=1 2>/dev/null; echo x); p=${p%x}; ",
+            "[ -n \"$p\" ] || exit 90; s=$s$p; n=$((n - ${#p})); done && eval \"$s\"'"
+        )
+    };
+}
+
+/// The command that every node is given, in all shells the same and without a newline in it (seams.md 1.3).
+pub(super) const PLAIN: &str = reading!("");
 /// The same as root, never asking.
-pub(super) const SUDO: &str =
-    r#"exec sudo -n /bin/sh -c 'IFS= read -r n && s=$(dd ibs=1 obs=65536 count="$n" 2>/dev/null) && eval "$s"'"#;
+pub(super) const SUDO: &str = reading!("sudo -n ");
 
 /// How much of the error output is kept, in bytes.
 const COMPLAINTS: usize = 64 << 10;

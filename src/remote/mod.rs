@@ -61,6 +61,11 @@ pub enum Privilege {
     Sudo,
 }
 
+/// The command that a node is given, with the script on its input (seams.md 1.3).
+pub const fn command(privilege: Privilege) -> &'static str {
+    dialogue::command(privilege)
+}
+
 /// One call of a script.
 pub struct Call {
     /// Which script.

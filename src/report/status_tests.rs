@@ -34,7 +34,7 @@ fn node(condition: Condition, items: &[(&str, &str)], remarks: &[&str]) -> NodeD
         condition,
         kong: Some("3.9.1".to_owned()),
         running: true,
-        items: items.iter().map(|(name, signs)| ((*name).to_owned(), item(signs))).collect(),
+        items: items.iter().map(|(name, signs)| ((*name).to_owned(), item(signs).into())).collect(),
         orphans: BTreeMap::new(),
         directives: Directives::UNKNOWN,
         remarks: remarks.iter().map(|remark| (*remark).to_owned()).collect(),

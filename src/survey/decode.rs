@@ -249,14 +249,14 @@ impl SurveyDecoder {
             lua_root: place("lua-root")?,
             home: place("home")?,
             conf_managed: self.conf.as_deref().and_then(managed),
-            conf_file: self.conf.map(|bytes| Sealed::new(Conf::parse(bytes))),
-            env_file: self.env.map(|bytes| Sealed::new(EnvFile::parse(bytes))),
+            conf_file: self.conf.map(|bytes| Sealed::new(Conf::parse(bytes).into())),
+            env_file: self.env.map(|bytes| Sealed::new(EnvFile::parse(bytes).into())),
             master: self.master,
             installed_version: self.installed,
             roots,
-            releases: self.releases,
+            releases: self.releases.into(),
             current: self.links.into_iter().filter_map(|(name, (to, _))| Some((name, digest_of(&to)?))).collect(),
-            manifest: self.manifest,
+            manifest: self.manifest.map(|manifest| manifest.map(Into::into)),
             lease: self.lease,
             receipts: self.receipts.into_values().collect(),
             guard: self.guard,
@@ -361,7 +361,8 @@ impl SurveyDecoder {
             root.newest = fields.number(3, "time of change")?;
             let elsewhere = self.places.get("lua-root").and_then(|place| place.id).is_some_and(|(at, _)| at != device);
             root.mount = fields.flag(4, "mount")? || (elsewhere && root.kind != Kind::Link);
-            root.target = fields.record.text(5).filter(|target| !target.is_empty());
+            let target = fields.record.text(5).filter(|target| !target.is_empty());
+            root.target = target.map(|target| crate::name::intern::text(&target));
         }
         match self.found.insert(name.clone(), root) {
             None => Ok(()),
@@ -399,7 +400,7 @@ impl SurveyDecoder {
             }
             root.newest = root.newest.max(changed);
             // Two names that are the same once they are cleaned: neither is known.
-            if root.files.insert(below, facts).is_some() {
+            if root.files.to_mut().insert(below, facts).is_some() {
                 if at == 2 {
                     return Err(SurveyError::Twice(format!("file {}", clean(&path))));
                 }
@@ -414,7 +415,7 @@ impl SurveyDecoder {
         let digest = digest.ok_or_else(|| fields.bad("digest"))?;
         let path = fields.text(1, "path")?;
         for (root, below) in self.inside(&path)? {
-            let file = root.files.get_mut(&below).ok_or_else(|| fields.bad("file before it"))?;
+            let file = root.files.to_mut().get_mut(&below).ok_or_else(|| fields.bad("file before it"))?;
             once(&mut file.digest, digest.clone(), "sum")?;
         }
         Ok(())

@@ -10,14 +10,16 @@ use jiff::Timestamp;
 
 use crate::hint::{Hint, Sealed};
 use crate::kong::{Conf, EnvFile};
-use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName};
+use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName, Shared};
 use crate::wire::{Lease, Manifest, Receipt};
 
 mod decode;
 mod request;
+mod share;
 
 pub use decode::{SurveyDecoder, SurveyError};
 pub use request::SurveyRequest;
+pub use share::Sharer;
 
 /// What was observed of a fleet.
 #[derive(Clone, Default)]
@@ -63,9 +65,9 @@ pub struct NodeFacts {
     /// muster's own directory on the node.
     pub home: PlaceFacts,
     /// kong.conf as it stands, if it could be read.
-    pub conf_file: Option<Sealed<Conf>>,
+    pub conf_file: Option<Sealed<Shared<Conf>>>,
     /// `PREFIX/.kong_env` as it stands: what the next HUP reads.
-    pub env_file: Option<Sealed<EnvFile>>,
+    pub env_file: Option<Sealed<Shared<EnvFile>>>,
     /// What the kong.conf says of itself: a "managed by" line of a configuration manager, cleaned and shortened.
     pub conf_managed: Option<String>,
     /// The running Kong, if it runs.
@@ -75,11 +77,11 @@ pub struct NodeFacts {
     /// Every root that was asked for, by its path below the Lua root.
     pub roots: BTreeMap<BundlePath, RootFacts>,
     /// The release directories under muster's home, by bundle.
-    pub releases: BTreeMap<BundleName, BTreeSet<Digest>>,
+    pub releases: Shared<BTreeMap<BundleName, BTreeSet<Digest>>>,
     /// Where the switchable links point.
-    pub current: BTreeMap<BundleName, Digest>,
+    pub current: Shared<BTreeMap<BundleName, Digest>>,
     /// muster's manifest: `None` if there is none, `Some(Err)` if it cannot be read.
-    pub manifest: Option<Result<Manifest, String>>,
+    pub manifest: Option<Result<Shared<Manifest>, String>>,
     /// The lease, likewise.
     pub lease: Option<Result<Lease, String>>,
     /// The newest receipts, oldest first, and every open one.
@@ -197,10 +199,10 @@ pub struct RootFacts {
     /// What the path itself is, not following a link.
     pub kind: Kind,
     /// Where it points to, if it is a link.
-    pub target: Option<String>,
+    pub target: Option<std::sync::Arc<str>>,
     /// The files below it, by path relative to the root, cleaned of control characters; `""` for a root that is a file.
     /// Directories are not listed.
-    pub files: BTreeMap<String, FileFacts>,
+    pub files: Shared<BTreeMap<String, FileFacts>>,
     /// The newest change of any of them, and of the links on the way, seconds since 1970.
     pub newest: i64,
     /// There was more than the script is willing to hash; what is not in `files` is unknown.
@@ -252,11 +254,11 @@ pub struct AdminFacts {
     /// `community` or `enterprise`, from 3.6.
     pub edition: Option<String>,
     /// The loaded plugins with their versions (normalised by Kong; `None` before 3.0).
-    pub loaded: BTreeMap<PluginName, Option<String>>,
+    pub loaded: Shared<BTreeMap<PluginName, Option<String>>>,
     /// Loaded names that are not plugin names as muster knows them.
     pub odd: Vec<String>,
     /// `configuration.plugins`: the directive that the workers run with.
-    pub plugins: Vec<String>,
+    pub plugins: Shared<Vec<String>>,
     /// `configuration.lua_package_path` of the workers: holds the digests of staged releases.
     pub lua_package_path: Option<String>,
     /// `configuration.database`.
@@ -270,7 +272,7 @@ pub struct AdminFacts {
     /// `pids.master`.
     pub master: Option<u32>,
     /// Every row of `plugins` that the node shows, by plugin name as text (a row may name a plugin that is not loaded).
-    pub rows: BTreeMap<String, Vec<PluginRow>>,
+    pub rows: Shared<BTreeMap<String, Vec<PluginRow>>>,
     /// The rows could not all be read, and why.
     pub rows_trouble: Option<Trouble>,
 }

@@ -271,13 +271,15 @@ mod tests {
             condition: Condition::Drift,
             kong: Some("3.9.1".to_owned()),
             running: true,
-            items: [("auth".to_owned(), item([Mark::AsWanted, Mark::Differs, Mark::Unknown, Mark::Absent]))].into(),
+            items: [("auth".to_owned(), item([Mark::AsWanted, Mark::Differs, Mark::Unknown, Mark::Absent]).into())]
+                .into_iter()
+                .collect(),
             orphans: std::collections::BTreeMap::new(),
             directives: crate::diff::Directives::UNKNOWN,
             remarks: vec!["auth: 1 file differs".to_owned(), "/status/ready answers 503".to_owned()],
         };
         let why = Condition::Unknown { why: "timed out".to_owned(), hints: vec![Hint::type_("ssh gw-2 true")] };
-        let gone = NodeDiff { condition: why, items: std::collections::BTreeMap::new(), ..node.clone() };
+        let gone = NodeDiff { condition: why, items: crate::name::Shared::default(), ..node.clone() };
         let nodes = [("gw-10", gone), ("gw-9", node)].map(|(name, node)| (NodeName::parse(name).unwrap(), node));
         let cluster =
             ClusterDiff { topology: "traditional".to_owned(), columns: vec!["auth".to_owned()], nodes: nodes.into() };

@@ -237,13 +237,14 @@ impl Bench {
             conf: edit(&self.site.conf, conf_bytes),
             loaded: [(plugin(), bundle.plugins[&plugin()].version.clone())].into(),
             gone: BTreeSet::new(),
-            manifest: manifest.lines(),
+            manifest: manifest.lines().into(),
             content: [(bundle.name.clone(), bundle.digest.clone())].into(),
         }
     }
 
     fn manifest(facts: &NodeFacts, bundle: &Bundle, links: &BTreeSet<muster::name::BundlePath>) -> Manifest {
-        let mut manifest = facts.manifest.clone().transpose().unwrap().unwrap_or_default();
+        let found = facts.manifest.as_ref().map(|manifest| manifest.as_deref().unwrap().clone());
+        let mut manifest = found.unwrap_or_default();
         manifest.generation += 1;
         let owned = Owned {
             owner: Owner::parse("edge").unwrap(),

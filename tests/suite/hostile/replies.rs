@@ -135,7 +135,7 @@ fn control_characters_in_what_is_kept_are_gone() {
         facts.host.boot,
         facts.host.user.0,
         facts.host.tools.into_iter().collect(),
-        root.target.clone().unwrap(),
+        root.target.as_deref().unwrap().to_owned(),
         root.files.keys().cloned().collect(),
         facts.installed_version.unwrap(),
         facts.rocks[0].name.clone() + &facts.rocks[0].version,

@@ -305,8 +305,8 @@ impl NodeModel {
             prefix: place(&self.paths.prefix, self.prefix_id),
             lua_root: place(&self.paths.lua_root, self.lua_root_id),
             home: place(&self.paths.home, (self.prefix_id.0, 30)),
-            conf_file: self.conf.clone().filter(|_| readable).map(|bytes| Sealed::new(Conf::parse(bytes))),
-            env_file: self.env_file().map(Sealed::new),
+            conf_file: self.conf.clone().filter(|_| readable).map(|bytes| Sealed::new(Conf::parse(bytes).into())),
+            env_file: self.env_file().map(|env| Sealed::new(env.into())),
             conf_managed: self.conf_place.managed.clone(),
             master: self.master(),
             installed_version: self.running.is_none().then(|| self.version.clone()),
@@ -316,8 +316,8 @@ impl NodeModel {
                 .iter()
                 .map(|(name, trees)| (name.clone(), trees.keys().cloned().collect()))
                 .collect(),
-            current: self.current.clone(),
-            manifest: self.manifest.clone(),
+            current: self.current.clone().into(),
+            manifest: self.manifest.clone().map(|manifest| manifest.map(Into::into)),
             lease: None,
             receipts: self.receipts.clone(),
             guard: self.guard.clone(),
@@ -356,7 +356,7 @@ impl NodeModel {
         let Some(found) = self.roots.get(path) else { return RootFacts::default() };
         let (kind, target, mount) = match &found.standing {
             Standing::Linked(bundle) => {
-                (Kind::Link, Some(format!("{}/current/{bundle}/{path}", self.paths.home)), false)
+                (Kind::Link, Some(format!("{}/current/{bundle}/{path}", self.paths.home).into()), false)
             }
             Standing::Foreign { content, mount } => {
                 (if content.files.contains_key(path) { Kind::File } else { Kind::Directory }, None, *mount)
@@ -370,7 +370,7 @@ impl NodeModel {
             let facts = FileFacts { kind: Kind::File, digest: Some(digest.clone()), mode: 0o644 };
             files.insert(rest.trim_start_matches('/').to_owned(), facts);
         }
-        RootFacts { kind, target, files, newest: found.newest, cut: false, mount }
+        RootFacts { kind, target, files: files.into(), newest: found.newest, cut: false, mount }
     }
 
     fn admin(&self) -> Result<AdminFacts, Trouble> {
@@ -388,7 +388,7 @@ impl NodeModel {
         let env = self.env_file();
         Ok(AdminFacts {
             version: self.version.clone(),
-            loaded: running.loaded.clone(),
+            loaded: running.loaded.clone().into(),
             plugins: Directive::parse(&running.directive).words().iter().map(ToString::to_string).collect(),
             lua_package_path: Some(running.path.clone()),
             database: env.and_then(|env| env.get("database")),

@@ -160,7 +160,7 @@ impl NodeModel {
             intents: activate.switches.iter().map(did).collect(),
             master: running.map(|running| running.master),
             workers: running.map(|running| running.workers.clone()).unwrap_or_default(),
-            content: activate.content.clone(),
+            content: (*activate.content).clone(),
             boot: Some(self.boot.clone()),
             result: Some("changed".to_owned()),
         });

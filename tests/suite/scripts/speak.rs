@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 use muster::remote::Script;
 use muster::wire::{Args, Decoder, Item, Limits, Record, Status, head};
 
-/// What the remote command is; a script comes behind its length. Read byte by byte, so that nothing behind it is taken, and
-/// written at once: a shell that is woken for every byte needs four times as long.
-pub(super) const LINE: &str = r#"IFS= read -r n && s=$(dd ibs=1 obs=65536 count="$n" 2>/dev/null) && eval "$s""#;
+/// What the remote command is; a script comes behind its length.
+pub(super) const LINE: &str = r#"IFS= read -r n && s= && while [ "$n" -gt 0 ]; do p=$(dd bs="$n" count=1 2>/dev/null; echo x); p=${p%x}; [ -n "$p" ] || exit 90; s=$s$p; n=$((n - ${#p})); done && eval "$s""#;
 const NONCE: &str = "n0";
 /// How long anything may take here before it is a failure.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);

@@ -129,10 +129,10 @@ fn activate() -> Action {
         staged: Vec::new(),
         search_path: None,
         conf: None,
-        loaded: BTreeMap::new(),
+        loaded: BTreeMap::new().into(),
         gone: BTreeSet::new(),
-        manifest: Vec::new(),
-        content: BTreeMap::new(),
+        manifest: Vec::new().into(),
+        content: BTreeMap::new().into(),
     }))
 }
 
