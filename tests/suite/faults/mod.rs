@@ -2,6 +2,7 @@
 
 mod adoption;
 mod fleet;
+mod guards;
 mod hosts;
 mod killed;
 mod nodes;
