@@ -18,7 +18,9 @@ use crate::run::{Cause, StepEnd};
 use super::activate::Activation;
 use super::cause::{cause, of_remote};
 use super::lease::{self, Errand};
-use super::{Cargo, Doors, Lease, LeaseRefusal, Peers, Perform, Reach, RunIdentity, Settings, Site, Standing, Watch, deliver};
+use super::{
+    Cargo, Doors, Lease, LeaseRefusal, Peers, Perform, Reach, RunIdentity, Settings, Site, Standing, Watch, deliver,
+};
 
 /// A node with its faces.
 #[derive(Clone)]

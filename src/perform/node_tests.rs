@@ -230,14 +230,17 @@ async fn a_lease_is_renewed_while_it_is_held_and_not_in_the_middle_of_a_step() {
     let scripted = Scripted::default();
     scripted.plays(Script::Lease, "lease 8 60 b1", Status::Changed);
     let performer = performer(&scripted);
-    let keep = |times: u64| tokio::time::timeout(Duration::from_secs(20 * times + 1), performer.keep(Duration::from_secs(20)));
+    let keep =
+        |times: u64| tokio::time::timeout(Duration::from_secs(20 * times + 1), performer.keep(Duration::from_secs(20)));
     assert!(keep(3).await.is_err());
     assert_eq!(scripted.calls().len(), 0, "nothing is held");
     performer.acquire(&node()).await.unwrap();
     assert!(keep(2).await.is_err());
     let calls = scripted.calls();
     assert_eq!(calls.len(), 3);
-    assert!(calls[1..].iter().all(|call| (call.args.get("op"), call.args.get("generation")) == (Some("renew"), Some("8"))));
+    assert!(
+        calls[1..].iter().all(|call| (call.args.get("op"), call.args.get("generation")) == (Some("renew"), Some("8")))
+    );
     let turn = performer.turn(&node()).await;
     assert!(keep(2).await.is_err());
     assert_eq!(scripted.calls().len(), 3, "somebody speaks to the node");

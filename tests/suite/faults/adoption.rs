@@ -121,7 +121,10 @@ fn an_adopted_directory_goes_to_the_attic_without_an_instant_without_the_plugin(
             let mut looks = 0_u64;
             while !over.load(Ordering::Relaxed) {
                 for file in ["handler.lua", "schema.lua"] {
-                    assert!(fs::read(root.join(file)).is_ok_and(|text| !text.is_empty()), "without {file}, look {looks}");
+                    assert!(
+                        fs::read(root.join(file)).is_ok_and(|text| !text.is_empty()),
+                        "without {file}, look {looks}"
+                    );
                 }
                 looks += 1;
             }

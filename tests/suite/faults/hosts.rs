@@ -142,7 +142,8 @@ async fn a_kong_conf_that_cannot_be_written_is_said_and_kept_whole() {
         assert!(said.contains("kong.conf") && said.contains("written"), "{said} {end:?}");
         assert!(!said.contains("somebody else"), "{said}");
         assert!(bench.conf().contains("plugins = bundled\n"), "{}", bench.conf());
-        let left: Vec<_> = fs::read_dir(bench.node.conf.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(bench.node.conf.parent().unwrap()).unwrap().flatten().map(|e| e.file_name()).collect();
         assert!(left.iter().all(|name| name == "kong.conf" || name == "filler"), "{left:?}");
         gets_there(&bench, &mounted, fault).await;
     }
@@ -280,9 +281,12 @@ async fn under_umask_077_a_lazily_required_module_works_in_the_workers() {
     let out = command.current_dir(typed.get_current_dir().unwrap()).output().unwrap();
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stdout));
     // Workers are somebody else, and the cluster's database is a file.
-    let open = |path: &Path, mode| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    let open =
+        |path: &Path, mode| fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
     open(fleet.dir(), 0o777);
-    for entry in fs::read_dir(fleet.dir()).unwrap().flatten().filter(|e| e.file_name().to_string_lossy().starts_with("cluster")) {
+    for entry in
+        fs::read_dir(fleet.dir()).unwrap().flatten().filter(|e| e.file_name().to_string_lossy().starts_with("cluster"))
+    {
         open(&entry.path(), 0o666);
     }
     put_in_use(SocketAddr::from((node.address, site::ADMIN)));

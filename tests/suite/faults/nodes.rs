@@ -128,7 +128,8 @@ impl Bench {
             proxy: None,
             token: None,
         };
-        let own = ["PATH", "HOME", "USER"].into_iter().filter_map(|key| Some((key.to_owned(), harness::variable(key)?)));
+        let own =
+            ["PATH", "HOME", "USER"].into_iter().filter_map(|key| Some((key.to_owned(), harness::variable(key)?)));
         let all: BTreeMap<String, std::ffi::OsString> =
             own.chain(vars.iter().cloned()).map(|(key, value)| (key, value.into())).collect();
         let pool = Arc::new(Pool::new(Arc::new(LocalConnect::new(all))));

@@ -32,7 +32,8 @@ impl Switch {
         let dir = dir.join("tools");
         fs::create_dir(&dir).unwrap();
         for tool in TOOLS {
-            let real = ["/usr/bin", "/bin"].map(|bin| Path::new(bin).join(tool)).into_iter().find(|path| path.is_file());
+            let real =
+                ["/usr/bin", "/bin"].map(|bin| Path::new(bin).join(tool)).into_iter().find(|path| path.is_file());
             let real = real.unwrap();
             let (real, here) = (real.display(), dir.display());
             // Everything of the node dies: the scripts and the guard by their mark, then the master, then its workers.
@@ -132,8 +133,7 @@ impl Plant {
     /// One cut: a row for the table; `None` if the step was over before.
     async fn cut(&mut self, kind: Kind, at: usize) -> Option<String> {
         let version = format!("2.0.{at}");
-        let wanted =
-            if kind == Kind::Failing { bundle(&handler(&version, "error(\"no\")")) } else { good(&version) };
+        let wanted = if kind == Kind::Failing { bundle(&handler(&version, "error(\"no\")")) } else { good(&version) };
         let facts = self.bench.look().await;
         let performer = self.bench.performer(&facts, &wanted, Duration::from_mins(1));
         performer.acquire(&name()).await.unwrap();
