@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::fleet::{Operated, SCHEMA};
 use super::nodes::handler;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// One node with `acme-auth` installed by hand, listed and loaded; the inventory has 1.0.0.
 fn by_hand(version: &str) -> Operated {

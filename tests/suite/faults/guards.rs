@@ -128,7 +128,6 @@ async fn comes_to(bench: &Bench, version: &str) {
             break;
         }
     }
-    println!("{ends:?}");
     assert!(matches!(ends.last(), Some(StepEnd::Done { .. })), "{ends:?}");
     assert_eq!(bench.loaded().await.as_deref(), Some(version));
     assert!(!guard(bench).exists());

@@ -31,7 +31,7 @@ impl Mounted {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=256k,mode=0755", "tmpfs"]).arg(dir).stderr(Stdio::null());
         if !mount.status().is_ok_and(|status| status.success()) {
-            println!("skipped: nothing can be mounted here");
+            super::show("skipped: nothing can be mounted here");
             return None;
         }
         let mounted = Self(dir.to_owned());
@@ -155,7 +155,8 @@ async fn a_delivery_that_does_not_fit_is_said_and_leaves_nothing() {
     let home = fleet.nodes[0].1.dir.join("muster");
     let Some(_mounted) = Mounted::over(&home) else { return };
     // What does not compress: the packed bundle alone is larger than the disk.
-    let noise: String = (0_u64..60_000).map(|n| format!("{:x}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20)).collect();
+    let number = |n: u64| (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20).to_string();
+    let noise: String = (0..60_000).map(number).collect();
     fleet.write("plugins/acme-auth/data.txt", &noise);
     fleet.commit_with("present");
     let (code, said) = fleet.run(&["--apply", "--all"]);

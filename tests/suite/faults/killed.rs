@@ -89,7 +89,7 @@ fn muster_killed_at_any_boundary_of_an_install_leaves_nodes_that_serve_and_the_n
     });
     let mut table = table.into_inner().unwrap();
     table.sort();
-    println!("{}", table.join("\n"));
+    super::show(&table.join("\n"));
     assert_eq!(table.len(), MOMENTS.len());
 }
 
@@ -99,5 +99,5 @@ async fn so_it_is_over_ssh_where_the_connection_dies_with_muster_or_outlives_it(
     let number = MOMENTS.iter().position(|moment| *moment == "step-progressed prove").unwrap();
     let config = ssh.ssh_config();
     let row = tokio::task::spawn_blocking(move || die_and_finish(number, &Operated::over_ssh(&["a", "b"], config)));
-    println!("{}", row.await.unwrap());
+    super::show(&row.await.unwrap());
 }

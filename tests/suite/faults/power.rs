@@ -209,7 +209,7 @@ fn after_a_power_cut_at_any_boundary_the_gateway_starts_with_the_old_content_or_
     });
     let mut table = table.into_inner().unwrap();
     table.sort();
-    println!("{}", table.join("\n"));
+    super::show(&table.join("\n"));
     for kind in kinds {
         let cuts = table.iter().filter(|row| row.starts_with(&format!("{kind:?}"))).count();
         assert!(cuts > 10, "{kind:?}: only {cuts} cuts");
