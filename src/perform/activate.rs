@@ -276,8 +276,11 @@ impl Activation<'_> {
             Status::Failed if told.find("undone").is_none() => self.stuck(&told, word.is_some()),
             _ => {
                 let why = self.undone_unasked(&told);
+                // Where Kong was not told, its error log is about something else.
+                let told_kong = Undone::of(&told) != Some(Undone::Restored);
+                let why = if told_kong { explain(why, log.as_deref()) } else { why };
                 let none = Evidence { admin: false, ready: None, proxy: false };
-                self.was_put_back(&told, explain(why, log.as_deref()), none).await
+                self.was_put_back(&told, why, none).await
             }
         }
     }

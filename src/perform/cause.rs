@@ -116,6 +116,10 @@ fn of_commit(what: &str, detail: &str) -> Words {
             "somebody else wrote kong.conf since the plan saw it; that text stands, ours was not written".to_owned(),
             "plan again: the new text is read then",
         ),
+        "conf-unwritten" => (
+            format!("the new text of {detail} could not be written beside it; the old one stands, whole"),
+            "make space and rights there, then apply again: only kong.conf is left to do",
+        ),
         _ => (
             format!("the commit stopped at {what} {detail}").trim_end().to_owned(),
             "correct it, then apply again: the commit goes on where it stopped",
@@ -153,6 +157,7 @@ mod tests {
             ("problem open-files 65536", "open-files", "65536 open files"),
             ("problem started 77", "started", "master 77"),
             ("problem commit conf abc", "commit", "somebody else wrote kong.conf"),
+            ("problem commit conf-unwritten /etc/kong/kong.conf", "commit", "/etc/kong/kong.conf could not be written"),
             ("problem commit link acme", "commit", "stopped at link acme"),
             ("problem brand-new a b", "brand-new", "brand-new a b"),
             ("problem ../x%0A", "script-failed", "eu-1"),

@@ -186,7 +186,7 @@ pub struct Receipt {
     /// The boot id of the node then.
     pub boot: Option<String>,
     /// How it ended, in the script's words: `changed`, `undone proved|restored|unproved`, `interrupted` (a later run went on
-    /// with its commit), `conf-moved`; none means that it is open.
+    /// with its commit), `conf-moved`, `conf-unwritten`; none means that it is open.
     pub result: Option<String>,
 }
 

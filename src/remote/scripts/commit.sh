@@ -278,7 +278,8 @@ commit() {
 	each_pair root put_root
 	settle_all "$a_home" "$a_lua_root"
 	if [ -n "$conf_after" ]; then
-		edit_conf && swap_conf || conf_lost
+		edit_conf || conf_unwritten
+		swap_conf || conf_lost
 		settle "$conf_real"
 		did conf "$conf_after"
 	fi
@@ -297,18 +298,31 @@ commit() {
 	finish 0
 }
 
+# The new text could not be written beside kong.conf. If kong.conf is what the plan saw, it was not somebody else.
+conf_unwritten() {
+	sum "$conf_real"
+	[ "$sum" = "$conf_before" ] || conf_lost
+	conf_stays conf-unwritten
+	stuck conf-unwritten "$conf_real"
+}
+
 # Somebody else changed kong.conf after the plan saw it: his text stands, ours is for the next run.
 conf_lost() {
+	conf_stays conf-moved
+	sum "$conf_real"
+	stuck conf "$sum"
+}
+
+# conf_stays RESULT: kong.conf is not ours to change now; the rest of the commit is done.
+conf_stays() {
 	rm -f "$edited"
 	[ "$way" = none ] || normal_path || :
 	# With roots to drop the manifest stays the old one: they are not dropped yet.
 	count drop
 	[ "$count" -gt 0 ] || write_manifest
-	note result conf-moved
+	note result "$1"
 	settle "$guard_receipt"
 	rm -rf "$guard"
-	sum "$conf_real"
-	stuck conf "$sum"
 }
 
 write_manifest() {

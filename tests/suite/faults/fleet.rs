@@ -23,6 +23,7 @@ pub(super) const SCHEMA: &str =
 /// The nodes, the repository, and muster's own state.
 pub(super) struct Operated {
     pub(super) nodes: Vec<(String, Node)>,
+    ssh: Option<PathBuf>,
     _leash: Leash,
     dir: tempfile::TempDir,
 }
@@ -30,6 +31,15 @@ pub(super) struct Operated {
 impl Operated {
     /// Nodes of one traditional cluster, started, without any plugin of ours. The inventory asks for `acme-auth` 1.0.0.
     pub(super) fn started(names: &[&str]) -> Self {
+        Self::made(names, None)
+    }
+
+    /// The same, reached by ssh with this configuration.
+    pub(super) fn over_ssh(names: &[&str], config: PathBuf) -> Self {
+        Self::made(names, Some(config))
+    }
+
+    fn made(names: &[&str], ssh: Option<PathBuf>) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("mo")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
@@ -37,7 +47,7 @@ impl Operated {
             .unwrap();
         let leash = Leash::hold(&dir.path().join("leash")).unwrap();
         let nodes = names.iter().map(|name| ((*name).to_owned(), node(dir.path(), name, &leash)));
-        let fleet = Self { nodes: nodes.collect(), _leash: leash, dir };
+        let fleet = Self { nodes: nodes.collect(), ssh, _leash: leash, dir };
         fleet.repository();
         fleet.write("plugins/acme-auth/schema.lua", SCHEMA);
         fleet.commit("1.0.0", "present");
@@ -86,10 +96,12 @@ impl Operated {
 
     fn inventory(&self, entry: &str) -> String {
         use std::fmt::Write as _;
-        let mut text = "version: 1\nowner: edge\ndefaults: { become: none, transport: local }\n\
-             bundles:\n  acme-auth: { dir: plugins/acme-auth }\nclusters:\n  eu:\n    topology: traditional\n    \
-             rollout: { waves: [100%], at_once: 4, max_out: 4, soak: 0s }\n    nodes:\n"
-            .to_owned();
+        let transport = if self.ssh.is_some() { "ssh" } else { "local" };
+        let mut text = format!("version: 1\nowner: edge\ndefaults: {{ become: none, transport: {transport} }}\n");
+        text.push_str(
+            "bundles:\n  acme-auth: { dir: plugins/acme-auth }\nclusters:\n  eu:\n    topology: traditional\n    \
+             rollout: { waves: [100%], at_once: 4, max_out: 4, soak: 0s }\n    nodes:\n",
+        );
         for (name, node) in &self.nodes {
             let dir = node.dir.display();
             let _ = writeln!(
@@ -105,8 +117,16 @@ impl Operated {
     /// The program, as the operator types it.
     pub(super) fn muster(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
-        command.args(args).current_dir(self.repo()).env_clear().stdin(Stdio::null());
-        command.env("HOME", self.dir()).env("XDG_STATE_HOME", self.dir().join("state")).env("USER", "ops");
+        command.args(args);
+        if let Some(config) = &self.ssh {
+            command.arg("--ssh-config").arg(config);
+        }
+        command.current_dir(self.repo()).stdin(Stdio::null()).env_clear();
+        command
+            .env("XDG_RUNTIME_DIR", self.dir())
+            .env("HOME", self.dir())
+            .env("XDG_STATE_HOME", self.dir().join("state"))
+            .env("USER", "ops");
         command.env("PATH", harness::variable("PATH").unwrap_or_default());
         command
     }

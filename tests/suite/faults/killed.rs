@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::fleet::{Operated, Prober};
+use crate::harness;
 
 /// The moments of an install: an event, and the phase or action with it.
 const MOMENTS: [&str; 19] = [
@@ -51,11 +52,12 @@ fn killed_at(fleet: &Operated, wanted: &str, second: bool) {
 }
 
 /// One death: how it looked, for the table.
-fn die_and_finish(number: usize) -> String {
-    let (wanted, second) = (MOMENTS[number], number % 2 == 1);
-    let fleet = Operated::started(&["a", "b"]);
+fn die_and_finish(number: usize, fleet: &Operated) -> String {
+    let wanted = MOMENTS[number];
+    let of_a_node = wanted.starts_with("step") || wanted.starts_with("lease");
+    let second = of_a_node && number % 2 == 1;
     let probers: Vec<_> = fleet.nodes.iter().map(|(_, node)| Prober::of(node)).collect();
-    killed_at(&fleet, wanted, second);
+    killed_at(fleet, wanted, second);
     let begun = Instant::now();
     let (code, said) = fleet.apply(Duration::from_secs(100));
     assert_eq!(code, Some(0), "killed at {wanted:?}, the next apply:\n{said}");
@@ -79,7 +81,7 @@ fn muster_killed_at_any_boundary_of_an_install_leaves_nodes_that_serve_and_the_n
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(number) = Some(next.fetch_add(1, Ordering::SeqCst)).filter(|n| *n < MOMENTS.len()) {
-                    let row = die_and_finish(number);
+                    let row = die_and_finish(number, &Operated::started(&["a", "b"]));
                     table.lock().unwrap().push(row);
                 }
             });
@@ -87,6 +89,15 @@ fn muster_killed_at_any_boundary_of_an_install_leaves_nodes_that_serve_and_the_n
     });
     let mut table = table.into_inner().unwrap();
     table.sort();
-    println!("{}", table.join("\n"));
+    super::show(&table.join("\n"));
     assert_eq!(table.len(), MOMENTS.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_it_is_over_ssh_where_the_connection_dies_with_muster_or_outlives_it() {
+    let Some(ssh) = harness::Fleet::of(&["a", "b"]).await else { return };
+    let number = MOMENTS.iter().position(|moment| *moment == "step-progressed prove").unwrap();
+    let config = ssh.ssh_config();
+    let row = tokio::task::spawn_blocking(move || die_and_finish(number, &Operated::over_ssh(&["a", "b"], config)));
+    super::show(&row.await.unwrap());
 }

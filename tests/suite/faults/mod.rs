@@ -2,8 +2,15 @@
 
 mod adoption;
 mod fleet;
+mod guards;
 mod hosts;
 mod killed;
 mod nodes;
 mod power;
 mod reloads;
+
+/// Shows what a matrix came to, to who runs it with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "a matrix of cases is there to be read")]
+fn show(text: &str) {
+    println!("{text}");
+}

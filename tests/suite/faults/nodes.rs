@@ -15,7 +15,7 @@ use muster::execute::pool::Pool;
 use muster::kong::Conf;
 use muster::name::{BundleName, ClusterName, Digest, NodeName, NodePath, Owner, PluginName, RunId};
 use muster::perform::{
-    Doors, NodePerformer, Parcel, Perform, Place, RunIdentity, Settings as ActivateSettings, Site, Watch,
+    Doors, NodePerformer, Parcel, Peers, Perform, Place, RunIdentity, Settings as ActivateSettings, Site, Watch,
 };
 use muster::plan::{Phase, Step, Target};
 use muster::remote::{LocalConnect, NodeAddress, Privilege, Transport};
@@ -166,7 +166,7 @@ impl Bench {
     /// Looks, delivers and activates; the watcher may interfere.
     pub(super) async fn bring(&self, made: &Made, way: ReloadWay, watch: &Notes) -> StepEnd {
         let facts = self.look().await;
-        let performer = self.performer(&facts, made, Duration::from_mins(1));
+        let performer = self.performer(&facts, made, Duration::from_mins(1)).beside(Arc::new(AllDead));
         let end = self.bring_with(&performer, &facts, made, way, watch).await;
         performer.release(&name()).await;
         end
@@ -290,6 +290,15 @@ impl Bench {
             assert!(dying && std::time::Instant::now() < until, "{when}: the node does not start again: {error}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// Every other run is dead, which it is in a test that begins another.
+pub(super) struct AllDead;
+
+impl Peers for AllDead {
+    fn has_ended(&self, _: &RunId, _: &str) -> bool {
+        true
     }
 }
 

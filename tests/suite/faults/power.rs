@@ -4,14 +4,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use muster::action::ReloadWay;
-use muster::name::RunId;
-use muster::perform::{Peers, Perform as _};
+use muster::perform::Perform as _;
 use muster::run::StepEnd;
 
 use super::nodes::{Bench, Made, Notes, bundle, handler, name, plugin};
@@ -83,15 +81,6 @@ kill -9 $$
     }
 }
 
-/// Who is asked knows that every other run is dead, as after a power cut they are.
-struct AllDead;
-
-impl Peers for AllDead {
-    fn has_ended(&self, _: &RunId, _: &str) -> bool {
-        true
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Install,
@@ -114,13 +103,7 @@ fn another_boot(bench: &Bench) {
 }
 
 async fn bring(bench: &Bench, made: &Made) -> StepEnd {
-    let facts = bench.look().await;
-    let performer = bench.performer(&facts, made, Duration::from_mins(1)).beside(Arc::new(AllDead));
-    let notes = Notes::default();
-    let end = bench.bring_with(&performer, &facts, made, ReloadWay::Candidate, &notes);
-    let end = within(LONG, "the step", end).await;
-    performer.release(&name()).await;
-    end
+    within(LONG, "the step", bench.bring(made, ReloadWay::Candidate, &Notes::default())).await
 }
 
 /// A node whose power can be cut.
@@ -226,7 +209,7 @@ fn after_a_power_cut_at_any_boundary_the_gateway_starts_with_the_old_content_or_
     });
     let mut table = table.into_inner().unwrap();
     table.sort();
-    println!("{}", table.join("\n"));
+    super::show(&table.join("\n"));
     for kind in kinds {
         let cuts = table.iter().filter(|row| row.starts_with(&format!("{kind:?}"))).count();
         assert!(cuts > 10, "{kind:?}: only {cuts} cuts");
