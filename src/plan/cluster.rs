@@ -12,7 +12,6 @@ use crate::diff::{ClusterDiff, Condition, Mark};
 use crate::hint::Hint;
 use crate::inventory::{Cluster, Topology};
 use crate::name::{ClusterName, NodeName};
-use crate::survey::NodeSurvey;
 
 /// Plans one cluster: the order is deliver everywhere, then wave by wave activate (architecture.md 6).
 pub(super) fn plan(
@@ -45,6 +44,11 @@ pub(super) fn plan(
         };
         list.push(node.name.clone());
     }
+    for node in &lists.unknown {
+        if let Some(Condition::Unknown { why, .. }) = diff.nodes.get(node).map(|node| &node.condition) {
+            builder.note("unknown", why.clone(), vec![node.clone()]);
+        }
+    }
     let stopped = blockers(request, cluster, &lists, builder);
     for (_, made) in &mut plans {
         for blocker in made.blockers.drain(..) {
@@ -66,11 +70,6 @@ pub(super) fn plan(
     plans.sort_by_key(|(name, _)| !running(name));
     let changes = changes(&plans);
     notes(&plans, builder);
-    for name in &lists.unknown {
-        if let Some(NodeSurvey::Unreachable(trouble) | NodeSurvey::Refused(trouble)) = request.survey.nodes.get(name) {
-            builder.note("not seen", trouble.text.clone(), vec![name.clone()]);
-        }
-    }
     if cluster.topology != Topology::Dbless {
         unsafe_to_configure(cluster, diff, &changes, builder);
     }

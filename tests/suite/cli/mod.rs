@@ -2,6 +2,8 @@
 
 mod adoption;
 mod converge;
+mod demo;
+mod demo_tui;
 mod failing;
 mod interrupt;
 mod narrowing;
