@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn the_operator_s_files_are_not_touched_by_the_demo_s_ssh() {
         let text = client_config(Path::new("/demo"));
-        for line in ["IdentityFile /demo/id", "UserKnownHostsFile /demo/known_hosts", "GlobalKnownHostsFile /dev/null"] {
+        for line in ["IdentityFile /demo/id", "UserKnownHostsFile /demo/known_hosts", "GlobalKnownHostsFile /dev/null"]
+        {
             assert!(text.contains(line), "{text}");
         }
         assert!(server_config(Path::new("/demo")).contains("SetEnv SHLVL=9"));

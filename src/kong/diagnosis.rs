@@ -140,7 +140,8 @@ impl fmt::Display for Diagnosis {
         }
         if let Some(file) = &self.file {
             // What LuaJIT cut off is a release directory: from `kong/` on it is the path in the bundle.
-            let bundled = file.strip_prefix("...").and_then(|rest| rest.find("/kong/plugins/").map(|at| &rest[at + 1..]));
+            let bundled =
+                file.strip_prefix("...").and_then(|rest| rest.find("/kong/plugins/").map(|at| &rest[at + 1..]));
             write!(f, "{}:", bundled.unwrap_or(file))?;
             self.line.map_or(Ok(()), |line| write!(f, "{line}:"))?;
             f.write_str(" ")?;

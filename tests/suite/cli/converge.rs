@@ -100,7 +100,10 @@ async fn every_line_of_json_is_a_value_and_the_last_says_how_it_ended() {
     let facts: Vec<_> = lines.iter().filter(|line| !is_chatter(line)).map(|line| line["seq"].as_u64()).collect();
     assert_eq!(facts, (1..=facts.len() as u64).map(Some).collect::<Vec<_>>(), "facts are numbered without a gap");
     let last = lines.last().unwrap();
-    assert_eq!((&last["event"], &last["verdict"], &last["exit"]), (&"run-ended".into(), &"converged".into(), &0.into()));
+    assert_eq!(
+        (&last["event"], &last["verdict"], &last["exit"]),
+        (&"run-ended".into(), &"converged".into(), &0.into())
+    );
     // With nothing to do it ends the same way.
     let said = gateways.muster(&["--apply", "--all", "--format", "json"]).await;
     let last = said.lines().pop().unwrap();

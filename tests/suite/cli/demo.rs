@@ -30,12 +30,17 @@ pub(crate) fn temp() -> TempDir {
 
 impl Demo {
     fn start(args: &[&str]) -> Self {
+        Self::start_with(args, |_| {})
+    }
+
+    fn start_with(args: &[&str], change: impl FnOnce(&mut Command)) -> Self {
         let temp = temp();
         let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
         command.arg("--demo").args(args).env_clear().env("TMPDIR", temp.path());
         for name in ["PATH", "HOME", "USER"] {
             command.envs(variable(name).map(|value| (name, value)));
         }
+        change(&mut command);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -62,7 +67,7 @@ impl Demo {
         let mut stderr = self.child.stderr.take().unwrap();
         let all = async { tokio::join!(self.out.read_to_string(&mut self.text), stderr.read_to_string(&mut err)) };
         let (out, read) = within(LONG, "the demo ends", all).await;
-        (out.unwrap(), read.unwrap());
+        out.and(read).unwrap();
         let status = self.child.wait().await.unwrap();
         (status, std::mem::take(&mut self.text), err)
     }
@@ -91,7 +96,10 @@ async fn it_ends_converged_and_says_how_the_gateways_are_reached() {
     let (status, out, err) = demo.end().await;
     assert_eq!(status.code(), Some(0), "{out}{err}");
     let last: serde_json::Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["event"], &last["verdict"], &last["exit"]), (&"run-ended".into(), &"converged".into(), &0.into()));
+    assert_eq!(
+        (&last["event"], &last["verdict"], &last["exit"]),
+        (&"run-ended".into(), &"converged".into(), &0.into())
+    );
     assert!(err.starts_with("demo: 6 stand-in gateways "), "{err}");
     assert!(err.contains("over real sshd") || err.contains("without ssh, as "), "{err}");
     demo.assert_nothing_left().await;
@@ -102,7 +110,9 @@ async fn a_plan_of_it_shows_everything_that_is_to_be_seen() {
     let mut demo = Demo::start(&["--plan", "--detailed-exitcode"]);
     let (status, out, _) = demo.end().await;
     assert_eq!(status.code(), Some(2), "{out}");
-    for words in ["+ install  request-tag", "~ upgrade  acme-auth 1.4.2 > 2.0.0", "~ repair   header-guard", "6 nodes to change"] {
+    for words in
+        ["+ install  request-tag", "~ upgrade  acme-auth 1.4.2 > 2.0.0", "~ repair   header-guard", "6 nodes to change"]
+    {
         assert!(out.contains(words), "{words}\n{out}");
     }
     demo.assert_nothing_left().await;
@@ -120,7 +130,8 @@ async fn killed_at_any_time_it_leaves_nothing() {
     // While it is being set up, too.
     for signal in [Signal::SIGKILL, Signal::SIGINT, Signal::SIGTERM] {
         let mut demo = Demo::start(&["--plan"]);
-        let made = |name: &str| fs::read_dir(demo.temp.path()).unwrap().flatten().any(|dir| dir.path().join(name).exists());
+        let made =
+            |name: &str| fs::read_dir(demo.temp.path()).unwrap().flatten().any(|dir| dir.path().join(name).exists());
         poll_until(LONG, "a gateway", || made("eu-1/prefix/pids/nginx.pid").then_some(())).await;
         demo.signal(signal);
         demo.child.wait().await.unwrap();
@@ -139,4 +150,22 @@ async fn stopped_in_the_middle_it_ends_in_order_and_leaves_nothing() {
         assert!(out.contains("verdict: interrupted, exit 130"), "{out}");
         demo.assert_nothing_left().await;
     }
+}
+
+#[tokio::test]
+async fn where_no_sshd_can_be_used_it_says_why_and_goes_on_without() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let programs = tempfile::tempdir().unwrap();
+    let keygen = programs.path().join("ssh-keygen");
+    fs::write(&keygen, "#!/bin/sh\necho 'no keys today' >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&keygen, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.path().display(), variable("PATH").unwrap());
+    let mut demo = Demo::start_with(&["--plan"], |command| {
+        command.env("PATH", path);
+    });
+    let (status, out, err) = demo.end().await;
+    assert_eq!(status.code(), Some(0), "{out}{err}");
+    assert_eq!(err, "demo: 6 stand-in gateways without ssh, as sshd cannot be used: no keys today\n");
+    assert!(out.contains("6 nodes to change"), "{out}");
+    demo.assert_nothing_left().await;
 }

@@ -32,14 +32,14 @@ fn start() -> (Terminal, TempDir) {
 }
 
 /// The key that stands before these words in the bottom line.
-fn key(screen: &vt100::Screen, words: &str) -> Option<String> {
+pub(super) fn key(screen: &vt100::Screen, words: &str) -> Option<String> {
     let contents = screen.contents();
     let line = contents.lines().rfind(|line| !line.trim().is_empty())?;
     line.split("  ").find_map(|part| Some(part.trim().strip_suffix(words)?.strip_suffix(' ')?.to_owned()))
 }
 
 /// Types what the bottom line says for these words, once it says so.
-fn press(terminal: &mut Terminal, words: &str) {
+pub(super) fn press(terminal: &mut Terminal, words: &str) {
     terminal.until(words, |screen| key(screen, words).is_some());
     let found = terminal.look(|screen| key(screen, words));
     match found.expect("nothing but a key changes the bottom line").as_str() {

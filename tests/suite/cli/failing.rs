@@ -50,7 +50,10 @@ async fn a_module_that_only_the_node_could_have_is_named_when_it_is_missing() {
     let needy = handler("2.0.0", "local jwt = require \"resty.jwt\"\n");
     gateways.want_handler(&needy, "2.0.0");
     let said = gateways.muster(&["--apply", "--all"]).await;
-    said.assert(3, &["plugin acme-auth: kong/plugins/acme-auth/handler.lua:1: module 'resty.jwt' not found  (reload-failed)"]);
+    said.assert(
+        3,
+        &["plugin acme-auth: kong/plugins/acme-auth/handler.lua:1: module 'resty.jwt' not found  (reload-failed)"],
+    );
     said.assert(3, &["eu-1", "rolled back", "the plugin requires a module that is not on this node"]);
     said.assert(3, &["ship the module in a bundle, or install it on the node first"]);
     gateways.assert_serving(Some("1.0.0")).await;

@@ -6,6 +6,7 @@ mod demo;
 mod demo_tui;
 mod failing;
 mod interrupt;
+mod left;
 mod narrowing;
 mod refused;
 mod repository;

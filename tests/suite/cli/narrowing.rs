@@ -17,7 +17,10 @@ async fn cluster_node_and_plugin_narrow_what_is_changed_and_all_is_looked_at() {
     said.assert(0, &["1 of 1 node proven"]);
     assert_eq!(gateways.proxied("us-1").await, Some((200, None)));
     gateways.muster(&["--plan", "--cluster", "eu", "--detailed-exitcode"]).await.assert(0, &[]);
-    gateways.muster(&["--plan", "--cluster", "u*", "--plugin", "acme-auth", "--detailed-exitcode"]).await.assert(2, &["us-1"]);
+    gateways
+        .muster(&["--plan", "--cluster", "u*", "--plugin", "acme-auth", "--detailed-exitcode"])
+        .await
+        .assert(2, &["us-1"]);
     gateways.muster(&["--apply", "--all", "--plugin", "acme-*"]).await.assert(0, &["converged"]);
     gateways.assert_in_line().await;
 }

@@ -1,7 +1,7 @@
 //! What is refused before a node is contacted, and wrong command lines.
 
-use crate::harness::{Gateways, Wanted};
 use crate::harness::gateways::handler;
+use crate::harness::{Gateways, Wanted};
 
 /// Refused with exit 1 and these words, by `check`, `--plan` and `--apply` alike; no node has seen a connection.
 async fn assert_refused(gateways: &Gateways, words: &[&str]) {
@@ -89,10 +89,7 @@ async fn help_and_version_are_no_errors() {
 #[tokio::test]
 async fn a_safety_rule_refuses_with_6_and_changes_nothing() {
     let Some(gateways) = Gateways::of(&["eu-1", "eu-2", "eu-3"]).await else { return };
-    let strict = Wanted {
-        rollout: "{ waves: [100%], at_once: 4, max_unreachable: 1, soak: 0s }",
-        ..Wanted::default()
-    };
+    let strict = Wanted { rollout: "{ waves: [100%], at_once: 4, max_unreachable: 1, soak: 0s }", ..Wanted::default() };
     gateways.want("1.0.0");
     gateways.commit(&[("inventory.yaml", &gateways.inventory(&strict))], "strict");
     for name in ["eu-2", "eu-3"] {

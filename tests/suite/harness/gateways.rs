@@ -143,7 +143,8 @@ impl Gateways {
         lines(&mut text, 2, wanted.bundles);
         text.push_str("clusters:\n");
         for (cluster, names) in &self.clusters {
-            let _ = writeln!(text, "  {cluster}:\n    topology: traditional\n    rollout: {}\n    nodes:", wanted.rollout);
+            let _ =
+                writeln!(text, "  {cluster}:\n    topology: traditional\n    rollout: {}\n    nodes:", wanted.rollout);
             for name in names {
                 let Node { dir, conf, prefix, lua_root, kong, .. } = self.node(name);
                 let _ = writeln!(
@@ -217,7 +218,8 @@ impl Gateways {
         }
     }
 
-    fn vars(&self) -> BTreeMap<String, OsString> {
+    /// The environment of the operator.
+    pub(crate) fn vars(&self) -> BTreeMap<String, OsString> {
         let mut vars = self.ssh.vars();
         vars.insert("XDG_STATE_HOME".to_owned(), self.dir.path().join("state").into());
         vars
@@ -257,7 +259,8 @@ impl Gateways {
         let address = (self.node(name).address, site::PROXY);
         let text = tokio::time::timeout(Duration::from_secs(5), get(address.into())).await.ok()?.ok()?;
         let status = text.split(' ').nth(1)?.parse().ok()?;
-        let version = text.lines().find_map(|line| line.to_lowercase().strip_prefix("x-plugin-acme-auth: ").map(str::to_owned));
+        let version =
+            text.lines().find_map(|line| line.to_lowercase().strip_prefix("x-plugin-acme-auth: ").map(str::to_owned));
         Some((status, version))
     }
 

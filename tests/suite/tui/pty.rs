@@ -143,7 +143,9 @@ impl Terminal {
 
     /// Waits for the end, and says what was left on the terminal.
     pub(crate) fn end(mut self, says: &str) -> String {
-        self.within(Duration::from_mins(1), says, |screen| !screen.alternate_screen() && screen.contents().contains(says));
+        self.within(Duration::from_mins(1), says, |screen| {
+            !screen.alternate_screen() && screen.contents().contains(says)
+        });
         self.child.wait().unwrap();
         let parser = self.screen.lock().unwrap();
         assert!(!parser.screen().bracketed_paste() && !parser.screen().hide_cursor(), "the terminal is as it was");
