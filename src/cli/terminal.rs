@@ -199,18 +199,22 @@ impl Shared {
     fn plan(&self, part: &Part) {
         match self.picture() {
             None => self.failed(Doing::Plan, "nothing was looked at yet".to_owned(), Vec::new()),
-            Some(picture) => match self.selection(part) {
-                Ok(selection) => {
-                    *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = selection.clone();
-                    let plan = self.fleet.plan(&picture, selection, self.allow.clone());
-                    self.send(Message::Planned(Arc::new(plan)));
-                }
-                Err(name) => {
-                    let text = format!("{name} is outside of what was chosen when muster was started");
-                    let hint = Hint::do_("leave, and start it without --cluster and --node, or with others");
-                    self.failed(Doing::Plan, text, vec![hint]);
-                }
-            },
+            Some(picture) => self.plan_of(part, &picture),
+        }
+    }
+
+    fn plan_of(&self, part: &Part, picture: &Picture) {
+        match self.selection(part) {
+            Ok(selection) => {
+                *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = selection.clone();
+                let plan = self.fleet.plan(picture, selection, self.allow.clone());
+                self.send(Message::Planned(Arc::new(plan)));
+            }
+            Err(name) => {
+                let text = format!("{name} is outside of what was chosen when muster was started");
+                let hint = Hint::do_("leave, and start it without --cluster and --node, or with others");
+                self.failed(Doing::Plan, text, vec![hint]);
+            }
         }
     }
 

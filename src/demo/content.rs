@@ -1,5 +1,7 @@
 //! What the demo fleet runs: three small plugins, and the inventories of yesterday and today.
 
+use std::fmt::Write as _;
+
 use super::DemoNode;
 
 /// A handler that adds one header.
@@ -43,15 +45,16 @@ pub(super) fn inventory(nodes: &[DemoNode], today: bool) -> String {
         "{ waves: [100%], at_once: 6, max_out: 6, soak: 0s }"
     };
     for cluster in ["eu-canary", "eu-prod"] {
-        text.push_str(&format!("  {cluster}:\n    topology: traditional\n    rollout: {rollout}\n    nodes:\n"));
+        let _ = write!(text, "  {cluster}:\n    topology: traditional\n    rollout: {rollout}\n    nodes:\n");
         for node in nodes.iter().filter(|node| node.cluster == cluster) {
             let DemoNode { name, dir, .. } = node;
-            text.push_str(&format!(
+            let _ = writeln!(
+                text,
                 "      {name}: {{ kong: {{ conf: {dir}/etc/kong.conf, prefix: {dir}/prefix, lua_root: {dir}/lua, home: {dir}/muster, \
-                 cli: {dir}/bin/kong }} }}\n"
-            ));
+                 cli: {dir}/bin/kong }} }}"
+            );
         }
-        text.push_str(&format!("    plugins:\n      acme-auth: \"{auth}\"\n      header-guard: present\n"));
+        let _ = writeln!(text, "    plugins:\n      acme-auth: \"{auth}\"\n      header-guard: present");
         if today {
             text.push_str("      request-tag: present\n");
         }

@@ -88,11 +88,10 @@ fn start(dir: &Path, program: &Path, leash: &Leash) -> Result<BTreeMap<&'static 
         nodes.insert(name, Node::create(&dir.join(name), &spec)?);
     }
     let panicked = || std::io::Error::other("a thread that starts a gateway panicked");
-    let started: Result<(), std::io::Error> = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let starting: Vec<_> = nodes.values().map(|node| scope.spawn(|| node.start())).collect();
-        starting.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(panicked()))).collect()
-    });
-    started?;
+        starting.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(panicked())))
+    })?;
     Ok(nodes)
 }
 

@@ -12,7 +12,6 @@ use crate::diff::{ClusterDiff, Condition, Mark};
 use crate::hint::Hint;
 use crate::inventory::{Cluster, Length, Topology};
 use crate::name::{ClusterName, NodeName};
-use crate::survey::NodeSurvey;
 
 /// Plans one cluster: the order is deliver everywhere, then wave by wave activate (architecture.md 6).
 pub(super) fn plan(
@@ -71,11 +70,6 @@ pub(super) fn plan(
     plans.sort_by_key(|(name, _)| !running(name));
     let changes = changes(&plans);
     notes(&plans, builder);
-    for name in &lists.unknown {
-        if let Some(NodeSurvey::Unreachable(trouble) | NodeSurvey::Refused(trouble)) = request.survey.nodes.get(name) {
-            builder.note("not seen", trouble.text.clone(), vec![name.clone()]);
-        }
-    }
     if cluster.topology != Topology::Dbless {
         unsafe_to_configure(cluster, diff, &changes, builder);
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use muster::run::CancelLevel;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 
 use crate::harness::{Gateways, Wanted, poll_until, within};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// One node after the other, and the first one slow to load.
 fn prepare(gateways: &Gateways) {
@@ -60,14 +61,12 @@ async fn ctrl_c_reaches_the_program() {
     let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
     within(SOON, "the first node", async {
-        use tokio::io::AsyncBufReadExt as _;
         while !text.contains("activating") {
             assert!(lines.read_line(&mut text).await.unwrap() > 0, "{text}");
         }
     })
     .await;
     kill(Pid::from_raw(child.id().unwrap().try_into().unwrap()), Signal::SIGINT).unwrap();
-    use tokio::io::AsyncReadExt as _;
     lines.read_to_string(&mut text).await.unwrap();
     let status = within(SOON, "its end", child.wait()).await.unwrap();
     assert_eq!(status.code(), Some(130), "{text}");

@@ -2,8 +2,11 @@
 
 mod adoption;
 mod converge;
+mod demo;
+mod demo_tui;
 mod failing;
 mod interrupt;
+mod left;
 mod narrowing;
 mod refused;
 mod repository;

@@ -218,7 +218,8 @@ impl Gateways {
         }
     }
 
-    fn vars(&self) -> BTreeMap<String, OsString> {
+    /// The environment of the operator.
+    pub(crate) fn vars(&self) -> BTreeMap<String, OsString> {
         let mut vars = self.ssh.vars();
         vars.insert("XDG_STATE_HOME".to_owned(), self.dir.path().join("state").into());
         vars

@@ -3,7 +3,7 @@
 mod fixture;
 mod hostile;
 mod keys;
-mod pty;
+pub(crate) mod pty;
 mod screens;
 mod script;
 mod sizes;

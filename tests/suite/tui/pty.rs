@@ -58,7 +58,8 @@ fn some(number: u16) -> NonZero<u16> {
     NonZero::new(number).expect("a terminal has lines and columns")
 }
 
-struct Terminal {
+/// A program on a terminal of its own.
+pub(crate) struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
@@ -70,9 +71,16 @@ const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height
 
 impl Terminal {
     fn start() -> Self {
-        let pair = native_pty_system().openpty(SIZE).unwrap();
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
         command.args(["--ignored", "--exact", "tui::pty::child", "--nocapture"]);
+        let mut terminal = Self::run(command);
+        terminal.until("the fleet", |screen| screen.alternate_screen() && screen.contents().contains("eu-prod"));
+        terminal
+    }
+
+    /// Starts a program.
+    pub(crate) fn run(mut command: CommandBuilder) -> Self {
+        let pair = native_pty_system().openpty(SIZE).unwrap();
         command.env("TERM", "xterm-256color");
         command.env("RUST_BACKTRACE", "0");
         let child = pair.slave.spawn_command(command).unwrap();
@@ -88,19 +96,23 @@ impl Terminal {
             let _ = gone.send(());
         });
         let writer = pair.master.take_writer().unwrap();
-        let mut terminal = Self { child, master: pair.master, writer, screen, gone: is_gone };
-        terminal.until("the fleet", |screen| screen.alternate_screen() && screen.contents().contains("eu-prod"));
-        terminal
+        Self { child, master: pair.master, writer, screen, gone: is_gone }
     }
 
-    fn send(&mut self, keys: &str) {
+    /// Types these keys.
+    pub(crate) fn send(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).unwrap();
         self.writer.flush().unwrap();
     }
 
     /// Waits until the screen is so; the deadline is only for a failing test.
-    fn until(&mut self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+    pub(crate) fn until(&mut self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
+        self.within(Duration::from_secs(20), what, is_so);
+    }
+
+    /// Waits so long at most.
+    pub(crate) fn within(&mut self, limit: Duration, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
+        let deadline = Instant::now() + limit;
         loop {
             let parser = self.screen.lock().unwrap();
             if is_so(parser.screen()) {
@@ -114,7 +126,12 @@ impl Terminal {
         }
     }
 
-    fn pid(&self) -> Pid {
+    /// Something of the screen as it is.
+    pub(crate) fn look<T>(&self, see: impl Fn(&vt100::Screen) -> T) -> T {
+        see(self.screen.lock().unwrap().screen())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.process_id().unwrap()).unwrap())
     }
 
@@ -125,8 +142,10 @@ impl Terminal {
     }
 
     /// Waits for the end, and says what was left on the terminal.
-    fn end(mut self, says: &str) -> String {
-        self.until(says, |screen| !screen.alternate_screen() && screen.contents().contains(says));
+    pub(crate) fn end(mut self, says: &str) -> String {
+        self.within(Duration::from_mins(1), says, |screen| {
+            !screen.alternate_screen() && screen.contents().contains(says)
+        });
         self.child.wait().unwrap();
         let parser = self.screen.lock().unwrap();
         assert!(!parser.screen().bracketed_paste() && !parser.screen().hide_cursor(), "the terminal is as it was");

@@ -1,0 +1,91 @@
+//! The demo in the terminal UI, from start to converged, by the keys that its bottom line names.
+
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use portable_pty::CommandBuilder;
+use tempfile::TempDir;
+
+use super::demo::{assert_nothing_left, temp};
+use crate::harness::variable;
+use crate::tui::pty::Terminal;
+
+/// Longer than a demo takes on a busy machine; only a failing test waits for it.
+const LONG: Duration = Duration::from_mins(3);
+
+/// Starts it, and waits for the fleet.
+fn start() -> (Terminal, TempDir) {
+    let temp = temp();
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_muster"));
+    command.arg("--demo");
+    command.env_clear();
+    command.env("TMPDIR", temp.path());
+    for (name, value) in ["PATH", "HOME", "USER"].into_iter().filter_map(|name| Some((name, variable(name)?))) {
+        command.env(name, value);
+    }
+    let mut terminal = Terminal::run(command);
+    terminal.within(LONG, "the fleet", |screen| {
+        let text = screen.contents();
+        screen.alternate_screen() && text.contains("eu-4") && text.contains("drift")
+    });
+    (terminal, temp)
+}
+
+/// The key that stands before these words in the bottom line.
+pub(super) fn key(screen: &vt100::Screen, words: &str) -> Option<String> {
+    let contents = screen.contents();
+    let line = contents.lines().rfind(|line| !line.trim().is_empty())?;
+    line.split("  ").find_map(|part| Some(part.trim().strip_suffix(words)?.strip_suffix(' ')?.to_owned()))
+}
+
+/// Types what the bottom line says for these words, once it says so.
+pub(super) fn press(terminal: &mut Terminal, words: &str) {
+    terminal.until(words, |screen| key(screen, words).is_some());
+    let found = terminal.look(|screen| key(screen, words));
+    match found.expect("nothing but a key changes the bottom line").as_str() {
+        "enter" => terminal.send("\r"),
+        "esc" => terminal.send("\x1b"),
+        key => terminal.send(key),
+    }
+}
+
+/// From the fleet to a run that is on.
+fn run(terminal: &mut Terminal) {
+    press(terminal, "plan");
+    terminal.until("a plan", |screen| screen.contents().contains("request-tag") && key(screen, "apply").is_some());
+    press(terminal, "apply");
+    terminal.until("a question", |screen| screen.contents().contains("type all to go on"));
+    terminal.send("all\r");
+    terminal.within(LONG, "the run", |screen| key(screen, "stop").is_some());
+}
+
+#[tokio::test]
+async fn by_the_keys_that_it_names_it_goes_from_the_fleet_to_converged() {
+    let (mut terminal, temp) = start();
+    run(&mut terminal);
+    terminal.within(LONG, "the verdict", |screen| screen.contents().contains("converged"));
+    press(&mut terminal, "quit");
+    let left = terminal.end("verdict: converged, exit 0. 6 of 6 nodes proven");
+    assert!(!left.contains("eu-prod"), "the screen is given back\n{left}");
+    assert_nothing_left(temp.path()).await;
+}
+
+#[tokio::test]
+async fn left_in_the_middle_of_a_run_it_waits_for_its_end() {
+    let (mut terminal, temp) = start();
+    run(&mut terminal);
+    press(&mut terminal, "quit");
+    terminal.until("a question", |screen| screen.contents().contains("type leave to go"));
+    terminal.send("leave\r");
+    terminal.end("verdict: interrupted, exit 130");
+    assert_nothing_left(temp.path()).await;
+}
+
+#[tokio::test]
+async fn a_signal_in_the_middle_of_a_run_does_the_same() {
+    let (mut terminal, temp) = start();
+    run(&mut terminal);
+    kill(terminal.pid(), Signal::SIGTERM).unwrap();
+    terminal.end("verdict: interrupted, exit 130");
+    assert_nothing_left(temp.path()).await;
+}
