@@ -9,11 +9,13 @@ mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::OnceLock;
 
 pub use edit::EditError;
 use statement::{Kind, Statement, read};
 
 use super::setting;
+use crate::name::Digest;
 
 /// A kong.conf or `.kong_env`: every byte of it, and what Kong makes of them. It may hold secrets: it has no
 /// serialization, its `Debug` shows a count, and only [`Conf::readable`] hands out values in bulk.
@@ -24,6 +26,7 @@ pub struct Conf {
     statements: Vec<Statement>,
     /// Where a continuation begins that the file ends in: Kong loses those lines.
     dangling: Option<usize>,
+    digest: OnceLock<Digest>,
 }
 
 /// The bytes say everything.
@@ -113,12 +116,17 @@ impl Conf {
             |line: &Line| bytes[line.start..line.next].strip_suffix(b"\n").unwrap_or(&bytes[line.start..line.next]);
         let contents: Vec<&[u8]> = lines.iter().map(seen).collect();
         let (statements, dangling) = read(&contents);
-        Self { bytes, lines, statements, dangling }
+        Self { bytes, lines, statements, dangling, digest: OnceLock::new() }
     }
 
     /// The file, byte for byte.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The sha256 of the bytes, as `sha256sum` on a node gives it; worked out once.
+    pub fn digest(&self) -> &Digest {
+        self.digest.get_or_init(|| Digest::of(&self.bytes))
     }
 
     /// What Kong reads for a key (in its own spelling: lower case, `_`).

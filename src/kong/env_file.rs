@@ -1,20 +1,31 @@
 //! `.kong_env`: what the master reads at every HUP (facts.md A4; measured.md 4).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use super::{Conf, Directive, EditError, SearchPath};
 use crate::name::{Digest, Hasher};
 
 /// The file that Kong writes into its prefix. The same syntax as kong.conf, one key a line, in random order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct EnvFile {
     conf: Conf,
+    digest: OnceLock<Digest>,
 }
+
+/// The bytes say everything.
+impl PartialEq for EnvFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.conf == other.conf
+    }
+}
+
+impl Eq for EnvFile {}
 
 impl EnvFile {
     /// Takes the bytes of the file.
     pub fn parse(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { conf: Conf::parse(bytes) }
+        Self { conf: Conf::parse(bytes), digest: OnceLock::new() }
     }
 
     /// The file, byte for byte.
@@ -42,6 +53,10 @@ impl EnvFile {
     /// that are not empty and do not begin with `#`, sorted bytewise, each with a newline. On a node:
     /// `LC_ALL=C grep -v -e '^#' -e '^$' FILE | LC_ALL=C sort | sha256sum`.
     pub fn digest(&self) -> Digest {
+        self.digest.get_or_init(|| self.sorted()).clone()
+    }
+
+    fn sorted(&self) -> Digest {
         let mut lines: Vec<&[u8]> = self
             .bytes()
             .split(|byte| *byte == b'\n')

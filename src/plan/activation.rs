@@ -7,7 +7,7 @@ use super::{BlockerCode, obstacle};
 use crate::action::{Activate, ConfEdit, NodeBasis, ReloadWay};
 use crate::diff::Mark;
 use crate::hint::Hint;
-use crate::kong::Directive;
+use crate::kong::{Conf, Directive};
 use crate::name::{BundleName, Digest, PluginName};
 use crate::wire::{Manifest, Owned};
 
@@ -86,7 +86,7 @@ fn conf(draft: &mut Draft<'_>, add: &[PluginName]) -> Result<Option<ConfEdit>, B
     let edited =
         edited.and_then(|directive| before.set("plugins", &directive.to_string()).map_err(|error| error.to_string()));
     let why = match edited {
-        Ok(after) => match edit(path, before.bytes(), &after) {
+        Ok(after) => match edit(path, before, &after) {
             Some(edit) => return Ok(Some(edit)),
             None => "the place of the edit holds bytes that are not UTF-8".to_owned(),
         },
@@ -99,12 +99,13 @@ fn conf(draft: &mut Draft<'_>, add: &[PluginName]) -> Result<Option<ConfEdit>, B
 }
 
 /// The smallest edit that turns one content into the other; `None` if what it inserts is not text.
-fn edit(path: crate::name::NodePath, before: &[u8], after: &[u8]) -> Option<ConfEdit> {
+fn edit(path: crate::name::NodePath, conf: &Conf, after: &[u8]) -> Option<ConfEdit> {
+    let before = conf.bytes();
     let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
     let rest = before[same..].iter().rev().zip(after[same..].iter().rev()).take_while(|(a, b)| a == b).count();
     Some(ConfEdit {
         path,
-        before: Digest::of(before),
+        before: conf.digest().clone(),
         offset: same as u64,
         remove: (before.len() - same - rest) as u64,
         insert: String::from_utf8(after[same..after.len() - rest].to_vec()).ok()?,
@@ -161,7 +162,7 @@ fn basis(draft: &Draft<'_>) -> NodeBasis {
     let roots = draft.switches.iter().flat_map(|switch| &switch.links);
     let link = |root: &crate::name::BundlePath| facts.roots.get(root)?.target.as_deref().map(str::to_owned);
     NodeBasis {
-        conf: facts.conf_file.as_ref().map(|conf| Digest::of(conf.open().bytes())),
+        conf: facts.conf_file.as_ref().map(|conf| conf.open().digest().clone()),
         env: facts.env_file.as_ref().map(|env| env.open().digest()),
         links: roots.map(|root| (root.clone(), link(root))).collect(),
         generation: draft.manifest().map_or(0, |manifest| manifest.generation),

@@ -221,6 +221,10 @@ fn directives(draft: &mut Draft<'_>) {
             return;
         }
     }
+    if diff.directives.file == diff.directives.env {
+        conf_readable(draft);
+        return;
+    }
     // A name that the inventory rules may be anywhere: that is drift, and tells nothing of who sets the directive.
     let ruled: std::collections::BTreeSet<&str> =
         diff.items.values().flat_map(|item| &item.plugins).map(PluginName::as_str).collect();
@@ -245,6 +249,11 @@ fn directives(draft: &mut Draft<'_>) {
             Hint::do_("a unit file, KONG_PLUGINS, or an edit that was never loaded: bring the two together first");
         draft.block(BlockerCode::DirectiveUnclear, what, details, vec![hint]);
     }
+    conf_readable(draft);
+}
+
+/// Without kong.conf it is not known what the next start reads.
+fn conf_readable(draft: &mut Draft<'_>) {
     if draft.facts.conf.kind == Kind::Denied
         || (draft.facts.conf_file.is_none() && draft.facts.conf.kind != Kind::Absent)
     {
