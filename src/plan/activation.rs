@@ -176,7 +176,7 @@ mod tests {
     use crate::name::NodePath;
 
     fn edited(before: &[u8], after: &[u8]) -> Option<ConfEdit> {
-        edit(NodePath::parse("/etc/kong/kong.conf").unwrap(), before, after)
+        edit(NodePath::parse("/etc/kong/kong.conf").unwrap(), &Conf::parse(before), after)
     }
 
     #[test]
