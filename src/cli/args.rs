@@ -33,6 +33,7 @@ pub struct CommandLine {
 
 /// Options of every use; [`Mode::accepts`] says which goes where.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 #[expect(clippy::doc_markdown, reason = "these comments are the text of --help, where backticks would show")]
 pub struct Options {
     /// The repository [default: the one that the working directory is in].
