@@ -76,7 +76,7 @@ async fn one_failed_node_stops_the_waves_behind_it() {
 async fn a_second_muster_ends_at_once_and_names_who_holds_the_nodes() {
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     gateways.want("1.0.0");
-    gateways.node("eu-1").change(|settings| settings.faults.slow_load = 3.0).unwrap();
+    gateways.node("eu-1").change(|settings| settings.faults.endless_load = true).unwrap();
     let first = gateways.begin(&["--apply", "--all"]);
     poll_until(Duration::from_secs(30), "the first is at work", || first.out().contains("activating").then_some(()))
         .await;
@@ -84,7 +84,7 @@ async fn a_second_muster_ends_at_once_and_names_who_holds_the_nodes() {
     // Whether its guard stands already or only its lease, the answer is the same.
     second.assert(5, &["eu-1", "@", "wait for that run", "verdict: locked, exit 5"]);
     assert!(!first.out().contains("verdict"), "the second waited for the first:\n{}", first.out());
-    gateways.node("eu-1").change(|settings| settings.faults.slow_load = 0.0).unwrap();
+    gateways.node("eu-1").change(|settings| settings.faults.endless_load = false).unwrap();
     first.said().await.assert(0, &["converged"]);
     gateways.assert_serving(Some("1.0.0")).await;
     gateways.assert_in_line().await;
