@@ -32,8 +32,22 @@ pub(crate) struct Gateways {
     nodes: BTreeMap<String, Node>,
     clusters: Vec<(String, Vec<String>)>,
     repository: git2::Repository,
+    leash: Option<Leash>,
     dir: TempDir,
-    _leash: Leash,
+}
+
+impl Drop for Gateways {
+    /// The gateways go before their directory does: one that still writes would leave a part of it.
+    fn drop(&mut self) {
+        drop(self.leash.take());
+        let until = std::time::Instant::now() + Duration::from_secs(5);
+        while !process::with_text(self.dir.path().to_str().unwrap_or_default()).is_empty() {
+            if std::time::Instant::now() > until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 /// A cluster of the inventory, for [`Gateways::inventory`].
@@ -84,7 +98,7 @@ impl Gateways {
         let clusters = clusters.iter().map(|(cluster, names)| {
             ((*cluster).to_owned(), names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
         });
-        Some(Self { ssh, nodes, clusters: clusters.collect(), repository, dir, _leash: leash })
+        Some(Self { ssh, nodes, clusters: clusters.collect(), repository, leash: Some(leash), dir })
     }
 
     pub(crate) fn node(&self, name: &str) -> &Node {
