@@ -320,8 +320,16 @@ async fn get(address: std::net::SocketAddr) -> std::io::Result<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program under test is to be told the real time")]
-pub(crate) fn now() -> jiff::Timestamp {
+fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
+}
+
+/// Waits until processes are surely younger than the files that are there. The start of a process is known to the second, so
+/// that one of the same second could be older, and muster then says that a reload is owed.
+pub(crate) async fn next_second() {
+    let written = now().as_second();
+    let later = || (now().as_second() > written + 1).then_some(());
+    super::poll_until(Duration::from_secs(10), "the second after the next", later).await;
 }
 
 /// A handler of this version, behind these lines.
