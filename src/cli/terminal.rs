@@ -181,17 +181,16 @@ impl Shared {
 
     async fn look(&self, part: Part) {
         let at = (self.clock)();
-        let picture = match (self.nodes(&part), self.picture()) {
-            (Some(nodes), Some(before)) => self.fleet.look_again(before.survey, &nodes, at).await,
-            _ => {
-                let of = self.fleet.len();
-                let done = std::sync::atomic::AtomicUsize::new(0);
-                let progress = |_: &NodeName, _: &crate::survey::NodeSurvey| {
-                    let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                    self.send(Message::Looking { done, of });
-                };
-                self.fleet.look(at, &progress).await
-            }
+        let picture = if let (Some(nodes), Some(before)) = (self.nodes(&part), self.picture()) {
+            self.fleet.look_again(before.survey, &nodes, at).await
+        } else {
+            let of = self.fleet.len();
+            let done = std::sync::atomic::AtomicUsize::new(0);
+            let progress = |_: &NodeName, _: &crate::survey::NodeSurvey| {
+                let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+                self.send(Message::Looking { done, of });
+            };
+            self.fleet.look(at, &progress).await
         };
         self.keep(picture);
     }
