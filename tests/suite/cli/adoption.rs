@@ -1,9 +1,7 @@
 //! Files that were there before muster.
 
-use std::time::Duration;
-
-use crate::harness::gateways::{handler, now, schema};
-use crate::harness::{Gateways, Wanted, poll_until};
+use crate::harness::gateways::{handler, next_second, schema};
+use crate::harness::{Gateways, Wanted};
 
 #[tokio::test]
 async fn equal_content_is_nothing_to_do() {
@@ -13,9 +11,7 @@ async fn equal_content_is_nothing_to_do() {
     let conf = std::fs::read_to_string(&node.conf).unwrap();
     std::fs::write(&node.conf, conf.replace("plugins = bundled", "plugins = bundled,acme-auth")).unwrap();
     node.stop().unwrap();
-    // Times of processes are known to the second: workers of the same second could be older than the files.
-    let written = now().as_second();
-    poll_until(Duration::from_secs(5), "the next second", || (now().as_second() > written + 1).then_some(())).await;
+    next_second().await;
     node.start().unwrap();
     gateways.assert_serving(Some("1.0.0")).await;
     gateways.want("1.0.0");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::Gateways;
-use crate::harness::gateways::{Wanted, handler, schema};
+use crate::harness::gateways::{Wanted, handler, next_second, schema};
 
 #[tokio::test]
 async fn what_is_installed_then_upgraded_then_edited_by_hand_ends_in_line_each_time() {
@@ -38,6 +38,7 @@ async fn a_stopped_node_gets_everything_and_is_not_started() {
     let said = gateways.muster(&["--apply", "--all"]).await;
     said.assert(0, &["1 reload", "not running there", "eu-2", "converged, exit 0"]);
     assert_eq!(gateways.proxied("eu-2").await, None, "it was started");
+    next_second().await;
     gateways.node("eu-2").start().unwrap();
     gateways.assert_serving(Some("1.0.0")).await;
     gateways.assert_in_line().await;

@@ -32,8 +32,22 @@ pub(crate) struct Gateways {
     nodes: BTreeMap<String, Node>,
     clusters: Vec<(String, Vec<String>)>,
     repository: git2::Repository,
+    leash: Option<Leash>,
     dir: TempDir,
-    _leash: Leash,
+}
+
+impl Drop for Gateways {
+    /// The gateways go before their directory does: one that still writes would leave a part of it.
+    fn drop(&mut self) {
+        drop(self.leash.take());
+        let until = std::time::Instant::now() + Duration::from_secs(5);
+        while !process::with_text(self.dir.path().to_str().unwrap_or_default()).is_empty() {
+            if std::time::Instant::now() > until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }
 
 /// A cluster of the inventory, for [`Gateways::inventory`].
@@ -84,7 +98,7 @@ impl Gateways {
         let clusters = clusters.iter().map(|(cluster, names)| {
             ((*cluster).to_owned(), names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
         });
-        Some(Self { ssh, nodes, clusters: clusters.collect(), repository, dir, _leash: leash })
+        Some(Self { ssh, nodes, clusters: clusters.collect(), repository, leash: Some(leash), dir })
     }
 
     pub(crate) fn node(&self, name: &str) -> &Node {
@@ -306,8 +320,16 @@ async fn get(address: std::net::SocketAddr) -> std::io::Result<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program under test is to be told the real time")]
-pub(crate) fn now() -> jiff::Timestamp {
+fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
+}
+
+/// Waits until processes are surely younger than the files that are there. The start of a process is known to the second, so
+/// that one of the same second could be older, and muster then says that a reload is owed.
+pub(crate) async fn next_second() {
+    let written = now().as_second();
+    let later = || (now().as_second() > written + 1).then_some(());
+    super::poll_until(Duration::from_secs(10), "the second after the next", later).await;
 }
 
 /// A handler of this version, behind these lines.
