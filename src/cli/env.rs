@@ -24,14 +24,21 @@ impl Output {
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         match self.0.lock() {
-            Ok(mut writer) => writer.write(bytes),
+            // A reader that has seen enough (`| head`) went away on purpose: what is left is written to nobody.
+            Ok(mut writer) => writer.write(bytes).or_else(|error| match error.kind() {
+                std::io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+                _ => Err(error),
+            }),
             Err(_) => Err(std::io::Error::other("a writer panicked")),
         }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         match self.0.lock() {
-            Ok(mut writer) => writer.flush(),
+            Ok(mut writer) => writer.flush().or_else(|error| match error.kind() {
+                std::io::ErrorKind::BrokenPipe => Ok(()),
+                _ => Err(error),
+            }),
             Err(_) => Err(std::io::Error::other("a writer panicked")),
         }
     }

@@ -183,6 +183,15 @@ fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
 }
 
 fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
+    if let Some(file) = options.ssh_config.as_ref().map(|file| env.dir.join(file)) {
+        std::fs::File::open(&file).map_err(|error| {
+            let text = format!("--ssh-config {}: {error}", file.display());
+            Failure::input(
+                text,
+                vec![Hint::do_("name a file that exists, or leave the option out to use ~/.ssh/config")],
+            )
+        })?;
+    }
     let vars = || env.vars.iter().map(|(key, value)| (key.clone(), value.into()));
     let mut ssh = SshSettings::new(vars());
     ssh.config = options.ssh_config.as_ref().map(|file| env.dir.join(file)).or_else(|| env.ssh_config.clone());

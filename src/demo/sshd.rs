@@ -174,6 +174,8 @@ impl Server {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::from(output))
             .stderr(Stdio::null())
+            // A Ctrl-C at the terminal is for muster; what it means for the nodes is muster's to say.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
         Ok((UnixStream::from_std(ours)?, child))

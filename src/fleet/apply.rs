@@ -14,7 +14,7 @@ use crate::journal::{self, JournalError, Writer};
 use crate::name::{BundlePath, Digest, NodeName, RunId};
 use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings};
 use crate::plan::{Allow, Plan, Selection};
-use crate::run::{Reporter, RunState, SurveyCounts};
+use crate::run::{Event, Reporter, RunState, SurveyCounts};
 
 /// How often the leases of a run are renewed, at the least: at most ten nodes a second, so that renewing 5,000 of them is
 /// no work to speak of.
@@ -79,7 +79,8 @@ pub enum ApplyError {
 impl Fleet {
     /// Carries out a plan to its end, whatever that is, and looks again.
     pub async fn apply(self: &Arc<Self>, apply: Apply) -> Result<Applied, ApplyError> {
-        let Apply { plan, picture, selection, allow, operator, runs, reporters, control, clock } = apply;
+        let Apply { plan, picture, selection, allow, operator, runs, mut reporters, control, clock } = apply;
+        reporters.push(Box::new(Logged));
         let run = run_id(&clock);
         let journal = Writer::create(&runs, &run, &plan)?;
         let cargo = self.cargo(&plan);
@@ -152,6 +153,18 @@ fn run_id(clock: &Clock) -> RunId {
     // The standard library's hasher keys are random; no more is asked of an id.
     let random = || u128::from(RandomState::new().build_hasher().finish());
     RunId::from_parts(milliseconds, (random() << 64) | random())
+}
+
+/// Writes every event to the log, if there is one.
+struct Logged;
+
+impl Reporter for Logged {
+    fn event(&mut self, event: &Event, _: &RunState) {
+        match serde_json::to_string(event) {
+            Ok(event) => tracing::info!(event, "run"),
+            Err(error) => tracing::error!(%error, "an event that cannot be written"),
+        }
+    }
 }
 
 /// Looks again once the steps are over, and plans again: what is left is what that plan would do.

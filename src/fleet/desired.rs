@@ -159,7 +159,7 @@ impl Shelf<'_> {
             match self.make(&key, source) {
                 Ok(bundle) => drop(bundles.insert(key, bundle)),
                 Err(trouble) => {
-                    let place = format!("{}:{}: {}", self.file, source.place(), label(&key));
+                    let place = place(self.file, source, &key, &trouble);
                     if !troubles.iter().any(|(known, _)| *known == place) {
                         troubles.push((place, trouble));
                     }
@@ -221,6 +221,13 @@ fn entry(entry: git::Entry) -> SourceEntry {
     SourceEntry { path: entry.path, kind, bytes: entry.bytes }
 }
 
-fn label((name, version): &Key) -> String {
-    version.as_ref().map_or_else(|| format!("bundle {name}"), |version| format!("bundle {name} {version}"))
+/// Where the entry of a bundle stands, and which directory or archive it names. What is wrong with content names the
+/// bundle itself.
+fn place(file: &str, source: &BundleSource, (name, version): &Key, trouble: &BundleTrouble) -> String {
+    let version = version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let at = format!("{file}:{}", source.place());
+    match trouble {
+        BundleTrouble::Git(_) => format!("{at}: bundle {name}{version}"),
+        BundleTrouble::Bundle(_) => format!("{at}: from {}{version}", source.path()),
+    }
 }

@@ -69,14 +69,14 @@ impl Fleet {
 
     /// Looks at every node. A selection narrows what is changed, never what is looked at (architecture.md 5).
     pub async fn look(&self, at: Timestamp, progress: look::Progress<'_>) -> Picture {
-        let all: Vec<&NodeName> = self.sites.keys().collect();
+        let all = self.sites.keys().collect();
         let survey = self.survey(&all, at, progress).await;
         self.picture(survey)
     }
 
     /// Looks again at these nodes and keeps what was seen of the others.
     pub async fn look_again(&self, before: Survey, nodes: &BTreeSet<NodeName>, at: Timestamp) -> Picture {
-        let known: Vec<&NodeName> = nodes.iter().filter(|node| self.sites.contains_key(*node)).collect();
+        let known = nodes.iter().filter(|node| self.sites.contains_key(*node)).collect();
         let mut survey = self.survey(&known, at, &|_, _| {}).await;
         for (name, seen) in before.nodes {
             survey.nodes.entry(name).or_insert(seen);
@@ -84,19 +84,27 @@ impl Fleet {
         self.picture(survey)
     }
 
-    async fn survey(&self, nodes: &[&NodeName], at: Timestamp, progress: look::Progress<'_>) -> Survey {
+    async fn survey(&self, nodes: &BTreeSet<&NodeName>, at: Timestamp, progress: look::Progress<'_>) -> Survey {
         let inventory = &self.desired.inventory;
         let requests: Vec<(NodeName, LookRequest)> = inventory
             .clusters
             .values()
             .flat_map(|cluster| cluster.nodes.values().map(move |node| (cluster, node)))
-            .filter(|(_, node)| nodes.contains(&&node.name))
+            .filter(|(_, node)| nodes.contains(&node.name))
             .filter_map(|(cluster, node)| {
                 let site = self.sites.get(&node.name)?.clone();
                 Some((node.name.clone(), LookRequest { site, roots: self.roots(cluster, node) }))
             })
             .collect();
-        look::look(&requests, &*self.pool, &self.settings, at, progress).await
+        let survey = look::look(&requests, &*self.pool, &self.settings, at, progress).await;
+        let (seen, unreachable, refused) = survey.counts();
+        tracing::info!(seen, unreachable, refused, "looked");
+        for (node, found) in &survey.nodes {
+            if let NodeSurvey::Unreachable(trouble) | NodeSurvey::Refused(trouble) = found {
+                tracing::warn!(%node, code = trouble.code, text = trouble.text, "not seen");
+            }
+        }
+        survey
     }
 
     /// The roots below the Lua root that matter on a node: of its bundles, and of its plugins without one.

@@ -207,7 +207,7 @@ impl Conf {
     }
 
     /// Everything that Kong reads.
-    fn effective(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(super) fn effective(&self) -> BTreeMap<String, Vec<u8>> {
         let keys: BTreeSet<&str> = self.statements.iter().filter(|s| s.active).filter_map(Statement::key).collect();
         keys.into_iter().filter_map(|key| self.active(key).last().map(|last| (key.to_owned(), last.value()))).collect()
     }

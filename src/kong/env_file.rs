@@ -84,10 +84,41 @@ impl EnvFile {
         self.conf.readable()
     }
 
+    /// What waits in a kong.conf: settings that it has otherwise than this file, and that the next start or prepare would
+    /// apply. One line each, with values only where they may be read out loud. `plugins`, the search path and the prefix
+    /// are looked at by themselves. A key that is not here at all is left out unless it may be read: Kong does not write
+    /// empty values, so that its absence says little.
+    pub fn waiting(&self, conf: &Conf) -> Vec<String> {
+        let live = self.conf.effective();
+        let mut lines = Vec::new();
+        for (key, next) in conf.effective() {
+            let readable = super::setting::is_readable(&key);
+            let now = live.get(&key).cloned();
+            let default = super::setting::default_value(&key).map(|value| value.as_bytes().to_vec());
+            let Some(now) = now.or(if readable { default } else { None }) else { continue };
+            if matches!(key.as_str(), "plugins" | "lua_package_path" | "prefix") || loose(&now) == loose(&next) {
+                continue;
+            }
+            let shown = |value: &[u8]| super::printable(&String::from_utf8_lossy(value), 60);
+            lines.push(if readable {
+                format!("{key} ({} > {})", shown(&now), shown(&next))
+            } else {
+                format!("{key} (not shown)")
+            });
+        }
+        lines
+    }
+
     /// The keys that the two files do not set alike. Names only.
     pub fn differs(&self, other: &Self) -> BTreeSet<String> {
         self.conf.differs(&other.conf)
     }
+}
+
+/// A value without the blanks around its commas, which Kong drops when it writes a list.
+fn loose(value: &[u8]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
+    parts.join(&b',')
 }
 
 #[cfg(test)]
@@ -96,6 +127,20 @@ mod tests {
 
     const LIVE: &str = "# *************************\n# This file is generated\n\nplugins = bundled,hello\n\
         pg_password = s\\#cret\nlua_package_path = ./?.lua;./?/init.lua;\nlog_level = notice\n";
+
+    #[test]
+    fn what_waits_in_kong_conf_is_told_without_its_secrets() {
+        let env = EnvFile::parse(
+            "plugins = bundled\nlog_level = notice\nproxy_listen = 0.0.0.0:8000,[::]:8000\npg_password = a\n",
+        );
+        let conf = Conf::parse(
+            "plugins = bundled,x\nlog_level = info\nproxy_listen = 0.0.0.0:8000, [::]:8000\npg_password = b\nno_such = 1\n",
+        );
+        assert_eq!(env.waiting(&conf), ["log_level (notice > info)", "pg_password (not shown)"]);
+        assert!(env.waiting(&Conf::parse("log_level = notice\n")).is_empty());
+        let unset = EnvFile::parse("plugins = bundled\n");
+        assert_eq!(unset.waiting(&Conf::parse("log_level = debug\n")), ["log_level (notice > debug)"]);
+    }
 
     #[test]
     fn the_digest_does_not_depend_on_the_order_of_the_lines() {

@@ -17,6 +17,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
     let add = std::mem::take(&mut draft.add);
     let Ok(conf) = conf(draft, &add) else { return };
     let Some((directive, search_path)) = settings(draft, &add) else { return };
+    waiting(draft);
     let manifest = manifest(draft, conf.as_ref());
     let staged = if way == ReloadWay::Candidate {
         draft.loads().map(|switch| (switch.bundle.clone(), switch.to.clone())).collect()
@@ -96,6 +97,18 @@ fn conf(draft: &mut Draft<'_>, add: &[PluginName]) -> Result<Option<ConfEdit>, B
     let what = format!("kong.conf cannot be edited: {why}");
     draft.block(BlockerCode::DirectiveUnclear, what, Vec::new(), vec![hint]);
     Err(Blocked)
+}
+
+/// Notes what others edited in kong.conf and nobody has loaded: our reload leaves it waiting (protocols.md A).
+fn waiting(draft: &mut Draft<'_>) {
+    let (Some(conf), Some(env), Some(_)) = (&draft.facts.conf_file, &draft.facts.env_file, &draft.facts.master) else {
+        return;
+    };
+    let lines = env.open().waiting(conf.open());
+    if !lines.is_empty() {
+        let text = format!("in kong.conf, not applied by this: {}", lines.join(", "));
+        draft.plan.notes.push(("waiting".to_owned(), text));
+    }
 }
 
 /// The smallest edit that turns one content into the other; `None` if what it inserts is not text.
