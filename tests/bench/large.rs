@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use muster::bundle::{Bundle, SourceEntry};
 use muster::diff::{self, Bundles};
@@ -14,6 +14,8 @@ use muster::inventory::{self, Inventory, Node};
 use muster::name::{BundleName, BundlePath, Revision};
 use muster::plan::{self, Origin, Request, Selection};
 use muster::survey::{NodeSurvey, Sharer, Survey};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 
 use crate::Options;
 use crate::model::{CLOCK, DEFAULT_PATH, NodeModel};
@@ -86,10 +88,18 @@ pub(crate) fn child(args: &[String]) -> String {
     out
 }
 
+/// How long it takes a core. All of it runs in one thread, so on a machine that does nothing else that is the time that
+/// passes; on a busy one it is still what muster costs.
 fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
-    let begun = Instant::now();
+    let begun = spent();
     let value = work();
-    (begun.elapsed(), value)
+    (spent().saturating_sub(begun), value)
+}
+
+fn spent() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).expect("the usage of this process");
+    let microseconds = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Duration::from_micros(u64::try_from(microseconds).unwrap_or(0))
 }
 
 /// Everything that a plan is made of.
