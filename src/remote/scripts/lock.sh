@@ -75,9 +75,11 @@ try_lock() {
 	fi 2>/dev/null
 }
 
-# guarded: a guard is armed and its process lives; $guard_step and $guard_left say which and how long.
+# guarded: a guard is armed, or still putting back, and its process lives; $guard_step and $guard_left say which and how long.
 guarded() {
-	[ -e "$a_home/state/guard/armed" ] || return 1
+	if [ ! -e "$a_home/state/guard/armed" ]; then
+		[ -e "$a_home/state/guard/fired" ] && [ ! -e "$a_home/state/guard/done" ] || return 1
+	fi
 	guard_step=-
 	guard_left=0
 	pid=
