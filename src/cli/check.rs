@@ -27,8 +27,8 @@ fn text(desired: &Desired, to: &mut dyn std::io::Write) -> std::io::Result<()> {
             .iter()
             .map(|(plugin, info)| format!("{plugin} {}", info.version.as_deref().unwrap_or("(version computed)")))
             .collect();
-        let files = bundle.files.len();
-        writeln!(to, "  bundle {label:<24} {}  {files} files  {}", bundle.digest.short(), plugins.join(", "))?;
+        let files = counted(bundle.files.len(), "file");
+        writeln!(to, "  bundle {label:<24} {}  {files}  {}", bundle.digest.short(), plugins.join(", "))?;
         for note in &bundle.notes {
             writeln!(to, "    {note}")?;
         }
@@ -36,13 +36,18 @@ fn text(desired: &Desired, to: &mut dyn std::io::Write) -> std::io::Result<()> {
     for cluster in desired.inventory.clusters.values() {
         let out = cluster.nodes.len() - cluster.active().count();
         let out = if out == 0 { String::new() } else { format!(", {out} out") };
-        let nodes = cluster.nodes.len();
+        let nodes = counted(cluster.nodes.len(), "node");
         let plugins: Vec<&str> = cluster.plugins.keys().map(crate::inventory::Subject::as_str).collect();
-        writeln!(to, "  cluster {:<23} {nodes} nodes{out}  {}", cluster.name, plugins.join(", "))?;
+        writeln!(to, "  cluster {:<23} {nodes}{out}  {}", cluster.name, plugins.join(", "))?;
     }
     write!(to, "{}", desired.inventory.warned().render(Look::Plain))?;
     dirty(desired, to)?;
     writeln!(to, "nothing wrong was found; no node was contacted")
+}
+
+/// `1 node`, `27 nodes`.
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Says what was changed in the work tree and is not used.

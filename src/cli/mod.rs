@@ -7,6 +7,7 @@ mod apply;
 mod args;
 mod check;
 mod env;
+mod equal;
 mod log;
 mod plan;
 mod session;

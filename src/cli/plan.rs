@@ -1,7 +1,7 @@
 //! `muster --plan`: looks, compares, shows what would be done; changes nothing.
 
 use super::session::Session;
-use super::{Env, Format};
+use super::{Env, Format, Options};
 use crate::exit;
 use crate::failure::Failure;
 use crate::fleet::{Fleet, Picture};
@@ -13,19 +13,19 @@ use crate::survey::NodeSurvey;
 
 /// Shows the plan. The exit code is 0 unless something could not be known, or pending changes are asked to be told.
 pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
-    let Session { env, options, fleet, selection, allow, control } = session;
+    let Session { env, options, fleet, selection, allow, control, demo } = session;
     let Some(picture) = look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
     let plan = fleet.plan(&picture, selection, allow);
     let written = match options.format {
         Format::Json => report::plan::json(&plan, &mut env.out),
-        Format::Text => text(&fleet, &plan, options.diff, env),
+        Format::Text => text(&fleet, &plan, (&options, demo), env),
     };
     written.map_err(|error| Failure::internal("writing the plan", &error))?;
     Ok(verdict(&plan, options.detailed_exitcode).exit())
 }
 
-fn text(fleet: &Fleet, plan: &Plan, diff: bool, env: &mut Env) -> std::io::Result<()> {
-    report::plan::text(plan, diff, &mut env.out)?;
+fn text(fleet: &Fleet, plan: &Plan, (options, demo): (&Options, bool), env: &mut Env) -> std::io::Result<()> {
+    report::plan::text(plan, options.diff, Some(&super::equal::apply(options, demo)), &mut env.out)?;
     super::check::dirty(&fleet.desired, &mut env.out)
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Session<'a> {
     pub(super) selection: Selection,
     pub(super) allow: Vec<Allow>,
     pub(super) control: Control,
+    /// The demo fleet is looked at.
+    pub(super) demo: bool,
 }
 
 /// Runs a use to its end, and closes what it opened whatever that end is.
@@ -59,7 +61,8 @@ async fn with_fleet(mode: Mode, options: Options, demo: Option<String>, env: &mu
     // The terminal UI answers to signals itself: it has to give the terminal back.
     let signals = std::mem::replace(&mut env.signals, Signals::Process);
     let listener = (mode != Mode::Tui).then(|| tokio::task::spawn(listen(signals, control.clone())));
-    let session = Session { env, options, fleet: fleet.clone(), selection, allow, control };
+    let demo_is_on = demo.is_some();
+    let session = Session { env, options, fleet: fleet.clone(), selection, allow, control, demo: demo_is_on };
     let code = match mode {
         Mode::Plan => plan::run(session).await,
         Mode::Apply => apply::run(session).await,
@@ -154,11 +157,12 @@ fn selection(options: &Options, desired: &Desired) -> Result<Selection, Failure>
 fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     let inventory = &desired.inventory;
     let clusters: Vec<&str> = inventory.clusters.keys().map(crate::name::ClusterName::as_str).collect();
-    let plugins: Vec<&str> = inventory
+    let plugins: std::collections::BTreeSet<&str> = inventory
         .clusters
         .values()
         .flat_map(|cluster| cluster.plugins.keys().map(crate::inventory::Subject::as_str))
         .collect();
+    let plugins: Vec<&str> = plugins.into_iter().collect();
     let idle = |selector: &Option<Selector>, names: &[&str]| -> Vec<String> {
         let words = selector.as_ref().map(|selector| selector.idle_names(names));
         words.unwrap_or_default().into_iter().map(str::to_owned).collect()

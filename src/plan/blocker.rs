@@ -1,9 +1,11 @@
 //! Why something was not planned.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::hint::Hint;
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, collapse};
 
 /// The reasons, each a stable word that `--allow` and scripts can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -103,4 +105,138 @@ pub struct Blocker {
     pub details: Vec<String>,
     /// What to do.
     pub hints: Vec<Hint>,
+}
+
+impl Blocker {
+    /// The bundle or plugin that it is about, with the rest of what was found.
+    pub fn subject(&self) -> Option<(&str, &str)> {
+        let named = self.what.split_once(": ").filter(|(name, _)| !name.contains(' '));
+        match &self.scope {
+            Scope::Plugin { name, .. } => {
+                Some((name, named.filter(|(is, _)| is == name).map_or(&self.what, |named| named.1)))
+            }
+            Scope::Node { .. } => named,
+            Scope::Run | Scope::Cluster { .. } => None,
+        }
+    }
+}
+
+/// Blockers that say the same of several nodes.
+#[derive(Debug)]
+pub struct Alike<'a> {
+    /// One of them.
+    pub first: &'a Blocker,
+    /// What was found; without the name of the node where there are several.
+    pub what: String,
+    /// The nodes; empty where it is not about nodes.
+    pub nodes: Vec<NodeName>,
+    /// Other things change on these nodes: it is about one bundle or plugin only.
+    pub partly: bool,
+    /// The others have hints of their own, with other names in them.
+    pub hints_differ: bool,
+}
+
+impl<'a> Alike<'a> {
+    /// Groups blockers, in their order. What a node that is `changing` is blocked for is one bundle or plugin, as anything
+    /// else would keep all of it from changing.
+    pub fn group(blockers: impl Iterator<Item = &'a Blocker>, changing: &BTreeSet<&NodeName>) -> Vec<Self> {
+        let mut groups: Vec<(Self, String)> = Vec::new();
+        for blocker in blockers {
+            let Scope::Node { node } = &blocker.scope else {
+                groups.push((Self::alone(blocker), blocker.what.clone()));
+                continue;
+            };
+            let partly = changing.contains(node);
+            let what = super::node::nameless(&blocker.what, node);
+            let same = |(group, nameless): &&mut (Self, String)| {
+                let first = group.first;
+                let alike = (first.code, &first.details, &*nameless) == (blocker.code, &blocker.details, &what);
+                !group.nodes.is_empty() && group.partly == partly && alike
+            };
+            match groups.iter_mut().find(same) {
+                Some((group, _)) => {
+                    group.nodes.push(node.clone());
+                    group.hints_differ |= group.first.hints != blocker.hints;
+                    group.what.clone_from(&what);
+                }
+                None => groups.push((Self { nodes: vec![node.clone()], partly, ..Self::alone(blocker) }, what)),
+            }
+        }
+        groups.into_iter().map(|(group, _)| group).collect()
+    }
+
+    fn alone(first: &'a Blocker) -> Self {
+        Self { first, what: first.what.clone(), nodes: Vec::new(), partly: false, hints_differ: false }
+    }
+
+    /// The bundle or plugin that is left alone while the rest of the cluster or node goes on, if it is about one.
+    pub fn plugin(&self) -> Option<&str> {
+        let whole = !self.nodes.is_empty() && !self.partly;
+        self.first.subject().filter(|_| !whole).map(|(name, _)| name)
+    }
+
+    /// What is left alone, where, and why.
+    pub fn sentence(&self) -> String {
+        let nodes = collapse(&self.nodes);
+        match (&self.first.scope, self.first.subject()) {
+            (Scope::Plugin { cluster, .. }, Some((name, why))) => format!("{name} is left alone on {cluster}: {why}"),
+            (Scope::Node { .. }, Some((name, why))) if self.partly => format!("{name} is left alone on {nodes}: {why}"),
+            (Scope::Node { .. }, _) if self.partly => format!("a plugin is left alone on {nodes}: {}", self.what),
+            (Scope::Node { .. }, _) if self.nodes.len() > 1 => format!("{nodes} are left alone: {}", self.what),
+            (Scope::Node { .. }, _) => format!("{nodes} is left alone: {}", self.what),
+            (Scope::Run | Scope::Cluster { .. } | Scope::Plugin { .. }, _) => self.what.clone(),
+        }
+    }
+}
+
+impl super::Plan {
+    /// The names of bundles and plugins that are left alone while the rest of their cluster or node goes on.
+    pub fn left_alone(&self) -> BTreeSet<&str> {
+        let changing: BTreeSet<&NodeName> = self.clusters.iter().flat_map(|cluster| &cluster.nodes.changing).collect();
+        let partly = |blocker: &&Blocker| match &blocker.scope {
+            Scope::Plugin { .. } => true,
+            Scope::Node { node } => changing.contains(node),
+            Scope::Run | Scope::Cluster { .. } => false,
+        };
+        self.blockers.iter().filter(partly).map(|blocker| blocker.subject().map_or("", |(name, _)| name)).collect()
+    }
+
+    /// The unknown nodes of a cluster, those of which the same is known together, with that.
+    pub fn unknown<'a>(&'a self, cluster: &'a super::ClusterPlan) -> Vec<(Vec<&'a NodeName>, Option<&'a str>)> {
+        let mut left: BTreeSet<&NodeName> = cluster.nodes.unknown.iter().collect();
+        let mut groups = Vec::new();
+        for note in self.notes.iter().filter(|note| note.topic == "unknown") {
+            let nodes: Vec<&NodeName> = note.nodes.iter().filter(|node| left.remove(*node)).collect();
+            if !nodes.is_empty() {
+                groups.push((nodes, Some(note.text.as_str())));
+            }
+        }
+        if !left.is_empty() {
+            groups.push((left.into_iter().collect(), None));
+        }
+        groups
+    }
+
+    /// The nodes of a cluster that are in line but for plugins that were not chosen.
+    pub fn not_chosen(&self, cluster: &super::ClusterPlan) -> usize {
+        let notes = self.notes.iter().filter(|note| note.topic == "not chosen");
+        let differ: BTreeSet<&NodeName> = notes.flat_map(|note| &note.nodes).collect();
+        cluster.nodes.in_line.iter().filter(|node| differ.contains(node)).count()
+    }
+}
+
+impl super::ClusterPlan {
+    /// What is to be said of a cluster in which nothing changes and nothing stands in the way; `None` where that is not so.
+    pub fn at_rest(&self, not_chosen: usize) -> Option<&'static str> {
+        let lists = &self.nodes;
+        let busy = !(lists.changing.is_empty() && lists.blocked.is_empty() && lists.unknown.is_empty());
+        match () {
+            () if busy => None,
+            () if lists.in_line.is_empty() && !lists.left_out.is_empty() => Some("not selected"),
+            () if lists.in_line.is_empty() => Some("nothing to do: all of its nodes are out"),
+            () if not_chosen > 0 => Some("nothing to do for the chosen plugins"),
+            () if !lists.left_out.is_empty() => Some("nothing to do on the selected nodes"),
+            () => Some("in line, nothing to do"),
+        }
+    }
 }

@@ -12,6 +12,8 @@ pub enum ChangeKind {
     Install,
     /// `~` Other content of a plugin that is there.
     Upgrade,
+    /// `~` Other content of a plugin that is there, of a version before it: a way back.
+    Downgrade,
     /// `~` Files that were edited on the node are put back.
     Repair,
     /// `+` Files only; the directive stays (`staged`).
@@ -31,7 +33,7 @@ impl ChangeKind {
     pub const fn mark(self) -> char {
         match self {
             Self::Install | Self::Stage | Self::Enable => '+',
-            Self::Upgrade | Self::Repair | Self::Reload | Self::Record => '~',
+            Self::Upgrade | Self::Downgrade | Self::Repair | Self::Reload | Self::Record => '~',
             Self::Disable => '-',
         }
     }
@@ -41,6 +43,7 @@ impl ChangeKind {
         match self {
             Self::Install => "install",
             Self::Upgrade => "upgrade",
+            Self::Downgrade => "downgrade",
             Self::Repair => "repair",
             Self::Stage => "stage",
             Self::Enable => "enable",
@@ -49,6 +52,16 @@ impl ChangeKind {
             Self::Record => "record",
         }
     }
+}
+
+/// Whether a version is one before another. Only versions that are numbers with dots can be told apart; `1.2` is `1.2.0`.
+pub(super) fn is_before(version: &str, other: &str) -> bool {
+    let numbers = |text: &str| text.split('.').map(|part| part.parse::<u64>().ok()).collect::<Option<Vec<_>>>();
+    let (Some(mut one), Some(mut two)) = (numbers(version), numbers(other)) else { return false };
+    let most = one.len().max(two.len());
+    one.resize(most, 0);
+    two.resize(most, 0);
+    one < two
 }
 
 /// One change of one bundle or plugin, with all nodes that have exactly this change.
@@ -73,10 +86,26 @@ pub struct Change {
 /// Something to know: a sentence about some nodes of a cluster, on which nothing depends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// What it is about, for grouping: `reload`, `kept in`, `waiting`, `safety`, `orphan`, `unknown`.
+    /// What it is about, for grouping: `reload`, `kept in`, `waiting`, `safety`, `orphan`, `not chosen`, `unknown`.
     pub topic: String,
     /// The sentence, without the nodes.
     pub text: String,
     /// The nodes.
     pub nodes: Vec<NodeName>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_before;
+
+    #[test]
+    fn only_numbers_tell_which_version_is_before_another() {
+        let before = [("0.1.0", "0.2.0"), ("1.9", "1.10"), ("1.2", "1.2.1"), ("2.9.9", "10.0.0")];
+        for (one, two) in before {
+            assert!(is_before(one, two) && !is_before(two, one), "{one} {two}");
+        }
+        for (one, two) in [("1.2", "1.2.0"), ("a1", "a2"), ("1.0.0-rc1", "1.0.0"), ("", "1"), ("2025-01", "2025-02")] {
+            assert!(!is_before(one, two) && !is_before(two, one), "{one} {two}");
+        }
+    }
 }

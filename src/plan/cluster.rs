@@ -46,7 +46,12 @@ pub(super) fn plan(
     }
     for node in &lists.unknown {
         if let Some(Condition::Unknown { why, .. }) = diff.nodes.get(node).map(|node| &node.condition) {
-            builder.note("unknown", why.clone(), vec![node.clone()]);
+            builder.note("unknown", node::nameless(why, node), vec![node.clone()]);
+        }
+    }
+    for (name, made) in &plans {
+        for (topic, text) in &made.remarks {
+            builder.note(topic, text.clone(), vec![name.clone()]);
         }
     }
     let stopped = blockers(request, cluster, &lists, builder);

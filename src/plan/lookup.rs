@@ -78,9 +78,17 @@ impl<'a> Lookup<'a> {
         self.contents.borrow_mut().entry(key).or_insert_with(make).clone()
     }
 
-    /// The files of a bundle, one a line.
+    /// The files of a bundle that is new on a node, one a line.
     pub(super) fn listing(&self, bundle: &Bundle) -> Arc<Vec<String>> {
-        let make = || Arc::new(bundle.files.keys().map(ToString::to_string).collect());
+        let line = |(path, content): (&crate::name::BundlePath, &crate::bundle::Content)| {
+            let size = match diff::line_counts(&[], content.bytes()) {
+                Some((1, _)) => "1 line".to_owned(),
+                Some((lines, _)) => format!("{lines} lines"),
+                None => format!("{} bytes, not text", content.bytes().len()),
+            };
+            format!("{path}: new file, {size}")
+        };
+        let make = || Arc::new(bundle.files.iter().map(line).collect());
         self.listings.borrow_mut().entry(bundle.digest.clone()).or_insert_with(make).clone()
     }
 }

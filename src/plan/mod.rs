@@ -17,7 +17,7 @@ mod step;
 use serde::{Deserialize, Serialize};
 
 pub use basis::Basis;
-pub use blocker::{Blocker, BlockerCode, Scope};
+pub use blocker::{Alike, Blocker, BlockerCode, Scope};
 pub use change::{Change, ChangeKind, Note};
 pub use request::{Allow, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::change::is_before;
 use super::lookup::Lookup;
 use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle};
 use crate::action::{Activate, Deliver, Switch};
@@ -10,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Management, Node, State};
-use crate::name::{BundleName, BundlePath, Digest, PluginName};
+use crate::name::{BundleName, BundlePath, Digest, NodeName, PluginName};
 use crate::survey::NodeFacts;
 
 /// A [`super::Change`] of one node. The diff is shared: an upgrade is the same text on every node.
@@ -34,8 +35,10 @@ pub(super) struct NodePlan {
     pub(super) delivers: Vec<Deliver>,
     /// The one activation.
     pub(super) activate: Option<Box<Activate>>,
-    /// Topic and text.
+    /// Topic and text of what belongs to its changes.
     pub(super) notes: Vec<(String, String)>,
+    /// Topic and text of what is to be known whether it changes or not.
+    pub(super) remarks: Vec<(String, String)>,
 }
 
 impl NodePlan {
@@ -125,6 +128,9 @@ impl<'a> Draft<'a> {
         let name = assignment.subject.as_str();
         let Some(item) = self.diff.items.get(name) else { return };
         let selected = self.request.selection.plugin(name);
+        if !selected && item.truths.is_drift() {
+            self.plan.remarks.push(("not chosen".to_owned(), format!("{name} differs, and stays as it is")));
+        }
         match assignment.state {
             State::Absent if selected => self.absent(name, item),
             State::Absent => {}
@@ -263,10 +269,7 @@ impl<'a> Draft<'a> {
                 let difference = self.lookup.difference(before, bundle);
                 (difference.detail.clone(), difference.lines.clone())
             }
-            (ChangeKind::Upgrade | ChangeKind::Repair, _) => {
-                let lines = item.files.files.iter().map(|(path, drift)| format!("{path}: {}", drift_word(*drift)));
-                (item.files.words(), Arc::new(lines.collect()))
-            }
+            (ChangeKind::Upgrade | ChangeKind::Repair, _) => (item.files.words(), Arc::new(self.by_digest(item))),
             _ => (contents(bundle), self.lookup.listing(bundle)),
         };
         let version = |bundle: &Bundle| bundle.plugins.values().find_map(|plugin| plugin.version.clone());
@@ -276,7 +279,26 @@ impl<'a> Draft<'a> {
             _ => None,
         };
         let from = from.filter(|from| Some(from) != to.as_ref());
+        let kind = match (kind, &from, &to) {
+            (ChangeKind::Upgrade, Some(from), Some(to)) if is_before(to, from) => ChangeKind::Downgrade,
+            _ => kind,
+        };
         self.plan.changes.push(NodeChange { kind, name: bundle.name.to_string(), from, to, detail, diff });
+    }
+
+    /// What differs where only digests of what is on the node are known: the survey reads no content.
+    fn by_digest(&self, item: &Item) -> Vec<String> {
+        let root = &self.node.kong.lua_root;
+        let line = |(path, drift): (&String, &diff::FileDrift)| {
+            let more = match drift {
+                diff::FileDrift::Differs | diff::FileDrift::Extra => {
+                    format!("; its content is not read; see it on the node: {root}/{path}")
+                }
+                diff::FileDrift::Missing | diff::FileDrift::Unknown => String::new(),
+            };
+            format!("{path}: {}{more}", drift_word(*drift))
+        };
+        item.files.files.iter().map(line).collect()
     }
 
     /// A plugin that is to be in the directive and loaded.
@@ -380,14 +402,25 @@ impl<'a> Draft<'a> {
 
     fn removal(&mut self, name: &str, why: &str) {
         let what = format!("{name}: {why}; this version shows removals and does not carry them out");
+        self.plugin_block(BlockerCode::Removal, name, what, Hint::look("docs/safety.md"));
+    }
+
+    /// Adds a blocker for a plugin on the cluster.
+    fn plugin_block(&mut self, code: BlockerCode, name: &str, what: String, hint: Hint) {
         let scope = Scope::Plugin { cluster: self.cluster.name.clone(), name: name.to_owned() };
-        let hints = vec![Hint::look("docs/safety.md")];
-        self.plan.blockers.push(Blocker { code: BlockerCode::Removal, scope, what, details: Vec::new(), hints });
+        self.plan.blockers.push(Blocker { code, scope, what, details: Vec::new(), hints: vec![hint] });
     }
 
     fn orphans(&mut self) {
-        for bundle in self.diff.orphans.keys() {
-            self.plan.notes.push(("orphan".to_owned(), format!("{bundle} was installed by us and left the inventory")));
+        for bundle in self.diff.orphans.keys().filter(|bundle| self.request.selection.plugin(bundle.as_str())) {
+            let left = format!("{bundle} was installed by us and left the inventory");
+            self.plan.remarks.push(("orphan".to_owned(), left));
+            if self.request.inventory.prune {
+                let what = "it left the inventory and prune is on; this version does not remove".to_owned();
+                let hint =
+                    Hint::do_(format!("put {bundle} back into the inventory, or turn prune off (docs/safety.md)"));
+                self.plugin_block(BlockerCode::Removal, bundle.as_str(), what, hint);
+            }
         }
     }
 
@@ -421,6 +454,22 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Why a node is unknown, without its own name, so that what is true of many is the same text for each.
+pub(super) fn nameless(why: &str, node: &NodeName) -> String {
+    let why = why.strip_prefix(&format!("{node}: ")).unwrap_or(why);
+    let of_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let mut said = String::new();
+    let mut rest = why;
+    while let Some(at) = rest.find(node.as_str()) {
+        let (before, behind) = (&rest[..at], &rest[at + node.as_str().len()..]);
+        let inside = before.ends_with(of_name) || behind.starts_with(of_name);
+        said.push_str(before);
+        said.push_str(if inside { node.as_str() } else { "it" });
+        rest = behind;
+    }
+    said + rest
+}
+
 fn drift_word(drift: diff::FileDrift) -> &'static str {
     match drift {
         diff::FileDrift::Missing => "missing on the node",
@@ -448,4 +497,22 @@ fn contents(bundle: &Bundle) -> String {
         more => words.push(format!("{more} more files")),
     }
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_loses_the_name_of_its_own_node_only() {
+        let node = NodeName::parse("eu-1").unwrap();
+        for (why, said) in [
+            ("eu-1: connection refused", "connection refused"),
+            ("connecting to eu-1: connection refused", "connecting to it: connection refused"),
+            ("asking eu-1, then eu-10 and xeu-1", "asking it, then eu-10 and xeu-1"),
+            ("no route to host", "no route to host"),
+        ] {
+            assert_eq!(nameless(why, &node), said);
+        }
+    }
 }

@@ -245,9 +245,14 @@ fn directives(draft: &mut Draft<'_>) {
             format!("{}: plugins = {}", draft.node.kong.conf, show(file)),
             format!("{}/.kong_env: plugins = {}", draft.node.kong.prefix, show(env)),
         ];
-        let hint =
-            Hint::do_("a unit file, KONG_PLUGINS, or an edit that was never loaded: bring the two together first");
-        draft.block(BlockerCode::DirectiveUnclear, what, details, vec![hint]);
+        let runs = diff.directives.env.directive().map(ToString::to_string).unwrap_or_default();
+        let (conf, prefix, name) = (&draft.node.kong.conf, &draft.node.kong.prefix, &draft.node.name);
+        let hints = vec![
+            Hint::look(format!("{conf} and {prefix}/.kong_env on {name}, and KONG_PLUGINS in the unit file")),
+            Hint::do_(format!("if what runs is right, write into {conf}:  plugins = {runs}")),
+            Hint::do_("if kong.conf is right, reload Kong there; then plan again"),
+        ];
+        draft.block(BlockerCode::DirectiveUnclear, what, details, hints);
     }
     conf_readable(draft);
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::nodes::brief;
 use super::words::{clean, count, pad, parts, time, width, wrap};
 use crate::name::{ClusterName, NodeName, collapse};
-use crate::plan::{Blocker, Change, ClusterPlan, Note, Plan, Scope, Step, Wave};
+use crate::plan::{Alike, Blocker, Change, ClusterPlan, Note, Plan, Scope, Wave};
 
 /// The line that texts are wrapped at.
 const COLUMNS: usize = 80;
@@ -16,6 +16,10 @@ const COLUMNS: usize = 80;
 const TABLE: usize = 100;
 /// How wide a list of nodes may be before it becomes a number.
 const NODES: usize = 24;
+/// What a cluster of which no node is selected is called.
+const NOT_SELECTED: &str = "not selected";
+/// The topic of notes that say why a node is unknown.
+const UNKNOWN: &str = "unknown";
 /// How many sizes of waves are written out.
 const WAVES: usize = 5;
 
@@ -30,9 +34,10 @@ pub fn json(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     super::json::line(&Line { muster: "plan", plan }, out)
 }
 
-/// The plan for people; with `diff`, the difference of every text too.
-pub fn text(plan: &Plan, diff: bool, out: &mut dyn Write) -> io::Result<()> {
-    let mut page = Page { plan, diff, lines: Vec::new() };
+/// The plan for people; with `diff`, the difference of every text too. A plan that is only shown has the `command` that
+/// carries out exactly it; one that is carried out next has none.
+pub fn text(plan: &Plan, diff: bool, command: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page { plan, diff, command, lines: Vec::new() };
     page.head();
     for cluster in &plan.clusters {
         page.cluster(cluster);
@@ -48,6 +53,7 @@ pub fn text(plan: &Plan, diff: bool, out: &mut dyn Write) -> io::Result<()> {
 struct Page<'a> {
     plan: &'a Plan,
     diff: bool,
+    command: Option<&'a str>,
     lines: Vec<String>,
 }
 
@@ -56,9 +62,10 @@ impl<'a> Page<'a> {
         let basis = &self.plan.basis;
         let at = time(basis.surveyed);
         let (repository, revision) = (&basis.repository, basis.revision.short());
-        let line = format!("Plan for {repository} @ {revision}  · from the survey of {at} · nothing has been changed");
-        self.lines.push(line);
-        let blockers = group(self.plan.blockers.iter().filter(|blocker| blocker.scope == Scope::Run));
+        let about = format!("{repository} @ {revision} · from the survey of {at}");
+        let shown = if self.command.is_some() { " · nothing has been changed" } else { "" };
+        self.wrapped("", "Plan for ", &format!("{about}{shown}"));
+        let blockers = self.blockers(|blocker| blocker.scope == Scope::Run);
         if !blockers.is_empty() {
             self.lines.push(String::new());
         }
@@ -74,12 +81,12 @@ impl<'a> Page<'a> {
         self.wrapped("", &format!("{name}   "), &about);
         self.changes(cluster);
         self.notes(cluster);
-        let here = |blocker: &&Blocker| match &blocker.scope {
+        let here = |blocker: &Blocker| match &blocker.scope {
             Scope::Run => false,
             Scope::Cluster { cluster } | Scope::Plugin { cluster, .. } => cluster == name,
             Scope::Node { node } => members(cluster).contains(node),
         };
-        let blockers = group(self.plan.blockers.iter().filter(here));
+        let blockers = self.blockers(here);
         if !blockers.is_empty() && !cluster.changes.is_empty() {
             self.lines.push(String::new());
         }
@@ -94,12 +101,12 @@ impl<'a> Page<'a> {
     fn about(&self, cluster: &ClusterPlan) -> String {
         let lists = &cluster.nodes;
         if lists.changing.is_empty() {
-            if lists.blocked.is_empty() && lists.unknown.is_empty() {
-                return "in line, nothing to do".to_owned();
+            let not_chosen = self.plan.not_chosen(cluster);
+            if let Some(words) = cluster.at_rest(not_chosen) {
+                return words.to_owned();
             }
-            let (blocked, unknown, in_line) = (lists.blocked.len(), lists.unknown.len(), lists.in_line.len());
-            let why = parts(&[(blocked, "blocked"), (unknown, "unknown"), (in_line, "in line")]);
-            return format!("nothing planned: {why}");
+            let (blocked, unknown) = (lists.blocked.len(), lists.unknown.len());
+            return format!("nothing planned: {}", tally(blocked, unknown, lists.in_line.len(), not_chosen));
         }
         let mut about = vec![format!("{} of {}", lists.changing.len(), count(members(cluster).len(), "node"))];
         about.extend(self.waves(&cluster.cluster));
@@ -153,12 +160,13 @@ impl<'a> Page<'a> {
     fn notes(&mut self, cluster: &ClusterPlan) {
         let members = members(cluster);
         let mut topics: Vec<(&str, Vec<String>)> = Vec::new();
-        for note in &self.plan.notes {
+        // Why a node is unknown stands with the node.
+        for note in self.plan.notes.iter().filter(|note| note.topic != UNKNOWN) {
             let here: Vec<NodeName> = note.nodes.iter().filter(|node| members.contains(node)).cloned().collect();
             if here.is_empty() {
                 continue;
             }
-            let all = here.len() == cluster.nodes.changing.len() && here.len() > 1;
+            let all = here.len() > 1 && here == cluster.nodes.changing;
             let who = if all { format!("all {}", here.len()) } else { brief(&here, NODES) };
             let said = format!("{} ({who})", note.text);
             match topics.iter_mut().find(|(topic, _)| *topic == note.topic) {
@@ -174,15 +182,14 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn blocker(&mut self, group: &Group<'_>) {
-        let Blocker { code, scope, what, details, hints } = group.first;
-        let subject = match scope {
-            Scope::Node { .. } if group.nodes.len() > 1 => format!("{} are left alone: ", collapse(&group.nodes)),
-            Scope::Node { node } => format!("{node} is left alone: "),
-            Scope::Plugin { cluster, name } => format!("{name} is not planned on {cluster}: "),
-            Scope::Run | Scope::Cluster { .. } => String::new(),
-        };
-        self.wrapped("  ! ", "", &format!("{subject}{what}  ({})", code.word()));
+    fn blockers(&self, of: impl Fn(&Blocker) -> bool) -> Vec<Alike<'a>> {
+        let changing = self.plan.clusters.iter().flat_map(|cluster| &cluster.nodes.changing).collect();
+        Alike::group(self.plan.blockers.iter().filter(|blocker| of(blocker)), &changing)
+    }
+
+    fn blocker(&mut self, group: &Alike<'_>) {
+        let Blocker { code, details, hints, .. } = group.first;
+        self.wrapped("  ! ", "", &format!("{}  ({})", group.sentence(), code.word()));
         self.lines.extend(details.iter().map(|detail| format!("        {detail}")));
         self.lines.extend(hints.iter().map(|hint| format!("    {hint}")));
         if group.hints_differ {
@@ -191,18 +198,18 @@ impl<'a> Page<'a> {
     }
 
     fn unknown(&mut self, cluster: &ClusterPlan) {
-        let nodes = &cluster.nodes.unknown;
-        if !nodes.is_empty() {
-            let (is, they) = if nodes.len() == 1 { ("is", "it") } else { ("are", "they") };
-            let names = collapse(nodes);
-            self.wrapped("  ? ", "", &format!("{names} {is} unknown, and will be planned when {they} can be seen"));
+        for (nodes, why) in self.plan.unknown(cluster) {
+            let is = if nodes.len() == 1 { "is" } else { "are" };
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            self.wrapped("  ? ", "", &format!("{} {is} unknown{why}", collapse(nodes)));
         }
     }
 
     fn left_out(&mut self, cluster: &ClusterPlan) {
         let lists = &cluster.nodes;
-        for (nodes, why) in [(&lists.out, "marked out in the inventory"), (&lists.left_out, "not selected")] {
-            if !nodes.is_empty() {
+        let said = self.about(cluster) == NOT_SELECTED;
+        for (nodes, why) in [(&lists.out, "marked out in the inventory"), (&lists.left_out, NOT_SELECTED)] {
+            if !nodes.is_empty() && !(said && why == NOT_SELECTED) {
                 self.wrapped("  . ", "", &format!("{}: {why}", brief(nodes, COLUMNS / 2)));
             }
         }
@@ -211,8 +218,8 @@ impl<'a> Page<'a> {
     /// What belongs to no cluster.
     fn rest(&mut self) {
         let all: BTreeSet<&NodeName> = self.plan.clusters.iter().flat_map(members).collect();
-        let homeless = |blocker: &&Blocker| matches!(&blocker.scope, Scope::Node { node } if !all.contains(node));
-        let blockers = group(self.plan.blockers.iter().filter(homeless));
+        let homeless = |blocker: &Blocker| matches!(&blocker.scope, Scope::Node { node } if !all.contains(node));
+        let blockers = self.blockers(homeless);
         let notes: Vec<&Note> = self.plan.notes.iter().filter(|note| note.nodes.is_empty()).collect();
         if !blockers.is_empty() || !notes.is_empty() {
             self.lines.push(String::new());
@@ -234,19 +241,21 @@ impl<'a> Page<'a> {
             0 => "Nothing to change.".to_owned(),
             some => format!("{} to change, {}.", count(some, "node"), count(plan.reloads(), "reload")),
         };
-        let rest = parts(&[
-            (sum(|cluster| cluster.nodes.blocked.len()), "blocked"),
-            (sum(|cluster| cluster.nodes.unknown.len()), "unknown"),
-            (sum(|cluster| cluster.nodes.in_line.len()), "in line"),
-        ]);
+        let rest = tally(
+            sum(|cluster| cluster.nodes.blocked.len()),
+            sum(|cluster| cluster.nodes.unknown.len()),
+            sum(|cluster| cluster.nodes.in_line.len()),
+            plan.clusters.iter().map(|cluster| plan.not_chosen(cluster)).sum(),
+        );
         self.lines.push(if rest.is_empty() { first } else { format!("{first} {rest}.") });
-        let clusters: BTreeSet<&ClusterName> = plan.steps.iter().map(|step: &Step| &step.cluster).collect();
-        let apply = match clusters.iter().collect::<Vec<_>>()[..] {
-            [] => return,
-            [one] => format!("Carry it out:  muster --apply --cluster {one}"),
-            _ => "Carry it out:  muster --apply --all   or one cluster:  muster --apply --cluster NAME".to_owned(),
-        };
-        self.lines.push(apply);
+        let left = plan.left_alone().len();
+        if left > 0 {
+            self.lines.push(format!("{} left alone, see above.", count(left, "plugin")));
+        }
+        if let Some(command) = self.command.filter(|_| !plan.is_empty()) {
+            // Not wrapped: it is to be copied.
+            self.lines.push(format!("Carry it out:  {command}"));
+        }
     }
 
     /// A paragraph whose second and further lines stand below the first one's text.
@@ -256,6 +265,17 @@ impl<'a> Page<'a> {
             self.lines.push(format!("{}{line}", if number == 0 { indent } else { &hang }));
         }
     }
+}
+
+/// What becomes of the nodes that do not change.
+fn tally(blocked: usize, unknown: usize, in_line: usize, not_chosen: usize) -> String {
+    let in_line = in_line - not_chosen;
+    parts(&[
+        (blocked, "blocked"),
+        (unknown, "unknown"),
+        (in_line, "in line"),
+        (not_chosen, "in line for the chosen plugins"),
+    ])
 }
 
 /// `request-tag 1.4.0`, `acme-auth 2.0.3 > 2.1.0`.
@@ -276,36 +296,6 @@ fn members(cluster: &ClusterPlan) -> BTreeSet<&NodeName> {
         .into_iter()
         .flatten()
         .collect()
-}
-
-/// Blockers that say the same of several nodes.
-struct Group<'a> {
-    first: &'a Blocker,
-    nodes: Vec<NodeName>,
-    hints_differ: bool,
-}
-
-fn group<'a>(blockers: impl Iterator<Item = &'a Blocker>) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    for blocker in blockers {
-        let node = match &blocker.scope {
-            Scope::Node { node } => Some(node),
-            Scope::Run | Scope::Cluster { .. } | Scope::Plugin { .. } => None,
-        };
-        let same = |group: &&mut Group<'_>| {
-            let first = group.first;
-            !group.nodes.is_empty()
-                && (first.code, &first.what, &first.details) == (blocker.code, &blocker.what, &blocker.details)
-        };
-        match (node, groups.iter_mut().find(same)) {
-            (Some(node), Some(group)) => {
-                group.nodes.push(node.clone());
-                group.hints_differ |= group.first.hints != blocker.hints;
-            }
-            _ => groups.push(Group { first: blocker, nodes: node.into_iter().cloned().collect(), hints_differ: false }),
-        }
-    }
-    groups
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::text::tests::recorded;
 use super::*;
 use crate::hint::Hint;
-use crate::plan::{BlockerCode, ChangeKind, NodeLists};
+use crate::plan::{BlockerCode, ChangeKind, NodeLists, Step};
 
 fn nodes(names: impl IntoIterator<Item = String>) -> Vec<NodeName> {
     names.into_iter().map(|name| NodeName::parse(&name).unwrap()).collect()
@@ -93,7 +93,7 @@ fn plan() -> Plan {
 
 fn shown(plan: &Plan, diff: bool) -> String {
     let mut out = Vec::new();
-    text(plan, diff, &mut out).unwrap();
+    text(plan, diff, Some("muster --apply --cluster eu-prod"), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -190,6 +190,68 @@ fn what_blocks_many_nodes_alike_is_said_once() {
 
     Nothing to change. 9 blocked.
     ");
+}
+
+#[test]
+fn a_plan_that_is_carried_out_next_says_neither_how_nor_that_nothing_changed() {
+    let mut out = Vec::new();
+    text(&plan(), false, None, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(!text.contains("nothing has been changed") && !text.contains("Carry it out"), "{text}");
+    assert!(text.ends_with("27 nodes to change, 27 reloads. 1 blocked, 1 unknown, 13 in line.\n"), "{text}");
+}
+
+/// A plan with nothing in it but clusters of these nodes.
+fn resting(clusters: Vec<(&str, NodeLists)>) -> Plan {
+    let mut plan = plan();
+    let template = ClusterPlan { changes: Vec::new(), ..plan.clusters.remove(0) };
+    let named = |(name, nodes)| ClusterPlan { cluster: ClusterName::parse(name).unwrap(), nodes, ..template.clone() };
+    plan.clusters = clusters.into_iter().map(named).collect();
+    plan.steps.clear();
+    plan.waves.clear();
+    plan.notes.clear();
+    plan.blockers.clear();
+    plan
+}
+
+#[test]
+fn what_was_not_chosen_is_not_called_in_line() {
+    let can = nodes(["can-1".to_owned(), "can-2".to_owned()]);
+    let us = nodes(["us-1".to_owned(), "us-2".to_owned()]);
+    let mut plan = resting(vec![
+        ("can", NodeLists { in_line: can.clone(), ..NodeLists::default() }),
+        ("eu", NodeLists { left_out: eu(1..=5), ..NodeLists::default() }),
+        ("us", NodeLists { in_line: us[..1].to_vec(), left_out: us[1..].to_vec(), ..NodeLists::default() }),
+    ]);
+    plan.notes = vec![note("not chosen", "geo differs, and stays as it is", can[..1].to_vec())];
+    assert_snapshot!(shown(&plan, false), @"");
+}
+
+#[test]
+fn an_unknown_node_is_named_once_with_its_reason() {
+    let mut plan = resting(vec![("eu", NodeLists { unknown: eu(1..=41), ..NodeLists::default() })]);
+    plan.notes = vec![note("unknown", "connection refused", eu(1..=40))];
+    assert_snapshot!(shown(&plan, false), @"");
+}
+
+#[test]
+fn a_plugin_that_is_left_alone_is_not_its_node() {
+    let mut plan = plan();
+    plan.clusters.truncate(1);
+    plan.notes.clear();
+    let what = "geo: its files are external and are not there (kong/plugins/geo)";
+    let of = |node: NodeName| Blocker {
+        hints: Vec::new(),
+        ..blocker(BlockerCode::ExternalMissing, Scope::Node { node }, what)
+    };
+    plan.blockers = eu([1, 2, 7]).into_iter().map(of).collect();
+    let cluster = plan.clusters[0].cluster.clone();
+    let orphan = "it left the inventory and prune is on; this version does not remove";
+    let scope = Scope::Plugin { cluster, name: "acme-old".to_owned() };
+    plan.blockers.push(Blocker { details: Vec::new(), ..blocker(BlockerCode::Removal, scope, orphan) });
+    let text = shown(&plan, false);
+    let from = text.find("  ! ").unwrap();
+    assert_snapshot!(&text[from..], @"");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::words::{clean, count, pad, parts, time, width};
-use crate::diff::{ClusterDiff, Condition, FleetDiff, NodeDiff};
+use crate::diff::{ClusterDiff, Condition, FleetDiff, Mark, NodeDiff, Truths};
 use crate::name::{ClusterName, NodeName, Revision, collapse, natural};
 use crate::plan::Origin;
 use crate::run::Verdict;
@@ -22,6 +22,12 @@ const COLUMNS: usize = 80;
 const NODES: usize = 20;
 /// How many remarks of one line are shown; all are in the JSON.
 const REMARKS: usize = 4;
+
+/// What the marks mean (screens.md, "The marks").
+const LEGEND: [&str; 2] = [
+    "four marks for each plugin: files, directive, loaded, used",
+    "= as wanted  - missing  ~ different  + not wanted  . rightly absent  ? unknown",
+];
 
 /// What a status stands on.
 #[derive(Debug, Clone)]
@@ -86,11 +92,11 @@ pub fn text(head: &Head, diff: &FleetDiff, verdict: Verdict, out: &mut dyn Write
         lines.push(cluster_line(name, cluster));
         table(cluster, &mut lines);
     }
+    lines.extend([String::new(), LEGEND[0].to_owned(), LEGEND[1].to_owned()]);
     let (in_line, drift, unknown) = diff.counts();
     let counts = parts(&[(drift, "drift"), (unknown, "unknown"), (in_line, "in line")]);
     let all = count(diff.clusters.values().map(|cluster| cluster.nodes.len()).sum(), "node");
     let counts = if counts.is_empty() { String::new() } else { format!(": {counts}") };
-    lines.push(String::new());
     // "In line" is the verdict of a look that found no trouble, drift or not: as a word it would deny the numbers.
     let word = if verdict.exit() == 0 { String::new() } else { format!("{}, ", verdict.word()) };
     lines.push(format!("{all}{counts}. {word}exit {}", verdict.exit()));
@@ -157,9 +163,48 @@ fn remarks(diff: &NodeDiff) -> Vec<String> {
         Condition::InLine | Condition::Drift | Condition::ReloadOwed => Vec::new(),
     };
     all.extend(diff.remarks.iter().cloned());
+    all.extend(unexplained(diff));
     let mut seen = BTreeSet::new();
     all.retain(|remark| seen.insert(remark.clone()));
     all
+}
+
+/// The differences that no remark explains, in words: the marks alone would have to be read from the table.
+fn unexplained(diff: &NodeDiff) -> Vec<String> {
+    if !matches!(diff.condition, Condition::Drift | Condition::ReloadOwed) {
+        return Vec::new();
+    }
+    let mut found: Vec<(String, Vec<&str>)> = Vec::new();
+    for (name, item) in diff.items.iter().filter(|(_, item)| item.truths.is_drift() && item.remarks.is_empty()) {
+        let explained = diff.remarks.iter().any(|remark| remark.starts_with(&format!("{name}: ")));
+        let words = drift_words(item.truths);
+        match found.iter_mut().find(|(known, _)| *known == words) {
+            _ if explained => {}
+            Some((_, names)) => names.push(name),
+            None => found.push((words, vec![name])),
+        }
+    }
+    found.into_iter().map(|(words, names)| format!("{}: {words}", names.join(", "))).collect()
+}
+
+/// What differs of a plugin, from its marks.
+fn drift_words(truths: Truths) -> String {
+    let Truths { files, directive, loaded, .. } = truths;
+    if [files, directive, loaded] == [Mark::Missing; 3] {
+        return "not installed".to_owned();
+    }
+    let words = |mark, missing, differs, extra| match mark {
+        Mark::Missing => Some(missing),
+        Mark::Differs => Some(differs),
+        Mark::Extra => Some(extra),
+        Mark::AsWanted | Mark::Absent | Mark::Unknown => None,
+    };
+    let all = [
+        words(files, "files missing", "files differ", "files there, not wanted"),
+        words(directive, "not in the directive", "the directive differs", "in the directive, not wanted"),
+        words(loaded, "not loaded", "other content loaded", "loaded, not wanted"),
+    ];
+    all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The four signs of a plugin on a node; blanks where the node is not assigned it.

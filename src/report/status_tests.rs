@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use super::*;
-use crate::diff::{Directives, FilesDiff, Item, Mark, Truths};
+use crate::diff::{Directives, FilesDiff, Item};
 use crate::hint::Hint;
 use crate::inventory::State;
 
@@ -166,4 +166,22 @@ fn what_a_node_said_never_reaches_the_terminal_raw() {
     nodes.values_mut().last().unwrap().kong = Some("3\u{7}".to_owned());
     let text = shown(&diff);
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+}
+
+#[test]
+fn what_the_marks_alone_tell_is_said_in_words() {
+    for (signs, words) in [
+        ("---.", "not installed"),
+        ("=--.", "not in the directive, not loaded"),
+        ("~=~=", "files differ, other content loaded"),
+        ("+++.", "files there, not wanted, in the directive, not wanted, loaded, not wanted"),
+        ("?-?.", "not in the directive"),
+    ] {
+        assert_eq!(drift_words(truths(signs)), words, "{signs}");
+    }
+}
+
+#[test]
+fn the_legend_keeps_to_the_width() {
+    assert!(LEGEND.iter().all(|line| width(line) <= COLUMNS));
 }

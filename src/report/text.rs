@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::nodes::brief;
 use super::words::{bytes, clean, count, pad, parts, time, width};
+use crate::hint::Hint;
 use crate::run::{
     CancelLevel, Cause, Counts, Event, EventKind, Outcome, Reporter, RunHead, RunState, SkipReason, StepEnd,
     SurveyCounts, Verdict, Waiting,
@@ -190,10 +191,11 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
         StepEnd::Failed { cause } => said(format!("{action} failed: {}", cause.text)).bad(cause),
         StepEnd::Unknown { cause } => said(format!("{action} unknown: {}", cause.text)).bad(cause),
         StepEnd::Skipped { why } => match why {
-            SkipReason::Needs { .. } | SkipReason::NodeMoved { .. } if !delivers => {
-                said(format!("{action} not begun: {}", why.words()))
-            }
-            SkipReason::NodeMoved { .. } => said(format!("{action} not begun: {}", why.words())),
+            SkipReason::Needs { .. } if !delivers => said(format!("{action} not begun: {}", why.words())),
+            SkipReason::NodeMoved { .. } => Said {
+                more: vec![Hint::type_("muster --plan").to_string()],
+                ..said(format!("{action} not begun: {}; plan again", short_digests(&why.words())))
+            },
             // Said once for all nodes, where it happened.
             SkipReason::Needs { .. }
             | SkipReason::ClusterStopped
@@ -203,6 +205,17 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
             | SkipReason::NotRecorded => return None,
         },
     })
+}
+
+/// A text with as much of each digest as tells it from another.
+fn short_digests(text: &str) -> String {
+    let is_digest = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let not_hex = |c: char| !c.is_ascii_hexdigit();
+    let parts = text.split_inclusive(not_hex).map(|part| {
+        let hex = part.trim_end_matches(not_hex);
+        if is_digest(hex) { format!("{}{}", &hex[..12], &part[64..]) } else { part.to_owned() }
+    });
+    parts.collect()
 }
 
 fn cancelled(level: CancelLevel) -> Said {

@@ -176,3 +176,13 @@ fn long_names_do_not_widen_the_column_for_ever() {
         panic!("{:?}", events[0]);
     }
 }
+
+#[test]
+fn a_digest_is_shown_as_far_as_it_tells_and_other_words_are_left() {
+    let digest = "0123456789abcdef".repeat(4);
+    assert_eq!(short_digests(&format!("kong.conf ({digest})")), "kong.conf (0123456789ab)");
+    assert_eq!(
+        short_digests(&format!("{digest} was {digest}0, größer")),
+        format!("0123456789ab was {digest}0, größer")
+    );
+}

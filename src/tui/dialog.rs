@@ -126,7 +126,7 @@ const fn weight(kind: ChangeKind) -> u8 {
     match kind {
         ChangeKind::Repair => 0,
         ChangeKind::Disable => 1,
-        ChangeKind::Upgrade => 2,
+        ChangeKind::Upgrade | ChangeKind::Downgrade => 2,
         ChangeKind::Reload => 3,
         ChangeKind::Record => 4,
         ChangeKind::Enable => 5,
@@ -156,6 +156,7 @@ fn change_line(change: &Change, nodes: &[&NodeName]) -> (Tone, String) {
         ChangeKind::Repair => format!("overwrites what was edited by hand in {name}"),
         ChangeKind::Disable => format!("takes {name} out of the directive"),
         ChangeKind::Upgrade => format!("replaces the content of {name}{}", versions(change)),
+        ChangeKind::Downgrade => format!("puts an older version of {name} there{}", versions(change)),
         ChangeKind::Reload => format!("makes the workers load {name} as it is on disk"),
         ChangeKind::Record => format!("brings what the next start reads of {name} in line with what runs"),
         ChangeKind::Enable => format!("puts {name} into the directive"),

@@ -1,12 +1,12 @@
 //! The plan: grouped by cluster; the changes, how they are carried out, what is left alone and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::canvas::Canvas;
 use super::head;
 use crate::hint::Hint;
 use crate::name::{ClusterName, NodeName, collapse};
-use crate::plan::{Blocker, Change, ClusterPlan, Note, Plan, Scope};
+use crate::plan::{Alike, Blocker, Change, ClusterPlan, Note, Plan, Scope};
 use crate::tui::dialog::{stop_words, wave_words};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
@@ -106,8 +106,14 @@ impl Composer<'_> {
     }
 
     fn run_blockers(&self) -> Vec<TextLine> {
-        let of_run = self.plan.blockers.iter().filter(|blocker| blocker.scope == Scope::Run);
-        of_run.flat_map(|blocker| self.blocker(blocker)).collect()
+        self.blockers(|blocker| blocker.scope == Scope::Run)
+    }
+
+    /// Some blockers; what is true of many nodes is said once.
+    fn blockers(&self, of: impl Fn(&Blocker) -> bool) -> Vec<TextLine> {
+        let changing: BTreeSet<&NodeName> = self.plan.clusters.iter().flat_map(|c| &c.nodes.changing).collect();
+        let groups = Alike::group(self.plan.blockers.iter().filter(|blocker| of(blocker)), &changing);
+        groups.iter().flat_map(|group| self.blocker(group)).collect()
     }
 
     fn cluster(&self, at: usize, cluster: &ClusterPlan) -> Vec<PlanLine> {
@@ -116,10 +122,11 @@ impl Composer<'_> {
             let texts = self.change(cluster, change);
             lines.extend(texts.into_iter().map(|text| PlanLine { text, change: Some((at, place)) }));
         }
-        let notes = self.plan.notes.iter().flat_map(|note| self.cluster_note(note, cluster));
+        // Why a node is unknown stands with the node.
+        let notes = self.plan.notes.iter().filter(|note| note.topic != "unknown");
+        let notes = notes.flat_map(|note| self.cluster_note(note, cluster));
         lines.extend(plain(notes.collect()));
-        let blockers = self.plan.blockers.iter().filter(|blocker| self.is_of(blocker, &cluster.cluster));
-        lines.extend(plain(blockers.flat_map(|blocker| self.blocker(blocker)).collect()));
+        lines.extend(plain(self.blockers(|blocker| self.is_of(blocker, &cluster.cluster))));
         lines.extend(plain(self.left_alone(cluster)));
         lines
     }
@@ -130,8 +137,9 @@ impl Composer<'_> {
         let all =
             n.changing.len() + n.in_line.len() + n.blocked.len() + n.unknown.len() + n.out.len() + n.left_out.len();
         if n.changing.is_empty() && cluster.changes.is_empty() {
-            let words = if n.in_line.len() == all { "in line, nothing to do" } else { "nothing to do now" };
-            return vec![lead.with(Tone::Good, words)];
+            let words = cluster.at_rest(self.plan.not_chosen(cluster));
+            let tone = if words == Some("in line, nothing to do") { Tone::Good } else { Tone::Plain };
+            return vec![lead.with(tone, words.unwrap_or("nothing planned"))];
         }
         let dot = format!(" {} ", self.look.dot());
         let soak = (cluster.soak > 0).then(|| format!("each wave healthy for {} s", cluster.soak));
@@ -188,8 +196,7 @@ impl Composer<'_> {
     }
 
     fn note(&self, note: &Note, nodes: &str) -> Vec<TextLine> {
-        let tone = if note.topic == "unknown" { Tone::Unknown } else { Tone::Faint };
-        let lead = TextLine::new(tone, &format!("  {}: ", note.topic));
+        let lead = TextLine::new(Tone::Faint, &format!("  {}: ", note.topic));
         self.hanging(&lead, Tone::Plain, &format!("{}{nodes}", note.text))
     }
 
@@ -201,21 +208,27 @@ impl Composer<'_> {
         }
     }
 
-    fn blocker(&self, blocker: &Blocker) -> Vec<TextLine> {
+    fn blocker(&self, group: &Alike<'_>) -> Vec<TextLine> {
+        let blocker = group.first;
         let (about, allow) = match &blocker.scope {
             Scope::Run => ("the run is blocked: ".to_owned(), String::new()),
             Scope::Cluster { cluster } => (format!("{cluster} is left alone: "), String::new()),
-            Scope::Plugin { cluster, name } => (format!("{name} is left alone on {cluster}: "), String::new()),
-            Scope::Node { node } => (format!("{node} is left alone: "), format!("={node}")),
+            Scope::Plugin { .. } => (String::new(), String::new()),
+            Scope::Node { node } => (String::new(), format!("={node}")),
         };
         let lead = TextLine::new(Tone::Bad, "  ! ");
-        let mut lines = self.hanging(&lead, Tone::Bad, &format!("{about}{}", blocker.what));
+        let mut lines = self.hanging(&lead, Tone::Bad, &format!("{about}{}", group.sentence()));
         let indent = TextLine::new(Tone::Plain, "      ");
         lines.extend(blocker.details.iter().flat_map(|line| self.hanging(&indent, Tone::Plain, line)));
         lines.extend(blocker.hints.iter().flat_map(|hint| self.hint(hint)));
         if blocker.code.can_be_allowed() {
-            let allow = format!("muster --plan --allow {}{allow}", blocker.code.word());
-            lines.extend(self.hint(&Hint::type_(allow)));
+            let allow = Hint::type_(format!("muster --plan --allow {}{allow}", blocker.code.word()));
+            if !blocker.hints.contains(&allow) {
+                lines.extend(self.hint(&allow));
+            }
+        }
+        if group.hints_differ {
+            lines.push(TextLine::new(Tone::Plain, "      and likewise for the others"));
         }
         lines.push(TextLine::new(Tone::Faint, &format!("      ({})", blocker.code.word())));
         lines
@@ -227,25 +240,35 @@ impl Composer<'_> {
 
     fn left_alone(&self, cluster: &ClusterPlan) -> Vec<TextLine> {
         let n = &cluster.nodes;
-        let lists = [
-            ('?', &n.unknown, "not seen: planned when it can be"),
-            ('.', &n.out, "out: known, not touched"),
-            ('.', &n.left_out, "not selected"),
-        ];
-        let some = lists.into_iter().filter(|(_, nodes, _)| !nodes.is_empty());
-        some.flat_map(|(mark, nodes, why)| {
+        let line = |mark: char, text: String| {
             let lead = TextLine::new(tone_of(mark), &format!("  {mark} "));
-            self.hanging(&lead, tone_of(mark), &format!("{}: {why}", names(nodes)))
-        })
-        .collect()
+            self.hanging(&lead, tone_of(mark), &text)
+        };
+        let unknown = self.plan.unknown(cluster).into_iter().flat_map(|(nodes, why)| {
+            line('?', format!("{}: {}", collapse(nodes), why.unwrap_or("not seen: planned when it can be")))
+        });
+        let not_selected = cluster.at_rest(0) != Some("not selected");
+        let left_out: &[NodeName] = if not_selected { &n.left_out } else { &[] };
+        let lists = [(n.out.as_slice(), "out: known, not touched"), (left_out, "not selected")];
+        let some = lists.into_iter().filter(|(nodes, _)| !nodes.is_empty());
+        let some = some.flat_map(|(nodes, why)| line('.', format!("{}: {why}", names(nodes))));
+        unknown.chain(some).collect()
     }
 
     fn totals(&self) -> Vec<TextLine> {
         let sum = |list: fn(&ClusterPlan) -> usize| self.plan.clusters.iter().map(list).sum::<usize>();
         let (changing, in_line) = (sum(|c| c.nodes.changing.len()), sum(|c| c.nodes.in_line.len()));
         let (blocked, unknown) = (sum(|c| c.nodes.blocked.len()), sum(|c| c.nodes.unknown.len()));
-        let others = [(blocked, "blocked"), (unknown, "unknown"), (in_line, "in line")];
+        let not_chosen = self.plan.clusters.iter().map(|cluster| self.plan.not_chosen(cluster)).sum::<usize>();
+        let others = [
+            (blocked, "blocked"),
+            (unknown, "unknown"),
+            (in_line - not_chosen, "in line"),
+            (not_chosen, "in line for the chosen plugins"),
+        ];
         let others = others.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
+        let left = self.plan.left_alone().len();
+        let others = others.chain((left > 0).then(|| format!("{} left alone", count(left, "plugin"))));
         let first = [format!("{} to change", count(changing, "node")), count(self.plan.reloads(), "reload")];
         let words = first.into_iter().chain(others).collect::<Vec<_>>().join(", ");
         let next = if self.plan.is_empty() {
