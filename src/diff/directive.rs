@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Mark;
+use crate::inventory::KongPaths;
 use crate::kong::Directive;
 use crate::name::PluginName;
 use crate::survey::NodeFacts;
@@ -54,7 +55,8 @@ impl Directives {
     pub const UNKNOWN: Self = Self { file: Source::Unknown, env: Source::Unknown, running: Source::Unknown };
 
     /// Reads them from the facts of a node.
-    pub fn of(facts: &NodeFacts) -> Self {
+    pub fn of(kong: &KongPaths, facts: &NodeFacts) -> Self {
+        let stopped = super::stopped(kong, facts);
         let file = match &facts.conf_file {
             Some(conf) => Source::Read(Directive::effective(conf.open().text("plugins").as_deref())),
             None if facts.conf.kind == crate::survey::Kind::Absent => Source::Read(Directive::default()),
@@ -62,11 +64,11 @@ impl Directives {
         };
         let env = match &facts.env_file {
             Some(env) => Source::Read(env.open().directive()),
-            None if facts.master.is_none() => Source::None,
+            None if stopped => Source::None,
             None => Source::Unknown,
         };
         let running = match super::loaded::own_admin(facts) {
-            _ if facts.master.is_none() => Source::None,
+            _ if stopped => Source::None,
             Some(admin) => Source::Read(Directive::effective(Some(&admin.plugins.join(",")))),
             None => Source::Unknown,
         };

@@ -7,6 +7,7 @@
 
 use super::{FilesDiff, Mark};
 use crate::bundle::Bundle;
+use crate::inventory::KongPaths;
 use crate::kong::{SearchPath, clean_plugin_version};
 use crate::name::{BundleName, Digest, NodePath, PluginName};
 use crate::survey::{AdminFacts, MasterFacts, NodeFacts, Process};
@@ -48,9 +49,11 @@ pub(super) fn wanted(
     bundle: Option<&Bundle>,
     files: Option<&FilesDiff>,
     facts: &NodeFacts,
-    home: &NodePath,
+    kong: &KongPaths,
 ) -> (Mark, Option<String>) {
-    let Some(master) = &facts.master else { return (Mark::Absent, None) };
+    if super::stopped(kong, facts) {
+        return (Mark::Absent, None);
+    }
     let Some(admin) = own_admin(facts) else { return (Mark::Unknown, None) };
     let loaded = plugins.iter().filter(|plugin| admin.loaded.contains_key(*plugin)).count();
     if loaded == 0 {
@@ -70,7 +73,9 @@ pub(super) fn wanted(
             Some("it runs, and its files are gone: the next reload or start would fail".to_owned()),
         );
     }
-    match (Witness { facts, master, admin, home }).evidence(bundle, files) {
+    // Without a master there is no telling since when its workers run.
+    let Some(master) = &facts.master else { return (Mark::Unknown, None) };
+    match (Witness { facts, master, admin, home: &kong.home }).evidence(bundle, files) {
         Evidence::Wanted => (Mark::AsWanted, None),
         Evidence::Other => (Mark::Differs, Some("the workers run other content of the same version".to_owned())),
         Evidence::Owed => (Mark::Differs, Some("files changed after the workers started: a reload is owed".to_owned())),
@@ -82,9 +87,9 @@ pub(super) fn wanted(
 }
 
 /// The mark for plugins that are not wanted loaded.
-pub(super) fn unwanted(plugins: &[PluginName], facts: &NodeFacts) -> Mark {
+pub(super) fn unwanted(plugins: &[PluginName], facts: &NodeFacts, kong: &KongPaths) -> Mark {
     match own_admin(facts) {
-        _ if facts.master.is_none() => Mark::Absent,
+        _ if super::stopped(kong, facts) => Mark::Absent,
         None => Mark::Unknown,
         Some(admin) if plugins.iter().any(|plugin| admin.loaded.contains_key(plugin)) => Mark::Extra,
         Some(_) => Mark::Absent,

@@ -4,6 +4,7 @@
 //! order. Deterministic: the same inventory, bundles and survey give the same diff.
 
 mod directive;
+mod doubt;
 mod files;
 mod loaded;
 mod node;
@@ -21,6 +22,7 @@ use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, S
 use crate::survey::{NodeSurvey, Survey};
 
 pub use directive::{Directives, Source};
+pub use doubt::{Doubt, stopped};
 pub use files::{FileDrift, FilesDiff, RootState};
 pub use text::{content_diff, line_counts, unified};
 
@@ -168,7 +170,7 @@ pub struct NodeDiff {
     pub condition: Condition,
     /// The version of Kong that runs, or is installed.
     pub kong: Option<String>,
-    /// Kong runs.
+    /// Kong runs, or it cannot be told that it does not.
     pub running: bool,
     /// What the inventory assigns to it, by name.
     pub items: Shared<Items>,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Bundles, Condition, Directives, FilesDiff, Item, Mark, NodeDiff, Truths, loaded};
+use super::{Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDiff, Truths, loaded};
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
@@ -52,7 +52,7 @@ pub(super) fn seen(
     bundles: &Bundles,
     facts: &NodeFacts,
 ) -> NodeDiff {
-    let directives = Directives::of(facts);
+    let directives = Directives::of(&node.kong, facts);
     let mut items = super::Items::new();
     for assignment in cluster.assignments(node) {
         let (bundle, plugins) = content(inventory, assignment, bundles);
@@ -63,14 +63,17 @@ pub(super) fn seen(
     let mut diff = NodeDiff {
         condition: Condition::InLine,
         kong: version(facts),
-        running: facts.master.is_some(),
+        running: !super::stopped(&node.kong, facts),
         items: items.into(),
         orphans: orphans(inventory, cluster, node, facts),
         directives,
         remarks: Vec::new(),
     };
-    diff.remarks = remarks(&diff, facts);
-    diff.condition = condition(&diff, facts);
+    diff.remarks = remarks(&diff, facts, node);
+    diff.condition = match Doubt::of(&node.kong, facts) {
+        Some(Doubt { what, hints, .. }) => Condition::Unknown { why: what, hints },
+        None => condition(&diff, facts),
+    };
     diff
 }
 
@@ -119,8 +122,8 @@ fn fill(
     facts: &NodeFacts,
     directives: &Directives,
 ) {
-    let home = &node.kong.home;
-    let running = facts.master.is_some();
+    let (kong, home) = (&node.kong, &node.kong.home);
+    let running = !super::stopped(kong, facts);
     if let Some(bundle) = bundle {
         item.files = FilesDiff::of(bundle, facts, home.as_str());
         let manifest = facts.manifest.as_ref().and_then(|manifest| manifest.as_ref().ok());
@@ -136,9 +139,9 @@ fn fill(
     let listed = assignment.state == State::Present;
     let (loaded, remark) = if listed {
         let ours = (assignment.files == Management::Managed).then_some(&item.files);
-        loaded::wanted(&item.plugins, bundle, ours, facts, home)
+        loaded::wanted(&item.plugins, bundle, ours, facts, kong)
     } else {
-        (loaded::unwanted(&item.plugins, facts), None)
+        (loaded::unwanted(&item.plugins, facts, kong), None)
     };
     item.remarks.extend(remark);
     item.truths = Truths {
@@ -231,12 +234,12 @@ fn orphans(
     ours.map(|(name, owned)| (name.clone(), owned.digest.clone())).collect()
 }
 
-fn remarks(diff: &NodeDiff, facts: &NodeFacts) -> Vec<String> {
+fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     let mut remarks = Vec::new();
     for (name, item) in &diff.items {
         remarks.extend(item.remarks.iter().map(|remark| format!("{name}: {remark}")));
     }
-    if facts.master.is_none() {
+    if !diff.running {
         remarks.push(STOPPED.to_owned());
     }
     if let Some(Err(why)) = &facts.manifest {
@@ -254,6 +257,9 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts) -> Vec<String> {
     }
     if facts.ready.is_some_and(|status| status != 200) {
         remarks.push(format!("/status/ready answers {}", facts.ready.unwrap_or_default()));
+    }
+    if facts.conf.kind == crate::survey::Kind::Absent {
+        remarks.insert(0, format!("kong.conf {} is not there", node.kong.conf));
     }
     remarks.extend(diff.orphans.keys().map(|name| format!("{name} was installed by us and left the inventory")));
     remarks

@@ -48,7 +48,8 @@ pub(crate) struct Activation<'a> {
 
 /// How the proof came out.
 enum Verdict {
-    Holds(String, Standing),
+    /// With what was proven; nothing where Kong is stopped.
+    Holds(Option<String>, Standing),
     Fails(Cause),
     /// The script ended by itself, or the link did.
     Ended,
@@ -131,10 +132,10 @@ impl Activation<'_> {
         match session.hear(BEFORE).await {
             Heard::Look(seen) => {
                 let text = match self.activate.way {
-                    ReloadWay::Stopped => "Kong does not run: delivered and edited, proven when it is started",
-                    _ => "what runs is right already",
+                    ReloadWay::Stopped => None,
+                    _ => Some("what runs is right already".to_owned()),
                 };
-                Verdict::Holds(text.to_owned(), self.standing(&seen, None))
+                Verdict::Holds(text, self.standing(&seen, None))
             }
             Heard::Reloading | Heard::End => Verdict::Ended,
         }
@@ -185,7 +186,7 @@ impl Activation<'_> {
                 }
                 Next::Ask(question) => answer = Some(evidence::ask(self.remote, self.doors, question).await),
                 Next::Failed(cause) => return Verdict::Fails(cause),
-                Next::Proven(text) => return Verdict::Holds(text, self.standing(&seen, evidence.ready)),
+                Next::Proven(text) => return Verdict::Holds(Some(text), self.standing(&seen, evidence.ready)),
             }
             session.say(Word::Look).await;
             match session.hear(LOOK).await {
@@ -229,9 +230,14 @@ impl Activation<'_> {
     }
 
     /// The proof is told before the commit is asked for: it is a fact even if the link breaks in between.
-    async fn commit(&self, mut session: Session, text: String) -> StepEnd {
-        self.watch.proven(text);
-        self.watch.phase(StepPhase::Commit, "links, kong.conf".to_owned());
+    async fn commit(&self, mut session: Session, text: Option<String>) -> StepEnd {
+        if let Some(text) = text {
+            self.watch.proven(text);
+            self.watch.phase(StepPhase::Commit, "links, kong.conf".to_owned());
+        } else {
+            // No phase beyond this one: a view takes those before a phase to be done.
+            self.watch.phase(StepPhase::Guard, "links, kong.conf; Kong is stopped, nothing is proven".to_owned());
+        }
         session.say(Word::Confirm).await;
         self.ended(session, Some(Word::Confirm)).await
     }
@@ -269,6 +275,9 @@ impl Activation<'_> {
         };
         self.print(&told);
         match told.status {
+            Status::Changed | Status::Unchanged if self.activate.way == ReloadWay::Stopped => {
+                StepEnd::Done { outcome: Outcome::Edited }
+            }
             Status::Changed => StepEnd::Done { outcome: Outcome::Changed },
             Status::Unchanged => StepEnd::Done { outcome: Outcome::Unchanged },
             Status::Moved => StepEnd::Skipped { why: SkipReason::NodeMoved { what: told.moved() } },

@@ -328,7 +328,7 @@ async fn a_kong_that_does_not_run_is_committed_without_a_proof() {
     let gateway = Gateway::new(&[], &[stage(0, true, &[], OLD)]);
     gateway.set(|setup| setup.reloads(false));
     let done = carry_out(&gateway, &gateway::activate(ReloadWay::Stopped), Notes::default()).await;
-    assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Changed });
+    assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Edited });
     assert_eq!(gateway.words(), [Word::Confirm]);
     assert!(gateway.node.asked().is_empty(), "nobody asks a Kong that does not run");
     assert_eq!(gateway.node.calls()[0].args.get("way"), Some("none"));

@@ -189,7 +189,9 @@ fn unreachable(doing: &str, error: &RemoteError) -> Trouble {
     if hints.is_empty() {
         hints.push(Hint::do_("check `admin.listen` of the cluster in the inventory, and that Kong runs"));
     }
-    trouble("admin-unreachable", printable(&format!("{doing}: {}", error.found), LONGEST), hints)
+    // Something may listen where no answer came in time.
+    let code = if error.fault == Fault::TimedOut { "admin-slow" } else { "admin-unreachable" };
+    trouble(code, printable(&format!("{doing}: {}", error.found), LONGEST), hints)
 }
 
 fn garbled(doing: &str, error: &AnswerError, body: &[u8]) -> Trouble {

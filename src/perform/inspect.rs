@@ -55,7 +55,7 @@ pub async fn inspect(
     let late = async {
         match early {
             Some(admin) => admin,
-            None if !running => Err(not_running(site)),
+            None if !running => alone(remote, &doors, patience).await,
             None => ask(remote, &doors, &matters, patience).await,
         }
     };
@@ -64,7 +64,7 @@ pub async fn inspect(
         Some(status.ready(remote).await?.status)
     };
     let (admin, ready) = tokio::join!(late, ready);
-    facts.admin = admin;
+    facts.admin = if running { admin } else { admin.map_err(|trouble| stopped(site, trouble)) };
     facts.ready = ready;
     Ok(facts)
 }
@@ -75,9 +75,25 @@ fn plugins_of(roots: &[BundlePath]) -> BTreeSet<PluginName> {
     roots.iter().filter_map(name).collect()
 }
 
-fn not_running(site: &Site) -> Trouble {
-    let text = format!("Kong does not run in {}, so its Admin API was not asked", site.prefix);
-    trouble("not-running", text, vec![])
+/// Asked where no master was found: workers outlive a master that was killed, and a prefix may be another one.
+async fn alone(remote: &dyn Remote, doors: &Doors, patience: Patience) -> Result<AdminFacts, Trouble> {
+    let face = doors.admin.as_ref().map_err(Clone::clone)?;
+    let answer = tokio::time::timeout(patience.request, face.node(remote)).await;
+    answer.unwrap_or_else(|_| {
+        let text = format!("the Admin API did not answer within {} s", patience.request.as_secs());
+        Err(trouble("admin-slow", text, vec![]))
+    })
+}
+
+/// Without a master: where nothing listens, or nobody knows where it would, Kong does not run. All else stays what it is.
+fn stopped(site: &Site, found: Trouble) -> Trouble {
+    match found.code.as_str() {
+        "admin-unreachable" | "admin-unknown" | "admin-off" | "admin-tls" => {
+            let text = format!("Kong does not run in {}, and no Admin API answers there", site.prefix);
+            trouble(Trouble::NOT_RUNNING, text, vec![])
+        }
+        _ => found,
+    }
 }
 
 async fn ask(

@@ -49,7 +49,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
 
 /// How it is loaded (protocols.md A, "Reload, the way of choice", "fallback").
 fn way(draft: &mut Draft<'_>) -> Option<ReloadWay> {
-    if draft.facts.master.is_none() {
+    if !draft.diff.running {
         return Some(ReloadWay::Stopped);
     }
     if !draft.reloads() {
@@ -128,10 +128,8 @@ fn edit(path: crate::name::NodePath, conf: &Conf, after: &[u8]) -> Option<ConfEd
 
 /// The directive before and after, and the search path as it is and will be again.
 fn settings(draft: &mut Draft<'_>, add: &[PluginName]) -> Option<((String, String), Option<String>)> {
-    let base = match draft.facts.master {
-        Some(_) => &draft.diff.directives.env,
-        None => &draft.diff.directives.file,
-    };
+    let directives = &draft.diff.directives;
+    let base = if draft.diff.running { &directives.env } else { &directives.file };
     let before: Directive = base.directive().cloned().unwrap_or_default();
     let after = match before.with(add, &[]) {
         Ok(after) => after,

@@ -21,6 +21,10 @@ pub enum BlockerCode {
     ManagedConf,
     /// kong.conf cannot be written: read-only, hard links, not a file.
     ConfUnwritable,
+    /// The prefix is another one than the inventory says, or is not there: which Kong is meant cannot be told.
+    Prefix,
+    /// No master is found where it should be, and the Admin API answers: whether Kong runs cannot be told.
+    NoMaster,
     /// kong.conf sets `plugins` in a way that an edit cannot keep (`off` first, an empty name).
     DirectiveUnclear,
     /// A file or directory of ours on the node cannot be read, or has an unknown format.

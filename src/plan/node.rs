@@ -102,6 +102,9 @@ pub(super) fn plan<'a>(
         conflicts: BTreeMap::new(),
         plan: NodePlan::default(),
     };
+    if obstacle::doubt(&mut draft) {
+        return draft.plan;
+    }
     draft.find_conflicts();
     for assignment in cluster.assignments(node) {
         draft.assignment(assignment);
@@ -340,7 +343,7 @@ impl<'a> Draft<'a> {
 
     /// Whether a reload was asked for where it cannot be told what the workers run.
     fn settles(&self, item: &Item) -> bool {
-        let unclear = item.truths.loaded == Mark::Unknown && self.facts.admin.is_ok() && self.facts.master.is_some();
+        let unclear = item.truths.loaded == Mark::Unknown && self.facts.admin.is_ok() && self.diff.running;
         self.request.selection.unproven && unclear
     }
 
@@ -381,7 +384,7 @@ impl<'a> Draft<'a> {
     pub(super) fn reloads(&self) -> bool {
         let names = |source: &Source| source.directive().is_some_and(|d| self.add.iter().all(|name| d.names(name)));
         let listed = self.add.is_empty() || (names(&self.diff.directives.env) && names(&self.diff.directives.running));
-        self.facts.master.is_some() && (self.reload || !listed || self.loads().next().is_some())
+        self.diff.running && (self.reload || !listed || self.loads().next().is_some())
     }
 
     /// The bundle of ours, of whichever owner, that a root is linked into now.

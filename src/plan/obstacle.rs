@@ -3,7 +3,7 @@
 use super::BlockerCode;
 use super::node::Draft;
 use crate::bundle::Bundle;
-use crate::diff::{FileDrift, Item, RootState, Source};
+use crate::diff::{Doubt, FileDrift, Item, RootState, Source};
 use crate::hint::Hint;
 use crate::inventory::Assignment;
 use crate::kong::version::Support;
@@ -79,6 +79,14 @@ fn words(drift: FileDrift) -> &'static str {
     }
 }
 
+/// Where it cannot be told whether Kong runs, nothing else is planned; true if so.
+pub(super) fn doubt(draft: &mut Draft<'_>) -> bool {
+    let Some(Doubt { prefix, what, hints }) = Doubt::of(&draft.node.kong, draft.facts) else { return false };
+    let code = if prefix { BlockerCode::Prefix } else { BlockerCode::NoMaster };
+    draft.block(code, what, Vec::new(), hints);
+    true
+}
+
 /// What stands in the way of any change on this node; true if something does.
 pub(super) fn node(draft: &mut Draft<'_>) -> bool {
     let before = draft.plan.blockers.len();
@@ -147,7 +155,7 @@ fn tools(draft: &mut Draft<'_>) {
         let what = format!("it has no {}, without which a change cannot be guarded", lacks.join(" and no "));
         draft.block(BlockerCode::NodeLacks, what, Vec::new(), vec![Hint::do_("install util-linux or perl there")]);
     }
-    if draft.facts.master.is_some() && !draft.facts.host.proc_visible {
+    if draft.diff.running && !draft.facts.host.proc_visible {
         let what = "its process table is hidden (hidepid), so that a reload cannot be proven".to_owned();
         draft.block(
             BlockerCode::NodeLacks,
@@ -199,9 +207,9 @@ fn next_search_path(draft: &Draft<'_>) -> Option<SearchPath> {
     let conf = draft.facts.conf_file.as_ref().and_then(|conf| conf.open().text("lua_package_path"));
     match (env, conf) {
         (Some(env), None) => Some(env.search_path()),
-        (Some(env), Some(_)) if draft.facts.master.is_some() => Some(env.search_path()),
+        (Some(env), Some(_)) if draft.diff.running => Some(env.search_path()),
         (_, Some(path)) => Some(SearchPath::new(path)),
-        (None, None) if draft.facts.master.is_none() => {
+        (None, None) if !draft.diff.running => {
             crate::kong::setting::default_value("lua_package_path").map(SearchPath::new)
         }
         (None, None) => None,
@@ -212,6 +220,11 @@ fn next_search_path(draft: &Draft<'_>) -> Option<SearchPath> {
 /// directive has to be kept so that the next start has it too (measured.md 4).
 fn directives(draft: &mut Draft<'_>) {
     let diff = draft.diff;
+    if draft.facts.conf.kind == Kind::Absent {
+        // What the settings that run say can only differ from a file that is not there.
+        conf(draft);
+        return;
+    }
     for source in [&diff.directives.file, &diff.directives.env] {
         let problem =
             source.directive().and_then(|d| d.problems().into_iter().find(crate::kong::DirectiveProblem::blocks));
@@ -351,7 +364,7 @@ pub(super) fn conf(draft: &mut Draft<'_>) -> bool {
     let place = &draft.facts.conf;
     let path = &draft.node.kong.conf;
     let fault = match () {
-        () if place.kind == Kind::Absent => Some(format!("{path} is not there; what else sets plugins is not known")),
+        () if place.kind == Kind::Absent => Some(format!("kong.conf {path} is not there")),
         () if place.kind != Kind::File => Some(format!("{path} is not a regular file")),
         () if place.links > 1 => Some(format!("{path} has {} hard links, which an edit would break", place.links)),
         () if !place.writable => Some(format!("{path} cannot be written")),

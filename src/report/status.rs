@@ -231,7 +231,10 @@ fn table(cluster: &ClusterDiff, lines: &mut Vec<String>) {
         } else {
             name
         };
-        let (mark, word) = row.diff.condition.words();
+        let (mark, word) = match row.diff.condition {
+            Condition::InLine if !row.diff.running => ('=', "in line, stopped"),
+            _ => row.diff.condition.words(),
+        };
         let begin = format!("  {}{cells}  {mark} {}", pad(name, node_width), pad(word, 11));
         said(&begin, row, lines);
     }

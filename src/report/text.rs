@@ -184,6 +184,7 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
     Some(match end {
         StepEnd::Done { .. } if delivers => return None,
         StepEnd::Done { outcome: Outcome::Changed } => said("committed".to_owned()).good(),
+        StepEnd::Done { outcome: Outcome::Edited } => said("edited; Kong is stopped, so nothing is proven".to_owned()),
         StepEnd::Done { outcome: Outcome::Unchanged } => said("was so already, nothing changed".to_owned()).good(),
         StepEnd::RolledBack { cause } => {
             said(format!("rolled back, serving as before (proven). Cause: {}", cause.text)).bad(cause)
@@ -247,8 +248,9 @@ fn run_ended(verdict: Verdict, exit: u8, state: &RunState) -> Said {
 
 /// `9 of 27 nodes proven, 1 rolled back, 17 not tried`.
 fn totals(counts: &Counts) -> String {
-    let Counts { total, proven, under_way, rolled_back, failed, unknown, not_tried } = counts;
+    let Counts { total, proven, edited, under_way, rolled_back, failed, unknown, not_tried } = counts;
     let rest = parts(&[
+        (*edited, "edited while stopped"),
         (*failed, "failed"),
         (*unknown, "unknown"),
         (*rolled_back, "rolled back"),

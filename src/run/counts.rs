@@ -12,6 +12,9 @@ pub struct Counts {
     pub total: usize,
     /// All steps are done, and proven.
     pub proven: usize,
+    /// All steps are done while Kong is stopped: nothing is proven.
+    #[serde(default)]
+    pub edited: usize,
     /// A step runs.
     pub under_way: usize,
     /// Put back, and proven to serve as before.
@@ -38,6 +41,7 @@ impl Counts {
     const fn place(&mut self, fate: Fate) -> &mut usize {
         match fate {
             Fate::Proven => &mut self.proven,
+            Fate::Edited => &mut self.edited,
             Fate::Running => &mut self.under_way,
             Fate::RolledBack => &mut self.rolled_back,
             Fate::Failed => &mut self.failed,

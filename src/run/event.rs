@@ -74,6 +74,8 @@ pub enum Outcome {
     Changed,
     /// Everything was already so.
     Unchanged,
+    /// Files and kong.conf are as wanted, and Kong is stopped: nothing was loaded, so that nothing is proven.
+    Edited,
 }
 
 /// Why a step did not end well, for people and for scripts.

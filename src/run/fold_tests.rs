@@ -127,6 +127,28 @@ fn a_node_is_proven_when_its_last_step_is_done() {
 }
 
 #[test]
+fn a_node_that_was_edited_while_stopped_is_not_counted_as_proven() {
+    let mut events = both_proven();
+    events.truncate(6);
+    let edited = StepEnd::Done { outcome: Outcome::Edited };
+    events.extend([started(3, "b", "activate"), progressed(3, StepPhase::Guard), ended(3, "b", "activate", edited)]);
+    let state = fold(events.clone());
+    let counts = state.counts();
+    assert_eq!((counts.proven, counts.edited, counts.total), (1, 1, 2));
+    assert_eq!((signs(&state, "b").as_str(), state.nodes[&node("b")].ended()), ("==..=", true));
+    assert!(!state.nodes[&node("b")].proven());
+    events.push(looked(SurveyCounts { in_line: 2, ..SurveyCounts::default() }, &[]));
+    assert_eq!(Verdict::of(&fold(events)), Verdict::Converged);
+}
+
+#[test]
+fn counts_of_a_journal_from_before_edited_nodes_were_told_apart_are_read() {
+    let old = r#"{"total":2,"proven":1,"under_way":0,"rolled_back":1,"failed":0,"unknown":0,"not_tried":0}"#;
+    let counts: Counts = serde_json::from_str(old).unwrap();
+    assert_eq!((counts.proven, counts.edited), (1, 0));
+}
+
+#[test]
 fn what_went_wrong_first_is_what_became_of_the_node() {
     let needs = StepEnd::Skipped { why: SkipReason::Needs { step: step(0) } };
     let state = fold([

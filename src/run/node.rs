@@ -38,8 +38,10 @@ pub enum Fate {
     Waiting,
     /// A step runs.
     Running,
-    /// All its steps are done.
+    /// All its steps are done, and proven.
     Proven,
+    /// All its steps are done while its Kong is stopped: nothing was loaded, so that nothing is proven.
+    Edited,
     /// It was put back and serves as before.
     RolledBack,
     /// A step failed, or it was not healthy afterwards.
@@ -90,6 +92,7 @@ pub struct NodeRun {
 const DELIVER: usize = 0;
 const GUARD: usize = 1;
 const RELOAD: usize = 2;
+const PROVE: usize = 3;
 const COMMIT: usize = 4;
 
 impl NodeRun {
@@ -137,7 +140,7 @@ impl NodeRun {
             StepPhase::Deliver => self.reach(DELIVER, at),
             StepPhase::Guard => self.reach(GUARD, at),
             StepPhase::Reload => self.reach(RELOAD, at),
-            StepPhase::Prove => self.reach(3, at),
+            StepPhase::Prove => self.reach(PROVE, at),
             StepPhase::Commit => self.reach(COMMIT, at),
             StepPhase::PutBack => self.put_back(),
         }
@@ -188,15 +191,23 @@ impl NodeRun {
     }
 
     fn done(&mut self, action: &str, outcome: Outcome) {
-        self.changed |= outcome == Outcome::Changed;
+        self.changed |= outcome != Outcome::Unchanged;
         self.now = match (action, outcome) {
             ("deliver", Outcome::Changed) => "delivered".to_owned(),
             ("deliver", Outcome::Unchanged) => "was there already".to_owned(),
             (_, Outcome::Changed) => "committed".to_owned(),
             (_, Outcome::Unchanged) => "was so already".to_owned(),
+            (_, Outcome::Edited) => "edited while Kong is stopped, not proven".to_owned(),
         };
+        if outcome == Outcome::Edited {
+            self.cells[RELOAD..=PROVE].fill(Cell::Skipped);
+        }
         if !self.fate.is_end() {
-            self.fate = if self.left == 0 { Fate::Proven } else { Fate::Waiting };
+            self.fate = match (self.left, outcome) {
+                (0, Outcome::Edited) => Fate::Edited,
+                (0, _) => Fate::Proven,
+                _ => Fate::Waiting,
+            };
         }
     }
 
@@ -231,7 +242,7 @@ impl NodeRun {
         match self.fate {
             Fate::Running => self.fate = Fate::Unknown,
             Fate::Waiting => self.fate = Fate::NotTried,
-            Fate::Proven | Fate::RolledBack | Fate::Failed | Fate::Unknown | Fate::NotTried => {}
+            Fate::Proven | Fate::Edited | Fate::RolledBack | Fate::Failed | Fate::Unknown | Fate::NotTried => {}
         }
     }
 }

@@ -66,7 +66,7 @@ impl Verdict {
         if !all_seen || counts.unknown + counts.under_way > 0 {
             return Self::Incomplete;
         }
-        let changed = state.nodes.values().any(|node| node.changed && node.fate == Fate::Proven);
+        let changed = state.nodes.values().any(|node| node.changed && matches!(node.fate, Fate::Proven | Fate::Edited));
         if changed { Self::Converged } else { Self::InLine }
     }
 

@@ -290,6 +290,11 @@ pub struct PluginRow {
     pub workspace: Option<String>,
 }
 
+impl Trouble {
+    /// The code where Kong does not run: no master was found, and nothing listens where its Admin API would.
+    pub const NOT_RUNNING: &str = "not-running";
+}
+
 impl Survey {
     /// The facts of a node, if it was seen.
     pub fn seen(&self, node: &NodeName) -> Option<&NodeFacts> {

@@ -71,7 +71,7 @@ impl Watched {
 pub(crate) const fn mark(node: &NodeRun) -> char {
     match node.fate {
         Fate::Waiting | Fate::Running => ' ',
-        Fate::Proven => '=',
+        Fate::Proven | Fate::Edited => '=',
         Fate::RolledBack => '<',
         Fate::Failed => 'x',
         Fate::Unknown => '?',

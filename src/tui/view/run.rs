@@ -70,8 +70,11 @@ fn progress(run: &Watched, counts: Counts, clock: Timestamp) -> TextLine {
     if let Some(wave) = wave_words(&run.state) {
         line = line.with(Tone::Plain, &format!("{wave}   "));
     }
-    let tone = if counts.proven == counts.total { Tone::Good } else { Tone::Plain };
+    let tone = if counts.proven + counts.edited == counts.total { Tone::Good } else { Tone::Plain };
     line = line.with(tone, &format!("{}/{} proven   ", counts.proven, counts.total));
+    if counts.edited > 0 {
+        line = line.with(Tone::Plain, &format!("{} edited while stopped   ", counts.edited));
+    }
     let worse =
         [(counts.rolled_back, "rolled back", '<'), (counts.failed, "failed", 'x'), (counts.unknown, "unknown", '?')];
     for (number, what, mark) in worse.into_iter().filter(|(number, ..)| *number > 0) {
@@ -199,6 +202,7 @@ fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<Te
         (counts.rolled_back, "rolled back"),
         (counts.under_way, "under way"),
         (counts.not_tried, if run.is_on() { "waiting" } else { "not tried" }),
+        (counts.edited, "edited while stopped"),
         (counts.proven, "proven"),
     ];
     let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));

@@ -36,7 +36,10 @@ async fn a_stopped_node_gets_everything_and_is_not_started() {
     gateways.node("eu-2").stop().unwrap();
     gateways.want("1.0.0");
     let said = gateways.muster(&["--apply", "--all"]).await;
-    said.assert(0, &["1 reload", "not running there", "eu-2", "converged, exit 0"]);
+    said.assert(0, &["1 reload", "not running there", "eu-2", "converged, exit 0. 1 of 2 nodes proven, 1 edited while stopped"]);
+    let lines: Vec<&str> = said.out.lines().filter(|line| line.contains("eu-2")).collect();
+    assert!(!lines.iter().any(|line| line.contains("proven:")), "{lines:?}");
+    gateways.muster(&["--status"]).await.assert(0, &["= in line, stopped", "Kong is not running"]);
     assert_eq!(gateways.proxied("eu-2").await, None, "it was started");
     next_second().await;
     gateways.node("eu-2").start().unwrap();

@@ -88,6 +88,8 @@ struct NodeSpec {
     rows_trouble: Option<String>,
     admin: Option<String>,
     admin_master: Option<u32>,
+    master_gone: bool,
+    prefix_is: Option<String>,
     ready: Option<u16>,
     guard: Option<String>,
     rocks: BTreeMap<String, Vec<String>>,
@@ -428,6 +430,13 @@ impl NodeSpec {
         model.rows_trouble = self.rows_trouble.as_ref().map(|text| trouble("rows", text));
         model.admin_trouble = self.admin.as_ref().map(|text| trouble("admin", text));
         model.admin_master = self.admin_master;
+        model.master_gone = self.master_gone;
+        model.prefix_kind = match self.prefix_is.as_deref() {
+            None => Kind::Directory,
+            Some("absent") => Kind::Absent,
+            Some("unreadable") => Kind::Denied,
+            Some(other) => panic!("prefix-is: {other} is not known"),
+        };
         model.ready = self.ready.or(model.ready).filter(|_| model.running.is_some());
         model.guard = self.guard.as_ref().map(|state| GuardFacts {
             state: state.trim_end_matches(" dead").to_owned(),

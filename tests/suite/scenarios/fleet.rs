@@ -110,6 +110,10 @@ pub(crate) struct NodeModel {
     pub(crate) rows: BTreeMap<String, usize>,
     pub(crate) rows_trouble: Option<Trouble>,
     pub(crate) admin_trouble: Option<Trouble>,
+    /// The master is not found, while its workers go on.
+    pub(crate) master_gone: bool,
+    /// What the prefix is.
+    pub(crate) prefix_kind: Kind,
     /// The Admin API says that this is its master.
     pub(crate) admin_master: Option<u32>,
     pub(crate) guard: Option<GuardFacts>,
@@ -146,6 +150,8 @@ impl NodeModel {
             rows: BTreeMap::new(),
             rows_trouble: None,
             admin_trouble: None,
+            master_gone: false,
+            prefix_kind: Kind::Directory,
             admin_master: None,
             guard: None,
             rocks: Vec::new(),
@@ -302,7 +308,7 @@ impl NodeModel {
                 writable: self.conf_place.writable,
                 ..place(&self.paths.conf, (self.prefix_id.0, 5))
             },
-            prefix: place(&self.paths.prefix, self.prefix_id),
+            prefix: PlaceFacts { kind: self.prefix_kind, ..place(&self.paths.prefix, self.prefix_id) },
             lua_root: place(&self.paths.lua_root, self.lua_root_id),
             home: place(&self.paths.home, (self.prefix_id.0, 30)),
             conf_file: self.conf.clone().filter(|_| readable).map(|bytes| Sealed::new(Conf::parse(bytes).into())),
@@ -341,7 +347,7 @@ impl NodeModel {
     }
 
     fn master(&self) -> Option<MasterFacts> {
-        self.running.as_ref().map(|running| MasterFacts {
+        self.running.as_ref().filter(|_| !self.master_gone).map(|running| MasterFacts {
             process: running.master,
             owner: (0, 0),
             nofile: 65_536,
@@ -374,7 +380,7 @@ impl NodeModel {
     }
 
     fn admin(&self) -> Result<AdminFacts, Trouble> {
-        let silent = Trouble { code: "refused".to_owned(), text: "connection refused".to_owned(), hints: Vec::new() };
+        let silent = Trouble { code: Trouble::NOT_RUNNING.to_owned(), text: "connection refused".to_owned(), hints: Vec::new() };
         let running = self.running.as_ref().ok_or(silent)?;
         if let Some(trouble) = &self.admin_trouble {
             return Err(trouble.clone());
