@@ -170,12 +170,6 @@ impl<'a> Alike<'a> {
         Self { first, what: first.what.clone(), nodes: Vec::new(), partly: false, hints_differ: false }
     }
 
-    /// The bundle or plugin that is left alone while the rest of the cluster or node goes on, if it is about one.
-    pub fn plugin(&self) -> Option<&str> {
-        let whole = !self.nodes.is_empty() && !self.partly;
-        self.first.subject().filter(|_| !whole).map(|(name, _)| name)
-    }
-
     /// What is left alone, where, and why.
     pub fn sentence(&self) -> String {
         let nodes = collapse(&self.nodes);
@@ -264,7 +258,7 @@ mod tests {
         assert_eq!(groups[0].sentence(), "eu-[1-40] are left alone: asking it took 5 s");
         assert!(groups[0].hints_differ);
         let one = Alike::group(blockers[..1].iter(), &BTreeSet::new());
-        assert_eq!((one[0].sentence().as_str(), one[0].plugin()), ("eu-1 is left alone: asking eu-1 took 5 s", None));
+        assert_eq!(one[0].sentence(), "eu-1 is left alone: asking eu-1 took 5 s");
     }
 
     #[test]
@@ -272,13 +266,10 @@ mod tests {
         let blockers = [1, 2].map(|n| of(n, "geo: its files are not there".to_owned()));
         let changing = node(1);
         let groups = Alike::group(blockers.iter(), &BTreeSet::from([&changing]));
-        let said: Vec<(String, Option<&str>)> = groups.iter().map(|group| (group.sentence(), group.plugin())).collect();
+        let said: Vec<String> = groups.iter().map(Alike::sentence).collect();
         assert_eq!(
             said,
-            [
-                ("geo is left alone on eu-1: its files are not there".to_owned(), Some("geo")),
-                ("eu-2 is left alone: geo: its files are not there".to_owned(), None),
-            ]
+            ["geo is left alone on eu-1: its files are not there", "eu-2 is left alone: geo: its files are not there",]
         );
     }
 }
