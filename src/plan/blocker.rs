@@ -154,7 +154,8 @@ impl<'a> Alike<'a> {
             let what = super::node::nameless(&blocker.what, node);
             let same = |(group, nameless): &&mut (Self, String)| {
                 let first = group.first;
-                let alike = (first.code, &first.details, &*nameless) == (blocker.code, &blocker.details, &what);
+                let alike =
+                    (first.code, &first.details, nameless.as_str()) == (blocker.code, &blocker.details, what.as_str());
                 !group.nodes.is_empty() && group.partly == partly && alike
             };
             match groups.iter_mut().find(same) {
@@ -171,12 +172,6 @@ impl<'a> Alike<'a> {
 
     fn alone(first: &'a Blocker) -> Self {
         Self { first, what: first.what.clone(), nodes: Vec::new(), partly: false, hints_differ: false }
-    }
-
-    /// The bundle or plugin that is left alone while the rest of the cluster or node goes on, if it is about one.
-    pub fn plugin(&self) -> Option<&str> {
-        let whole = !self.nodes.is_empty() && !self.partly;
-        self.first.subject().filter(|_| !whole).map(|(name, _)| name)
     }
 
     /// What is left alone, where, and why.
@@ -242,5 +237,43 @@ impl super::ClusterPlan {
             () if !lists.left_out.is_empty() => Some("nothing to do on the selected nodes"),
             () => Some("in line, nothing to do"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(number: u32) -> NodeName {
+        NodeName::parse(&format!("eu-{number}")).unwrap()
+    }
+
+    fn of(number: u32, what: String) -> Blocker {
+        let hints = vec![Hint::look(format!("the log of eu-{number}"))];
+        let scope = Scope::Node { node: node(number) };
+        Blocker { code: BlockerCode::AdminUnreachable, scope, what, details: Vec::new(), hints }
+    }
+
+    #[test]
+    fn a_reason_with_each_nodes_own_name_in_it_is_one_reason() {
+        let blockers: Vec<Blocker> = (1..=40).map(|n| of(n, format!("asking eu-{n} took 5 s"))).collect();
+        let groups = Alike::group(blockers.iter(), &BTreeSet::new());
+        assert_eq!(groups.len(), 1);
+        assert_eq!(groups[0].sentence(), "eu-[1-40] are left alone: asking it took 5 s");
+        assert!(groups[0].hints_differ);
+        let one = Alike::group(blockers[..1].iter(), &BTreeSet::new());
+        assert_eq!(one[0].sentence(), "eu-1 is left alone: asking eu-1 took 5 s");
+    }
+
+    #[test]
+    fn on_a_node_that_changes_only_a_plugin_is_left_alone() {
+        let blockers = [1, 2].map(|n| of(n, "geo: its files are not there".to_owned()));
+        let changing = node(1);
+        let groups = Alike::group(blockers.iter(), &BTreeSet::from([&changing]));
+        let said: Vec<String> = groups.iter().map(Alike::sentence).collect();
+        assert_eq!(
+            said,
+            ["geo is left alone on eu-1: its files are not there", "eu-2 is left alone: geo: its files are not there",]
+        );
     }
 }

@@ -138,11 +138,14 @@ impl<'a> Page<'a> {
     fn changes(&mut self, cluster: &ClusterPlan) {
         let named: Vec<(String, &Change)> = cluster.changes.iter().map(|change| (named(change), change)).collect();
         let name_width = named.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
-        let fits = |change: &&Change| 12 + name_width + 2 + width(&change.detail) + 2 + NODES <= TABLE;
+        let verb_width =
+            cluster.changes.iter().map(|change| width(change.kind.verb())).max().unwrap_or_default().max(7);
+        let fits = |change: &&Change| 5 + verb_width + name_width + 2 + width(&change.detail) + 2 + NODES <= TABLE;
         let detail_width =
             cluster.changes.iter().filter(fits).map(|change| width(&change.detail)).max().unwrap_or_default();
         for (name, change) in &named {
-            let left = format!("  {} {:<7}  {}", change.kind.mark(), change.kind.verb(), pad(name, name_width));
+            let left =
+                format!("  {} {}  {}", change.kind.mark(), pad(change.kind.verb(), verb_width), pad(name, name_width));
             let who = brief(&change.nodes, NODES);
             if width(&change.detail) <= detail_width {
                 self.lines.push(format!("{left}  {}  {who}", pad(&change.detail, detail_width)));
@@ -209,7 +212,8 @@ impl<'a> Page<'a> {
         let lists = &cluster.nodes;
         let said = self.about(cluster) == NOT_SELECTED;
         for (nodes, why) in [(&lists.out, "marked out in the inventory"), (&lists.left_out, NOT_SELECTED)] {
-            if !nodes.is_empty() && !(said && why == NOT_SELECTED) {
+            let is_said = said && why == NOT_SELECTED;
+            if !nodes.is_empty() && !is_said {
                 self.wrapped("  . ", "", &format!("{}: {why}", brief(nodes, COLUMNS / 2)));
             }
         }

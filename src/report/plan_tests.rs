@@ -100,7 +100,8 @@ fn shown(plan: &Plan, diff: bool) -> String {
 #[test]
 fn a_plan_is_grouped_and_says_what_it_leaves() {
     assert_snapshot!(shown(&plan(), false), @"
-    Plan for gateway-fleet @ 3f2a91c  · from the survey of 14:05:00 · nothing has been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
+      been changed
 
     eu-prod   27 of 29 nodes · waves: 1, then 9, then 17 · stops at the first
       failure · one reload per node
@@ -122,7 +123,7 @@ fn a_plan_is_grouped_and_says_what_it_leaves() {
       . eu-41: marked out in the inventory
 
     us-prod   nothing planned: 1 unknown, 13 in line
-      ? us-14 is unknown, and will be planned when it can be seen
+      ? us-14 is unknown
 
       allowed: managed-conf: 2 files are written by Puppet
 
@@ -139,10 +140,11 @@ fn a_plan_without_steps_says_so() {
     plan.notes.clear();
     plan.blockers.clear();
     assert_snapshot!(shown(&plan, false), @"
-    Plan for gateway-fleet @ 3f2a91c  · from the survey of 14:05:00 · nothing has been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
+      been changed
 
     us-prod   nothing planned: 1 unknown, 13 in line
-      ? us-14 is unknown, and will be planned when it can be seen
+      ? us-14 is unknown
 
     Nothing to change. 1 unknown, 13 in line.
     ");
@@ -170,7 +172,8 @@ fn what_blocks_many_nodes_alike_is_said_once() {
         "its files are not there",
     ));
     assert_snapshot!(shown(&plan, false), @"
-    Plan for gateway-fleet @ 3f2a91c  · from the survey of 14:05:00 · nothing has been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
+      been changed
 
       ! 9 of 28 nodes are unreachable  (too-many-unreachable)
             log_level     notice > info
@@ -182,13 +185,13 @@ fn what_blocks_many_nodes_alike_is_said_once() {
             log_level     notice > info
         install util-linux on eu-1
         and likewise for the others
-      ! geo-ip is not planned on eu-prod: its files are not there
-        (external-missing)
+      ! geo-ip is left alone on eu-prod: its files are not there  (external-missing)
             log_level     notice > info
         reload it yourself first
         type: muster --plan --allow pending-settings=eu-7
 
     Nothing to change. 9 blocked.
+    1 plugin left alone, see above.
     ");
 }
 
@@ -224,14 +227,36 @@ fn what_was_not_chosen_is_not_called_in_line() {
         ("us", NodeLists { in_line: us[..1].to_vec(), left_out: us[1..].to_vec(), ..NodeLists::default() }),
     ]);
     plan.notes = vec![note("not chosen", "geo differs, and stays as it is", can[..1].to_vec())];
-    assert_snapshot!(shown(&plan, false), @"");
+    assert_snapshot!(shown(&plan, false), @"
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
+      been changed
+
+    can   nothing to do for the chosen plugins
+      not chosen: geo differs, and stays as it is (can-1)
+
+    eu   not selected
+
+    us   nothing to do on the selected nodes
+      . us-2: not selected
+
+    Nothing to change. 2 in line, 1 in line for the chosen plugins.
+    ");
 }
 
 #[test]
 fn an_unknown_node_is_named_once_with_its_reason() {
     let mut plan = resting(vec![("eu", NodeLists { unknown: eu(1..=41), ..NodeLists::default() })]);
     plan.notes = vec![note("unknown", "connection refused", eu(1..=40))];
-    assert_snapshot!(shown(&plan, false), @"");
+    assert_snapshot!(shown(&plan, false), @"
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
+      been changed
+
+    eu   nothing planned: 41 unknown
+      ? eu-[1-40] are unknown: connection refused
+      ? eu-41 is unknown
+
+    Nothing to change. 41 unknown.
+    ");
 }
 
 #[test]
@@ -251,7 +276,23 @@ fn a_plugin_that_is_left_alone_is_not_its_node() {
     plan.blockers.push(Blocker { details: Vec::new(), ..blocker(BlockerCode::Removal, scope, orphan) });
     let text = shown(&plan, false);
     let from = text.find("  ! ").unwrap();
-    assert_snapshot!(&text[from..], @"");
+    assert_snapshot!(&text[from..], @"
+      ! geo is left alone on eu-[1,2]: its files are external and are not there
+        (kong/plugins/geo)  (external-missing)
+            log_level     notice > info
+      ! eu-7 is left alone: geo: its files are external and are not there
+        (kong/plugins/geo)  (external-missing)
+            log_level     notice > info
+      ! acme-old is left alone on eu-prod: it left the inventory and prune is on;
+        this version does not remove  (removal)
+        reload it yourself first
+        type: muster --plan --allow pending-settings=eu-7
+      . eu-41: marked out in the inventory
+
+    27 nodes to change, 27 reloads. 1 blocked.
+    2 plugins left alone, see above.
+    Carry it out:  muster --apply --cluster eu-prod
+    ");
 }
 
 #[test]

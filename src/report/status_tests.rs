@@ -103,9 +103,13 @@ fn nodes_that_are_alike_share_a_line() {
 
     eu-prod  traditional · Kong 3.9.1 · 28 nodes
       NODE           request-tag  acme-auth  STATE
-      eu-[1-5,8-28]  ----         ==~=       ~ drift        the same on 26 nodes
+      eu-[1-5,8-28]  ----         ==~=       ~ drift        acme-auth: other content loaded
+          request-tag: not installed
+          the same on 26 nodes
       eu-6           ----         ~=~=       ~ drift        acme-auth: handler.lua was edited on the node
+          request-tag: not installed
       eu-7           ====         ==~.       * reload owed  reload owed since 13:41
+          acme-auth: other content loaded
 
     us-prod  traditional · Kong 3.9.1 · 5 nodes
       NODE      request-tag  acme-auth  STATE
@@ -114,6 +118,8 @@ fn nodes_that_are_alike_share_a_line() {
           type: ssh us-4
       us-5                              . out          disk, OPS-812
 
+    four marks for each plugin: files, directive, loaded, used
+    = as wanted  - missing  ~ different  + not wanted  . rightly absent  ? unknown
     33 nodes: 28 drift, 1 unknown, 3 in line. incomplete, exit 4
     "#);
 }
@@ -139,10 +145,12 @@ fn many_plugins_leave_room_for_those_with_something_to_say() {
                                      two
                                      three
                                      four
-                                     and 2 more
+                                     and 3 more
                                      the same on 4 nodes
       and 19 plugins, as wanted on all of these nodes
 
+    four marks for each plugin: files, directive, loaded, used
+    = as wanted  - missing  ~ different  + not wanted  . rightly absent  ? unknown
     4 nodes: 4 drift. incomplete, exit 4
     "#);
 }

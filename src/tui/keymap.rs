@@ -33,7 +33,7 @@ pub enum Command {
     PlanHere,
     /// Carry the plan out.
     Apply,
-    /// What a change is, line by line.
+    /// More of a change: line by line where both contents are known.
     Diff,
     /// Look at all nodes again.
     Look,
@@ -131,7 +131,7 @@ pub const KEYMAP: &[Binding] = &[
         "diff",
         &[key('d'), plain(KeyCode::Enter)],
         "diff",
-        "the change under the cursor, line by line",
+        "more of the change under the cursor",
         &[Place::Plan],
     ),
     bind(

@@ -153,7 +153,7 @@ impl Composer<'_> {
     }
 
     fn change(&self, cluster: &ClusterPlan, change: &Change) -> Vec<TextLine> {
-        let mark = change.kind.mark();
+        let (mark, verb) = (change.kind.mark(), change.kind.verb());
         let version = match (&change.from, &change.to) {
             (Some(from), Some(to)) => format!(" {from} {} {to}", self.look.to()),
             (None, Some(to)) => format!(" {to}"),
@@ -161,7 +161,7 @@ impl Composer<'_> {
             (None, None) => String::new(),
         };
         let subject = format!("{}{version}", change.name);
-        let head = TextLine::new(tone_of(mark), &format!("  {mark} {} ", fit(change.kind.verb(), 8, "")))
+        let head = TextLine::new(tone_of(mark), &format!("  {mark} {} ", fit(verb, width(verb).max(8), "")))
             .with(Tone::Head, &fit(&subject, width(&subject).max(24), ""))
             .with(Tone::Plain, "  ");
         let nodes = count(change.nodes.len(), "node");

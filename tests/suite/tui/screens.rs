@@ -53,6 +53,31 @@ fn the_plan() {
 }
 
 #[test]
+fn what_is_alike_on_forty_nodes_is_said_once_in_a_plan() {
+    use muster::name::NodeName;
+    use muster::plan::Scope;
+    let mut plan = empty_plan();
+    let names: Vec<NodeName> = (1..=40).map(|n| NodeName::parse(&format!("eu-{n}")).unwrap()).collect();
+    let mut blocker = super::fixture::plan().blockers.remove(0);
+    let one = |node: &NodeName| {
+        blocker.scope = Scope::Node { node: node.clone() };
+        blocker.hints = vec![muster::hint::Hint::look(format!("the log of {node}"))];
+        blocker.clone()
+    };
+    plan.blockers = names.iter().map(one).collect();
+    plan.clusters[0].nodes.in_line.clear();
+    plan.clusters[0].nodes.blocked = names;
+    let script = [say(looked()), typed("p"), say(Message::Planned(plan.into()))].concat();
+    let screen = play((100, 50), Look::FULL, script).screen;
+    assert_eq!(screen.matches("any reload of it").count(), 1, "{screen}");
+    assert_eq!(screen.matches("the log of eu-").count(), 1, "{screen}");
+    assert!(
+        screen.contains("eu-[1-40] are left alone: ") && screen.contains("and likewise for the others"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn a_plan_without_steps() {
     seen("plan-empty", &[say(looked()), typed("p"), say(Message::Planned(empty_plan().into())), typed("a")]);
 }
