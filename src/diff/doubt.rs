@@ -43,7 +43,7 @@ fn other_prefix(kong: &KongPaths, facts: &NodeFacts) -> Option<Doubt> {
     if plain(&said) == plain(kong.prefix.as_str()) || real.is_some_and(|real| plain(&said) == plain(real)) {
         return None;
     }
-    let said = printable(&said, LONGEST);
+    let said = printable(&plain(&said), LONGEST);
     let what = format!("{} says prefix = {said}, the inventory says {}", kong.conf, kong.prefix);
     let hint = Hint::do_(format!("write  kong: {{ prefix: {said} }}  in the inventory, or correct {}", kong.conf));
     Some(Doubt { prefix: true, what, hints: vec![hint] })
@@ -71,10 +71,9 @@ fn no_master(kong: &KongPaths, facts: &NodeFacts) -> Option<Doubt> {
     }
     let what = match &facts.admin {
         Err(trouble) if trouble.code == Trouble::NOT_RUNNING => return None,
-        Err(trouble) => format!(
-            "no master below {}, and whether its Admin API answers is not clear: {}",
-            kong.prefix, trouble.text
-        ),
+        Err(trouble) => {
+            format!("no master below {}, and whether its Admin API answers is not clear: {}", kong.prefix, trouble.text)
+        }
         Ok(_) => format!(
             "no master below {}, and its Admin API answers: the master was killed, or the prefix is another",
             kong.prefix

@@ -106,6 +106,27 @@ async fn the_admin_api_of_a_kong_that_does_not_run_is_not_asked() {
 }
 
 #[tokio::test]
+async fn without_a_master_the_admin_api_of_the_last_settings_tells_whether_kong_runs() {
+    let look = |answer: fn() -> Result<HttpAnswer, RemoteError>| async move {
+        let node = Scripted::default();
+        node.stages(Script::Survey, |_| {
+            let mut replies: Vec<Reply> = [HOST, ROOT].iter().flat_map(|part| part.lines()).map(record).collect();
+            replies.push(Reply::Blob { name: "env".to_owned(), bytes: b"admin_listen = 127.0.0.7:8001\n".to_vec() });
+            Ok(Box::new(move |_| (replies.clone(), Some(Ended::Done(Status::Unchanged)))))
+        });
+        node.http(move |_| answer());
+        let facts = seen(look_once(&node).await);
+        assert!(facts.master.is_none());
+        facts.admin.as_ref().map(|admin| admin.version.clone()).map_err(|trouble| trouble.code.clone())
+    };
+    assert_eq!(look(|| ok(NODE)).await.as_deref(), Ok("3.9.1"), "its workers outlived their master");
+    let not = |code: &str| Err(code.to_owned());
+    assert_eq!(look(|| Err(scripted::error(Fault::ForwardRefused))).await, not("not-running"));
+    assert_eq!(look(|| Err(scripted::error(Fault::TimedOut))).await, not("admin-slow"));
+    assert_eq!(look(|| Ok(HttpAnswer { status: 401, body: Vec::new() })).await, not("admin-unauthorized"));
+}
+
+#[tokio::test]
 async fn every_class_of_error_keeps_its_word_and_says_whether_the_node_was_reached() {
     for (fault, refused) in [
         (Fault::NoSuchHost, false),

@@ -329,6 +329,8 @@ async fn a_kong_that_does_not_run_is_committed_without_a_proof() {
     gateway.set(|setup| setup.reloads(false));
     let done = carry_out(&gateway, &gateway::activate(ReloadWay::Stopped), Notes::default()).await;
     assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Edited });
+    assert!(done.notes.proven.lock().unwrap().is_empty(), "nothing was proven");
+    assert_eq!(done.notes.course(), [StepPhase::Guard]);
     assert_eq!(gateway.words(), [Word::Confirm]);
     assert!(gateway.node.asked().is_empty(), "nobody asks a Kong that does not run");
     assert_eq!(gateway.node.calls()[0].args.get("way"), Some("none"));

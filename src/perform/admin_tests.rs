@@ -75,7 +75,7 @@ async fn a_transport_that_never_answers_does_not_hold_us() {
         }
         async fn close(&self) {}
     }
-    assert_eq!(face().node(&Stuck).await.unwrap_err().code, "admin-unreachable");
+    assert_eq!(face().node(&Stuck).await.unwrap_err().code, "admin-slow");
 }
 
 fn page(name: &str, id: &str, offset: Option<&str>) -> String {

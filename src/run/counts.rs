@@ -13,7 +13,7 @@ pub struct Counts {
     /// All steps are done, and proven.
     pub proven: usize,
     /// All steps are done while Kong is stopped: nothing is proven.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub edited: usize,
     /// A step runs.
     pub under_way: usize,
@@ -25,6 +25,12 @@ pub struct Counts {
     pub unknown: usize,
     /// Not tried, or not yet.
     pub not_tried: usize,
+}
+
+/// Left out of the JSON, where no node of a run was stopped.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Counts {

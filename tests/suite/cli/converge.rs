@@ -36,7 +36,10 @@ async fn a_stopped_node_gets_everything_and_is_not_started() {
     gateways.node("eu-2").stop().unwrap();
     gateways.want("1.0.0");
     let said = gateways.muster(&["--apply", "--all"]).await;
-    said.assert(0, &["1 reload", "not running there", "eu-2", "converged, exit 0. 1 of 2 nodes proven, 1 edited while stopped"]);
+    said.assert(
+        0,
+        &["1 reload", "not running there", "eu-2", "converged, exit 0. 1 of 2 nodes proven, 1 edited while stopped"],
+    );
     let lines: Vec<&str> = said.out.lines().filter(|line| line.contains("eu-2")).collect();
     assert!(!lines.iter().any(|line| line.contains("proven:")), "{lines:?}");
     gateways.muster(&["--status"]).await.assert(0, &["= in line, stopped", "Kong is not running"]);
@@ -45,6 +48,45 @@ async fn a_stopped_node_gets_everything_and_is_not_started() {
     gateways.node("eu-2").start().unwrap();
     gateways.assert_serving(Some("1.0.0")).await;
     gateways.assert_in_line().await;
+}
+
+#[tokio::test]
+async fn workers_that_outlived_their_master_are_not_taken_for_a_stopped_kong() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    gateways.muster(&["--apply", "--all"]).await.assert(0, &["converged"]);
+    gateways.want("2.0.0");
+    let master = nix::unistd::Pid::from_raw(gateways.node("eu-1").master().unwrap());
+    nix::sys::signal::kill(master, nix::sys::signal::Signal::SIGKILL).unwrap();
+    gateways.assert_serving(Some("1.0.0")).await;
+    let words = ["no master below", "its Admin API answers", "? unknown"];
+    gateways.muster(&["--status"]).await.assert(4, &words);
+    let said = gateways.muster(&["--apply", "--all"]).await;
+    said.assert(said.code, &["no-master", "its Admin API answers"]);
+    assert_ne!(said.code, 0, "{said:?}");
+    gateways.assert_serving(Some("1.0.0")).await;
+    let handler = gateways.node("eu-1").lua_root.join("kong/plugins/acme-auth/handler.lua");
+    assert!(std::fs::read_to_string(handler).unwrap().contains("1.0.0"), "its files were switched");
+}
+
+#[tokio::test]
+async fn a_prefix_that_is_not_that_of_kong_conf_is_never_in_line() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    let prefix = gateways.node("eu-1").prefix.display().to_string();
+    let other = gateways.node("eu-1").dir.join("other");
+    std::fs::create_dir(&other).unwrap();
+    let wrong = |text: String| text.replace(&format!("prefix: {prefix},"), &format!("prefix: {},", other.display()));
+    let inventory = wrong(gateways.inventory(&Wanted::default()));
+    assert!(inventory.contains("/other,"));
+    gateways.commit(&[("inventory.yaml", &inventory)], "the wrong prefix");
+    let said = format!("says prefix = {prefix}, the inventory says {}", other.display());
+    gateways.muster(&["--status"]).await.assert(4, &["? unknown", &said]);
+    let applied = gateways.muster(&["--apply", "--all"]).await;
+    applied.assert(applied.code, &["prefix", &said, "kong: { prefix: "]);
+    assert_ne!(applied.code, 0, "{applied:?}");
+    assert!(!gateways.node("eu-1").lua_root.join("kong/plugins/acme-auth").exists(), "its files were switched");
+    gateways.assert_serving(None).await;
 }
 
 #[tokio::test]

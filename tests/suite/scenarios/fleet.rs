@@ -380,7 +380,8 @@ impl NodeModel {
     }
 
     fn admin(&self) -> Result<AdminFacts, Trouble> {
-        let silent = Trouble { code: Trouble::NOT_RUNNING.to_owned(), text: "connection refused".to_owned(), hints: Vec::new() };
+        let silent =
+            Trouble { code: Trouble::NOT_RUNNING.to_owned(), text: "connection refused".to_owned(), hints: Vec::new() };
         let running = self.running.as_ref().ok_or(silent)?;
         if let Some(trouble) = &self.admin_trouble {
             return Err(trouble.clone());
