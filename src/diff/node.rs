@@ -229,7 +229,7 @@ fn orphans(
 
 fn remarks(diff: &NodeDiff, facts: &NodeFacts) -> Vec<String> {
     let mut remarks = Vec::new();
-    for (name, item) in diff.items.iter() {
+    for (name, item) in &diff.items {
         remarks.extend(item.remarks.iter().map(|remark| format!("{name}: {remark}")));
     }
     if facts.master.is_none() {
