@@ -43,7 +43,7 @@ impl<K: Ord, V, const N: usize> From<[(K, V); N]> for Shared<BTreeMap<K, V>> {
     }
 }
 
-#[expect(clippy::into_iter_without_iter, reason = "`iter` is that of the value, through Deref")]
+#[expect(clippy::into_iter_without_iter, reason = "the value's own `iter` is reached through `Deref`")]
 impl<'a, T> IntoIterator for &'a Shared<T>
 where
     &'a T: IntoIterator,

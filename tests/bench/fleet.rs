@@ -53,9 +53,12 @@ impl Gateways {
     pub(crate) async fn start(options: &Options) -> Option<Self> {
         let names: Vec<String> = (1..=options.nodes).map(|number| format!("gw-{number:02}")).collect();
         // The first value counts: the harness's own line asks for the fast one.
-        let spec = |name: &String| match options.fast {
-            true => NodeSpec::new(name),
-            false => NodeSpec::new(name).client("KexAlgorithms +curve25519-sha256"),
+        let spec = |name: &String| {
+            if options.fast {
+                NodeSpec::new(name)
+            } else {
+                NodeSpec::new(name).client("KexAlgorithms +curve25519-sha256")
+            }
         };
         let ssh = harness::Fleet::start(names.iter().map(spec).collect()).await?;
         // Workers run as another user than the one who starts them.

@@ -36,7 +36,6 @@ pub(crate) fn measure(options: &Options, table: &mut Table) {
     let nodes = if options.quick { NODES / 10 } else { NODES };
     for (name, upgraded) in CASES {
         let args = [CHILD.to_owned(), nodes.to_string(), upgraded.to_string()];
-        #[expect(clippy::disallowed_methods, reason = "the bench starts itself")]
         let program = std::env::current_exe().expect("the path of this program");
         let output = Command::new(program).args(args).output().expect("the bench starts itself");
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
@@ -172,9 +171,11 @@ fn bundles(upgraded: usize) -> (Bundles, Vec<Arc<Bundle>>) {
 /// A plugin of four files, some 12 kB.
 pub(crate) fn bundle(plugin: usize, version: &str) -> Bundle {
     let name = format!("acme-{plugin:02}");
-    let body: String =
-        (0..200).map(|line| format!("-- {name} {version} line {line} of a handler that does something\n")).collect();
-    let handler = format!("{body}return {{ PRIORITY = {}, VERSION = \"{version}\" }}\n", 1000 + plugin);
+    let mut handler = String::new();
+    for line in 0..200 {
+        let _ = writeln!(handler, "-- {name} {version} line {line} of a handler that does something");
+    }
+    let _ = writeln!(handler, "return {{ PRIORITY = {}, VERSION = \"{version}\" }}", 1000 + plugin);
     let schema = format!(
         "return {{ name = \"{name}\", fields = {{ {{ config = {{ type = \"record\", fields = {{}} }} }} }} }}\n"
     );
@@ -211,11 +212,10 @@ fn model(inventory: &Inventory, node: &Node, number: usize, before: &[Arc<Bundle
     model.write_conf(&directive);
     if let Some(conf) = &mut model.conf {
         // As it comes with Kong: the file is mostly its own manual.
-        (0..1200).for_each(|line| {
-            conf.extend_from_slice(
-                format!("# line {line} of what kong.conf says about its keys, and there is much\n").as_bytes(),
-            )
-        });
+        for line in 0..1200 {
+            let comment = format!("# line {line} of what kong.conf says about its keys, and there is much\n");
+            conf.extend_from_slice(comment.as_bytes());
+        }
     }
     model.write_env(&directive, DEFAULT_PATH);
     model.start(CLOCK - 1000, 2);
