@@ -171,7 +171,7 @@ async fn a_hangup_of_our_own_line_is_proven_like_a_reload_by_the_command() {
 async fn a_kong_that_does_not_run_gets_files_and_directive_and_starts_with_them() {
     let bench = Bench::create(&[]);
     let end = within(LONG, "the step", bench.bring(&good("1.0.0"), ReloadWay::Stopped, &Notes::default())).await;
-    done(&end);
+    assert_eq!(end, StepEnd::Done { outcome: Outcome::Edited });
     assert!(bench.look().await.master.is_none(), "it is never started by us");
     bench.node.start().unwrap();
     assert_eq!(bench.loaded().await.as_deref(), Some("1.0.0"));
