@@ -49,7 +49,7 @@ async fn leaving_steps_in_the_middle_leaves_a_node_that_serves_and_the_next_run_
     gateways.muster(&["--apply", "--all"]).await.assert(0, &["converged"]);
     gateways.assert_serving(Some("1.0.0")).await;
     // A script that was left in the middle ends by its own deadline on the node, within a minute.
-    let minute = std::time::Duration::from_secs(90);
+    let minute = Duration::from_secs(90);
     poll_until(minute, "the guard is done", || gateways.left().is_empty().then_some(())).await;
     gateways.assert_in_line().await;
 }

@@ -259,7 +259,7 @@ impl Gateways {
     pub(crate) async fn assert_nothing_left(&self) {
         self.ssh.assert_nothing_left().await;
         // As there: the sleep of a script's deadline may outlive it by a minute.
-        super::poll_until(std::time::Duration::from_secs(75), "nothing is left on the nodes", || {
+        super::poll_until(Duration::from_secs(75), "nothing is left on the nodes", || {
             self.left().is_empty().then_some(())
         })
         .await;
