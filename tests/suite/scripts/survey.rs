@@ -370,14 +370,16 @@ fn a_survey_ends_with_its_client() {
         // Once because the client goes, once because the time is up.
         for (args, goes) in [(args.clone(), true), (args.with("seconds", "1").unwrap(), false)] {
             let mut talk = Talk::start(shell, Script::Survey, &args, Some(&tools));
-            super::speak::until("the survey to hang", || tools.join("pid").exists());
+            // The shell makes the file before `echo` writes into it.
+            let pid = || fs::read_to_string(tools.join("pid")).ok()?.strip_suffix('\n')?.parse::<i32>().ok();
+            super::speak::until("the survey to hang", || pid().is_some());
             if goes {
                 talk.hang_up();
             }
             let answer = talk.end();
             assert_eq!(answer.status, None, "{shell:?}: no trailer, so that nobody takes it for whole");
-            let pid: i32 = fs::read_to_string(tools.join("pid")).unwrap().trim().parse().unwrap();
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            let pid = nix::unistd::Pid::from_raw(pid().unwrap());
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
             fs::remove_file(tools.join("pid")).unwrap();
         }
     }
