@@ -24,6 +24,7 @@ use crate::survey::{NodeSurvey, Survey};
 pub use directive::{Directives, Source};
 pub use doubt::{Doubt, stopped};
 pub use files::{FileDrift, FilesDiff, RootState};
+pub use loaded::own_admin;
 pub use text::{content_diff, line_counts, unified};
 
 /// The content of every bundle that the inventory assigns, by name and version.

@@ -9,12 +9,12 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::control::Orders;
-use super::errand::{Answer, Errand, Lookout, cause, lost};
-use super::{Clock, Control, Job, Looked, Readers};
+use super::errand::{Answer, Errand, Lookout, Subject, cause, lost};
+use super::{Clock, Control, Job, Looked, Readers, Relook};
 use crate::action::Action;
-use crate::name::NodeName;
+use crate::name::{ClusterName, NodeName};
 use crate::perform::{LeaseRefusal, Perform};
-use crate::plan::{Step, StepId};
+use crate::plan::{Plan, Step, StepId};
 use crate::run::{CancelLevel, Cause, Event, EventKind, RunState, SkipReason, StepEnd};
 
 /// How many chatter events may wait; what comes above that is dropped.
@@ -29,6 +29,7 @@ pub(super) enum Turn {
     Health(NodeName, Result<(), Cause>),
     /// `None`: the look came to no answer.
     Looked(Option<Looked>),
+    PlannedBack(Option<Plan>),
     /// An event was recorded, or an order came.
     Heard,
     /// The time that was asked for has come.
@@ -41,6 +42,7 @@ pub(super) type Proof = (StepId, EventKind);
 pub(super) struct Dispatcher {
     pub(super) job: Job,
     pub(super) perform: Arc<dyn Perform>,
+    pub(super) relook: Arc<dyn Relook>,
     pub(super) state: RunState,
     clock: Clock,
     readers: Readers,
@@ -59,13 +61,25 @@ pub(super) struct Dispatcher {
     dirty: bool,
     /// Why the journal can no longer be written.
     pub(super) unrecorded: Option<String>,
+    /// Clusters where somebody uses again what is being removed.
+    pub(super) broken: BTreeMap<ClusterName, Cause>,
+    /// What is begun now puts back what was done, so that less stops it.
+    pub(super) putting_back: bool,
 }
 
 impl Dispatcher {
-    pub(super) fn new(job: Job, perform: Arc<dyn Perform>, control: Control, clock: Clock, readers: Readers) -> Self {
+    pub(super) fn new(
+        job: Job,
+        perform: Arc<dyn Perform>,
+        relook: Arc<dyn Relook>,
+        control: Control,
+        clock: Clock,
+        readers: Readers,
+    ) -> Self {
         Self {
             job,
             perform,
+            relook,
             state: RunState::default(),
             clock,
             readers,
@@ -79,6 +93,8 @@ impl Dispatcher {
             ends: BTreeMap::new(),
             dirty: false,
             unrecorded: None,
+            broken: BTreeMap::new(),
+            putting_back: false,
         }
     }
 
@@ -116,8 +132,11 @@ impl Dispatcher {
         let plan = Arc::clone(&self.job.plan);
         let steps: Vec<&Step> = ids.iter().filter_map(|id| plan.step(*id)).collect();
         for step in &steps {
-            let (node, action) = (step.target.node().clone(), step.action.verb().to_owned());
-            self.record(EventKind::StepStarted { step: step.id, node, action, about: about(&step.action) });
+            let (action, about) = (step.action.verb().to_owned(), about(&step.action));
+            self.record(match Subject::of(step) {
+                Subject::Node(node) => EventKind::StepStarted { step: step.id, node, action, about },
+                Subject::Cluster(cluster) => EventKind::ClusterStepStarted { step: step.id, cluster, action, about },
+            });
         }
         self.sync();
         for step in steps {
@@ -133,12 +152,16 @@ impl Dispatcher {
     fn send_step(&mut self, step: &Step) {
         let lookout = Lookout {
             step: step.id,
-            node: step.target.node().clone(),
+            subject: Subject::of(step),
             facts: self.facts.0.clone(),
             chatter: self.chatter.0.clone(),
             orders: self.orders.clone(),
             proven: AtomicBool::new(false),
         };
+        if let Action::Fence(fence) = &step.action {
+            let (relook, fence) = (Arc::clone(&self.relook), fence.clone());
+            return self.send(Errand::Step(step.id), async move { Answer::Step(relook.fence(&fence, &lookout).await) });
+        }
         let (perform, step) = (Arc::clone(&self.perform), step.clone());
         self.send(Errand::Step(step.id), async move { Answer::Step(perform.perform(&step, &lookout).await) });
     }
@@ -216,6 +239,8 @@ impl Dispatcher {
             }
             (Errand::Look, Ok(Answer::Looked(looked))) => Turn::Looked(Some(looked)),
             (Errand::Look, _) => Turn::Looked(None),
+            (Errand::PlanBack, Ok(Answer::PlanBack(plan))) => Turn::PlannedBack(plan),
+            (Errand::PlanBack, _) => Turn::PlannedBack(None),
             (Errand::Lease(_) | Errand::Health(_), Ok(_)) => Turn::Heard,
             (Errand::Release(_), _) => Turn::Released,
         }
@@ -231,13 +256,18 @@ impl Dispatcher {
         let plan = Arc::clone(&self.job.plan);
         let Some(step) = plan.step(id) else { return };
         let well = matches!(end, StepEnd::Done { .. });
+        if let StepEnd::Failed { cause } = &end
+            && cause.code == Cause::REAPPLIED
+        {
+            self.broken.entry(step.cluster.clone()).or_insert_with(|| cause.clone());
+        }
         let why = match &end {
             StepEnd::Skipped { why } if !matches!(why, SkipReason::NodeMoved { .. }) => why.clone(),
             _ => SkipReason::Needs { step: id },
         };
         self.ended(step, end);
         if !well {
-            self.skip(&why, |other| other.target == step.target);
+            self.skip(&why, |other| other.target == step.target && other.cluster == step.cluster);
         }
     }
 
@@ -253,8 +283,11 @@ impl Dispatcher {
 
     fn ended(&mut self, step: &Step, end: StepEnd) {
         self.ends.insert(step.id, matches!(end, StepEnd::Done { .. }));
-        let (node, action) = (step.target.node().clone(), step.action.verb().to_owned());
-        self.record(EventKind::StepEnded { step: step.id, node, action, end });
+        let (id, action) = (step.id, step.action.verb().to_owned());
+        self.record(match Subject::of(step) {
+            Subject::Node(node) => EventKind::StepEnded { step: id, node, action, end },
+            Subject::Cluster(cluster) => EventKind::ClusterStepEnded { step: id, cluster, action, end },
+        });
     }
 
     /// Takes orders in that came meanwhile; false: there were none.
@@ -287,7 +320,7 @@ impl Dispatcher {
             let stays = match errand {
                 Errand::Step(step) => self.committing.contains(step),
                 Errand::Release(_) => true,
-                Errand::Lease(_) | Errand::Health(_) | Errand::Look => false,
+                Errand::Lease(_) | Errand::Health(_) | Errand::Look | Errand::PlanBack => false,
             };
             if level == CancelLevel::Close || !stays {
                 handle.abort();
@@ -311,5 +344,8 @@ fn about(action: &Action) -> String {
     match action {
         Action::Deliver(deliver) => deliver.bundle.to_string(),
         Action::Activate(activate) => activate.directive.1.clone(),
+        Action::Unapply(unapply) => unapply.name.clone(),
+        Action::Fence(fence) => fence.plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Action::Delete(delete) => delete.plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }

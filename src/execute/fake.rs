@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::errand::cause;
 use super::{Clock, Control, Job, Looked, Readers, Relook};
-use crate::action::{Action, Activate, Deliver, NodeBasis, ReloadWay};
-use crate::name::{ClusterName, Digest, NodeName, Owner, Revision, RunId};
+use crate::action::{Action, Activate, Deliver, Fence, NodeBasis, ReloadWay};
+use crate::name::{ClusterName, Digest, NodeName, Owner, PluginName, Revision, RunId};
 use crate::perform::{LeaseRefusal, Perform, Watch};
 use crate::plan::{Basis, ClusterPlan, NodeLists, Phase, Plan, Step, StepId, Target, Wave, WaveId};
 use crate::run::{
@@ -143,6 +143,7 @@ fn activate() -> Action {
         conf: None,
         loaded: BTreeMap::new().into(),
         gone: BTreeSet::new(),
+        count_through: Vec::new(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))
@@ -190,6 +191,10 @@ pub(super) struct Script {
     pub(super) health: BTreeMap<NodeName, Vec<bool>>,
     /// What looking again finds; `None`: every touched node in line.
     pub(super) looked: Option<Looked>,
+    /// How the fence ends; `None`: it holds.
+    pub(super) fence: Option<StepEnd>,
+    /// What puts the removal back.
+    pub(super) back: Option<Plan>,
     /// The journal fails from this event on.
     pub(super) disk_full_at: Option<u64>,
     /// The journal takes every event, and from this one on cannot make them durable.
@@ -296,6 +301,19 @@ impl Relook for Stage {
             left: Vec::new(),
             in_line: touched.clone(),
         })
+    }
+
+    async fn fence(&self, _: &Fence, watch: &dyn Watch) -> StepEnd {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let end = self.script.fence.clone().unwrap_or_else(done);
+        if matches!(end, StepEnd::Done { .. }) {
+            watch.proven("no row, not listed, not loaded".to_owned());
+        }
+        end
+    }
+
+    async fn put_back(&self, _: &ClusterName, _: &BTreeSet<PluginName>) -> Option<Plan> {
+        self.script.back.clone()
     }
 }
 

@@ -50,7 +50,7 @@ impl Model {
                 self.check(self.running.is_empty(), "a wave is proven while a step runs")?;
             }
             EventKind::NodeUnhealthy { node, .. } => {
-                let cluster = plan.steps.iter().find(|s| s.target.node() == node).map(|s| s.cluster.clone()).unwrap();
+                let cluster = plan.steps.iter().find(|s| s.target.is(node)).map(|s| s.cluster.clone()).unwrap();
                 *self.failed.entry(cluster.clone()).or_default() += 1;
                 *self.out.entry(cluster).or_default() += 1;
             }
@@ -84,7 +84,8 @@ impl Model {
     }
 
     fn begin(&mut self, plan: &Plan, step: &Step) -> Result<(), String> {
-        let (node, cluster) = (step.target.node(), &step.cluster);
+        let cluster = &step.cluster;
+        let node = step.target.node().ok_or("a step of a whole cluster begins as one of a node")?;
         let policy = policy(plan, cluster);
         let first = self.started.insert(step.id);
         self.check(first, "a step begins twice")?;
@@ -110,6 +111,8 @@ impl Model {
         )?;
         match step.phase {
             Phase::Prepare => self.check(self.cancel.is_none() && !self.waves.contains_key(cluster), "a late delivery"),
+            Phase::Unapply | Phase::Fence => Err("a step of a node in a phase of the whole cluster".to_owned()),
+            Phase::Clean => self.check(self.cancel.is_none(), "files are deleted after a cancel"),
             Phase::Wave(id) => {
                 let number = plan.waves.iter().find(|wave| wave.id == id).map(|wave| wave.number);
                 self.check(self.waves.get(cluster).copied() == number, "a step of another wave")?;

@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::{Fleet, Picture};
+use crate::action::{Action, Fence};
 use crate::execute::{self, Clock, Control, Job, Looked, Readers, Relook};
 use crate::journal::{self, JournalError, Writer};
-use crate::name::{BundlePath, Digest, NodeName, RunId};
-use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings};
-use crate::plan::{Allow, Plan, Selection};
-use crate::run::{Event, Reporter, RunState, SurveyCounts};
+use crate::name::{BundlePath, ClusterName, Digest, NodeName, PluginName, RunId};
+use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings, Watch};
+use crate::plan::{self, Allow, Judgement, Plan, Selection};
+use crate::run::{Cause, Event, Outcome, Reporter, RunState, SkipReason, StepEnd, StepPhase, SurveyCounts};
 
 /// How often the leases of a run are renewed, at the least: at most ten nodes a second, so that renewing 5,000 of them is
 /// no work to speak of.
@@ -93,7 +95,7 @@ impl Fleet {
         let performer = Arc::new(performer.beside(Arc::new(Recorded { runs, operator: operator.clone() })));
         let again = Arc::new(Again {
             fleet: self.clone(),
-            before: Mutex::new(Some(picture)),
+            latest: Mutex::new(picture),
             after: Mutex::new(None),
             selection,
             allow,
@@ -133,8 +135,8 @@ impl Fleet {
             .steps
             .iter()
             .filter_map(|step| match &step.action {
-                crate::action::Action::Deliver(deliver) => Some(&deliver.digest),
-                crate::action::Action::Activate(_) => None,
+                Action::Deliver(deliver) => Some(&deliver.digest),
+                Action::Activate(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => None,
             })
             .collect();
         let bundles = self.desired.bundles.values().filter(|bundle| wanted.contains(&bundle.digest));
@@ -167,26 +169,86 @@ impl Reporter for Logged {
     }
 }
 
+/// How often the old workers of a node are looked for.
+const PACE: Duration = Duration::from_secs(2);
+
+fn proven(fence: &Fence, watch: &dyn Watch) -> StepEnd {
+    let nodes = fence.nodes.len();
+    watch.proven(format!("no row, not listed, not loaded on any of {nodes} nodes; their old workers have ended"));
+    StepEnd::Done { outcome: Outcome::Unchanged }
+}
+
+fn held(why: String) -> StepEnd {
+    StepEnd::Skipped { why: SkipReason::Held { why } }
+}
+
+fn reapplied(rows: &[String]) -> Cause {
+    Cause {
+        code: Cause::REAPPLIED.to_owned(),
+        text: format!("somebody uses it again: {}", rows.join("; ")),
+        details: Vec::new(),
+        hints: Vec::new(),
+    }
+}
+
 /// Looks again once the steps are over, and plans again: what is left is what that plan would do.
 struct Again {
     fleet: Arc<Fleet>,
-    before: Mutex<Option<Picture>>,
+    latest: Mutex<Picture>,
     after: Mutex<Option<Picture>>,
     selection: Selection,
     allow: Vec<Allow>,
     clock: Clock,
 }
 
+impl Again {
+    /// Looks at these nodes again, and keeps what was seen of the others.
+    async fn look_at(&self, nodes: &BTreeSet<NodeName>) -> Picture {
+        let before = self.latest.lock().unwrap_or_else(PoisonError::into_inner).survey.clone();
+        let picture = self.fleet.look_again(before, nodes, (self.clock)()).await;
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = picture.clone();
+        picture
+    }
+}
+
 #[async_trait]
 impl Relook for Again {
     async fn look(&self, touched: &BTreeSet<NodeName>) -> Looked {
-        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let before = before.map(|picture| picture.survey).unwrap_or_default();
-        let picture = self.fleet.look_again(before, touched, (self.clock)()).await;
+        let picture = self.look_at(touched).await;
         let plan = self.fleet.plan(&picture, self.selection.clone(), self.allow.clone());
         let looked = looked(&plan, &picture);
         *self.after.lock().unwrap_or_else(PoisonError::into_inner) = Some(picture);
         looked
+    }
+
+    async fn fence(&self, fence: &Fence, watch: &dyn Watch) -> StepEnd {
+        let until = Instant::now() + Duration::from_secs(fence.limit);
+        let mut nodes: BTreeSet<NodeName> = fence.nodes.iter().cloned().collect();
+        watch.phase(StepPhase::Prove, format!("looking at {} nodes", nodes.len()));
+        loop {
+            let picture = self.look_at(&nodes).await;
+            match plan::judge(fence, &picture.survey, &picture.diff) {
+                Judgement::Holds => return proven(fence, watch),
+                Judgement::Broken { rows } => return StepEnd::Failed { cause: reapplied(&rows) },
+                Judgement::Held { why } => return held(why.join("; ")),
+                Judgement::Waits { why, .. } if Instant::now() >= until => return held(why),
+                Judgement::Waits { .. } if watch.cancelled().is_some() => {
+                    return StepEnd::Skipped { why: SkipReason::Cancelled };
+                }
+                Judgement::Waits { why, nodes: waiting } => {
+                    watch.phase(StepPhase::Prove, why);
+                    nodes = waiting;
+                    tokio::time::sleep(PACE).await;
+                }
+            }
+        }
+    }
+
+    async fn put_back(&self, cluster: &ClusterName, plugins: &BTreeSet<PluginName>) -> Option<Plan> {
+        let cluster = self.fleet.desired.inventory.clusters.get(cluster)?;
+        let nodes = cluster.active().map(|node| node.name.clone()).collect();
+        let picture = self.look_at(&nodes).await;
+        Some(self.fleet.plan_back(&picture, &cluster.name, plugins.clone()))
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::action::Action;
 use crate::name::NodeName;
-use crate::plan::Step;
+use crate::plan::{Step, Target};
 use crate::remote::{Fault, Remote, RemoteError};
 use crate::run::{Cause, StepEnd};
 
@@ -132,8 +132,31 @@ impl NodePerformer {
         }
     }
 
-    async fn carry_out(&self, place: &Place, step: &Step, watch: &dyn Watch) -> Result<StepEnd, Cause> {
-        let node = step.target.node();
+    async fn on_node(&self, node: &NodeName, step: &Step, watch: &dyn Watch) -> StepEnd {
+        let _turn = self.turn(node).await;
+        let end = match self.place(node) {
+            // Nothing was begun on the node.
+            Err(cause) => StepEnd::Failed { cause },
+            Ok(place) => {
+                self.carry_out(node, place, step, watch).await.unwrap_or_else(|cause| StepEnd::Failed { cause })
+            }
+        };
+        if matches!(end, StepEnd::Unknown { .. }) {
+            // Whatever made it so, the next one who asks gets a connection of its own.
+            self.reach.forget(node).await;
+            // Nothing more is done there by this run, so its lease ends by its time.
+            self.held(node, |held| held.generation = None);
+        }
+        end
+    }
+
+    async fn carry_out(
+        &self,
+        node: &NodeName,
+        place: &Place,
+        step: &Step,
+        watch: &dyn Watch,
+    ) -> Result<StepEnd, Cause> {
         let lease = Lease { identity: &self.identity, generation: self.generation(node).await? };
         let remote = self.remote(place).await.map_err(|error| of_remote(&error))?;
         match &step.action {
@@ -157,6 +180,7 @@ impl NodePerformer {
                 self.held(node, |held| held.standing = standing.filter(|_| done));
                 Ok(end)
             }
+            Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => Err(cause("internal", "no step of a node")),
         }
     }
 }
@@ -169,20 +193,10 @@ impl Perform for NodePerformer {
     }
 
     async fn perform(&self, step: &Step, watch: &dyn Watch) -> StepEnd {
-        let node = step.target.node();
-        let _turn = self.turn(node).await;
-        let end = match self.place(node) {
-            // Nothing was begun on the node.
-            Err(cause) => StepEnd::Failed { cause },
-            Ok(place) => self.carry_out(place, step, watch).await.unwrap_or_else(|cause| StepEnd::Failed { cause }),
-        };
-        if matches!(end, StepEnd::Unknown { .. }) {
-            // Whatever made it so, the next one who asks gets a connection of its own.
-            self.reach.forget(node).await;
-            // Nothing more is done there by this run, so its lease ends by its time.
-            self.held(node, |held| held.generation = None);
+        match &step.target {
+            Target::Node(node) => self.on_node(node, step, watch).await,
+            Target::Cluster => StepEnd::Failed { cause: cause("internal", "no step of a cluster") },
         }
-        end
     }
 
     async fn healthy(&self, node: &NodeName) -> Result<(), Cause> {

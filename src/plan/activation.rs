@@ -42,6 +42,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         conf,
         loaded: alike.loaded.share(cluster, std::mem::take(&mut draft.loaded).into()),
         gone: BTreeSet::new(),
+        count_through: Vec::new(),
         manifest: alike.manifests.share(cluster, manifest.lines().into()),
         content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));

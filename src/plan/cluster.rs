@@ -6,6 +6,7 @@ use super::lookup::Lookup;
 use super::node::{self, NodeChange, NodePlan};
 use super::{
     Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, NodeLists, Phase, PlanBuilder, Request, Scope, StepId,
+    Target,
 };
 use crate::action::{Action, ReloadWay};
 use crate::diff::{ClusterDiff, Condition, Mark};
@@ -241,7 +242,7 @@ fn steps(cluster: &Cluster, plans: Vec<(NodeName, NodePlan)>, builder: &mut Plan
         for deliver in &made.delivers {
             let why = if deliver.repair { "its files were edited on the node" } else { "the content is not there yet" };
             let what = (Action::Deliver(deliver.clone()), format!("{}: {why}", deliver.bundle));
-            let id = builder.step(&cluster.name, name, Phase::Prepare, what, Vec::new());
+            let id = builder.step(&cluster.name, Target::Node(name.clone()), Phase::Prepare, what, Vec::new());
             delivered.entry(name.clone()).or_default().push(id);
         }
     }
@@ -258,7 +259,8 @@ fn steps(cluster: &Cluster, plans: Vec<(NodeName, NodePlan)>, builder: &mut Plan
             let Some(activate) = made.activate else { continue };
             builder.nodes.insert(name.clone(), activate.basis.clone());
             let needs = delivered.remove(&name).unwrap_or_default();
-            builder.step(&cluster.name, &name, Phase::Wave(wave), (Action::Activate(activate), why), needs);
+            let what = (Action::Activate(activate), why);
+            builder.step(&cluster.name, Target::Node(name), Phase::Wave(wave), what, needs);
         }
     }
 }

@@ -8,6 +8,7 @@ mod basis;
 mod blocker;
 mod change;
 mod cluster;
+mod fence;
 mod lookup;
 mod node;
 mod obstacle;
@@ -19,7 +20,8 @@ use serde::{Deserialize, Serialize};
 pub use basis::Basis;
 pub use blocker::{Alike, Blocker, BlockerCode, Scope};
 pub use change::{Change, ChangeKind, Note};
-pub use request::{Allow, Origin, Request, Selection};
+pub use fence::{Judgement, judge};
+pub use request::{Allow, Goal, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
 
 use crate::name::{ClusterName, NodeName};
@@ -52,22 +54,14 @@ impl PlanBuilder {
     fn step(
         &mut self,
         cluster: &ClusterName,
-        node: &NodeName,
+        target: Target,
         phase: Phase,
         what: (crate::action::Action, String),
         needs: Vec<StepId>,
     ) -> StepId {
         let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
         let (action, why) = what;
-        self.steps.push(Step {
-            id,
-            cluster: cluster.clone(),
-            target: Target::Node(node.clone()),
-            phase,
-            action,
-            why,
-            needs,
-        });
+        self.steps.push(Step { id, cluster: cluster.clone(), target, phase, action, why, needs });
         id
     }
 
@@ -170,6 +164,30 @@ impl Plan {
     /// True when it changes nothing.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// This plan, and behind its steps and waves those of another one, with numbers of their own. The steps of this one keep
+    /// theirs.
+    #[must_use]
+    pub fn followed_by(&self, other: Self) -> Self {
+        let mut whole = self.clone();
+        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let (steps, waves) = (count(self.steps.len()), count(self.waves.len()));
+        for mut step in other.steps {
+            step.id.0 += steps;
+            step.needs.iter_mut().for_each(|need| need.0 += steps);
+            if let Phase::Wave(wave) = &mut step.phase {
+                wave.0 += waves;
+            }
+            whole.steps.push(step);
+        }
+        for mut wave in other.waves {
+            wave.id.0 += waves;
+            wave.number += count(self.waves.iter().filter(|own| own.cluster == wave.cluster).count());
+            whole.waves.push(wave);
+        }
+        whole.basis.nodes.extend(other.basis.nodes);
+        whole
     }
 
     /// The step of this id.

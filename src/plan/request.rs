@@ -1,13 +1,13 @@
 //! What the planner is given: values only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::BlockerCode;
 use crate::bundle::Bundle;
 use crate::diff::{Bundles, FleetDiff};
 use crate::inventory::{Cluster, Inventory, Node, Selector};
-use crate::name::{ClusterName, Digest, NodeName, Revision};
+use crate::name::{ClusterName, Digest, NodeName, PluginName, Revision};
 use crate::survey::Survey;
 
 /// Where the desired state comes from, for the basis of the plan.
@@ -34,6 +34,22 @@ pub struct Selection {
     pub plugins: Option<Selector>,
     /// Nodes of which it cannot be told what their workers run are reloaded too, as that settles it.
     pub unproven: bool,
+}
+
+/// What is to be planned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// Whatever brings the selection into line.
+    #[default]
+    InLine,
+    /// Only this: plugins that were being removed are used again, and are to be listed again on every node of the cluster
+    /// that no longer lists them.
+    PutBack {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The plugins.
+        plugins: BTreeSet<PluginName>,
+    },
 }
 
 impl Selection {
@@ -96,6 +112,8 @@ pub struct Request<'a> {
     pub selection: Selection,
     /// What the operator lifts.
     pub allow: Vec<Allow>,
+    /// What is to be planned.
+    pub goal: Goal,
 }
 
 impl Request<'_> {

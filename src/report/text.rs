@@ -130,6 +130,17 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
         }
         EventKind::StepProven { node, text, .. } => Said::new(node, format!("proven: {text}")),
         EventKind::StepEnded { node, action, end, .. } => return step_ended(node.as_str(), action, end),
+        EventKind::ClusterStepStarted { cluster, action, about, .. } => {
+            Said::new(cluster, format!("{}: {about}", if action == "fence" { "before any file goes" } else { action }))
+        }
+        EventKind::ClusterStepProven { cluster, text, .. } => Said::new(cluster, text).good(),
+        EventKind::ClusterStepEnded { cluster, action, end, .. } => {
+            return cluster_step_ended(cluster.as_str(), action, end);
+        }
+        EventKind::StepsAdded { cluster, cause, steps_of, .. } => {
+            let nodes: Vec<_> = steps_of.keys().cloned().collect();
+            Said::new(cluster, format!("putting back on {}: {}", brief(&nodes, 40), cause.text)).bad(cause)
+        }
         EventKind::ClusterDelivered { cluster, bundles, nodes } => {
             let sized = |(name, size): (_, &Option<u64>)| match size {
                 Some(size) => format!("{name} {}", bytes(*size)),
@@ -168,6 +179,7 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
         | EventKind::LeaseTaken { .. }
         | EventKind::StepProgressed { .. }
         | EventKind::StepPrinted { .. }
+        | EventKind::ClusterStepProgressed { .. }
         | EventKind::WaitingFor { .. } => return None,
     })
 }
@@ -193,6 +205,7 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
         StepEnd::Unknown { cause } => said(format!("{action} unknown: {}", cause.text)).bad(cause),
         StepEnd::Skipped { why } => match why {
             SkipReason::Needs { .. } if !delivers => said(format!("{action} not begun: {}", why.words())),
+            SkipReason::Held { .. } => said(format!("{action} {}", why.words())),
             SkipReason::NodeMoved { .. } => Said {
                 more: vec![Hint::type_("muster --plan").to_string()],
                 ..said(format!("{action} not begun: {}; plan again", short_digests(&why.words())))
@@ -206,6 +219,22 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
             | SkipReason::NotRecorded => return None,
         },
     })
+}
+
+/// A step of a whole cluster; what it came to when it ended well was said as it was proven.
+fn cluster_step_ended(cluster: &str, action: &str, end: &StepEnd) -> Option<Said> {
+    let said = |words: String| Said::new(cluster, words);
+    match end {
+        StepEnd::RolledBack { cause } | StepEnd::Failed { cause } => {
+            Some(said(format!("{action} failed: {}", cause.text)).bad(cause))
+        }
+        StepEnd::Unknown { cause } => Some(said(format!("{action} unknown: {}", cause.text)).bad(cause)),
+        StepEnd::Skipped { why: SkipReason::Held { why } } => Some(said(format!("files are held: {why}"))),
+        StepEnd::Skipped { why: SkipReason::Needs { .. } } => {
+            Some(said("files stay, as not every node is without the plugin".to_owned()))
+        }
+        StepEnd::Done { .. } | StepEnd::Skipped { .. } => None,
+    }
 }
 
 /// A text with as much of each digest as tells it from another.

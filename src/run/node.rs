@@ -67,8 +67,8 @@ impl Fate {
 /// What is known of one node in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeRun {
-    /// deliver, guard, reload, prove, commit.
-    pub cells: [Cell; 5],
+    /// deliver, guard, reload, prove, commit, delete.
+    pub cells: [Cell; 6],
     /// The last thing seen, one line.
     pub now: String,
     /// Why it did not end well.
@@ -94,6 +94,16 @@ const GUARD: usize = 1;
 const RELOAD: usize = 2;
 const PROVE: usize = 3;
 const COMMIT: usize = 4;
+const DELETE: usize = 5;
+
+/// The cells of a step, by its verb.
+fn cells(action: &str) -> std::ops::Range<usize> {
+    match action {
+        "deliver" => DELIVER..GUARD,
+        "delete" => DELETE..DELETE + 1,
+        _ => GUARD..DELETE,
+    }
+}
 
 impl NodeRun {
     /// A node with so many steps.
@@ -101,14 +111,29 @@ impl NodeRun {
         Self { left: steps, ..Self::default() }
     }
 
+    /// Steps were added: what held until now is about to change again.
+    pub(super) fn more_steps(&mut self, steps: u32) {
+        self.left += steps;
+        if !self.fate.is_bad() {
+            self.fate = Fate::Waiting;
+        }
+        self.cells[GUARD..DELETE].fill(Cell::Waiting);
+    }
+
     /// Whether it ended, well or not.
     pub const fn ended(&self) -> bool {
         self.fate.is_end()
     }
 
-    /// Whether all of it holds.
-    pub const fn proven(&self) -> bool {
-        matches!(self.fate, Fate::Proven)
+    /// Whether what its workers run holds: all of its steps do, or only the deleting of files is to come.
+    pub fn proven(&self) -> bool {
+        let loaded = [PROVE, COMMIT].iter().all(|cell| self.cells[*cell] == Cell::Done);
+        matches!(self.fate, Fate::Proven) || loaded && !self.fate.is_bad()
+    }
+
+    /// Whether it was edited while its Kong is stopped.
+    fn edited(&self) -> bool {
+        self.cells[PROVE] == Cell::Skipped && self.cells[COMMIT] == Cell::Done
     }
 
     /// Since when the running phase runs.
@@ -120,8 +145,7 @@ impl NodeRun {
     }
 
     pub(super) fn step_started(&mut self, at: Timestamp, step: StepId, action: &str, about: &str) {
-        let first = if action == "deliver" { DELIVER } else { GUARD };
-        self.cells[first] = Cell::Running(at);
+        self.cells[cells(action).start] = Cell::Running(at);
         self.now = if about.is_empty() { action.to_owned() } else { format!("{action} {about}") };
         self.step = Some(step);
         self.touched = true;
@@ -143,11 +167,15 @@ impl NodeRun {
             StepPhase::Prove => self.reach(PROVE, at),
             StepPhase::Commit => self.reach(COMMIT, at),
             StepPhase::PutBack => self.put_back(),
+            StepPhase::Delete => self.reach(DELETE, at),
         }
     }
 
     fn reach(&mut self, phase: usize, at: Timestamp) {
-        let first = if phase == DELIVER { DELIVER } else { GUARD };
+        let first = match phase {
+            DELIVER | DELETE => phase,
+            _ => GUARD,
+        };
         self.cells[first..phase].fill(Cell::Done);
         if !matches!(self.cells[phase], Cell::Running(_)) {
             self.cells[phase] = Cell::Running(at);
@@ -179,8 +207,7 @@ impl NodeRun {
     pub(super) fn step_ended(&mut self, action: &str, end: &StepEnd) {
         self.step = None;
         self.left = self.left.saturating_sub(1);
-        let cells = if action == "deliver" { DELIVER..GUARD } else { GUARD..COMMIT + 1 };
-        end_cells(&mut self.cells[cells], end);
+        end_cells(&mut self.cells[cells(action)], end);
         match end {
             StepEnd::Done { outcome } => self.done(action, *outcome),
             StepEnd::RolledBack { cause } => self.bad(Fate::RolledBack, "rolled back", cause),
@@ -195,6 +222,8 @@ impl NodeRun {
         self.now = match (action, outcome) {
             ("deliver", Outcome::Changed) => "delivered".to_owned(),
             ("deliver", Outcome::Unchanged) => "was there already".to_owned(),
+            ("delete", Outcome::Changed) => "files deleted".to_owned(),
+            ("delete", Outcome::Unchanged) => "no files were left".to_owned(),
             (_, Outcome::Changed) => "committed".to_owned(),
             (_, Outcome::Unchanged) => "was so already".to_owned(),
             (_, Outcome::Edited) => "edited while Kong is stopped, not proven".to_owned(),
@@ -203,9 +232,9 @@ impl NodeRun {
             self.cells[RELOAD..=PROVE].fill(Cell::Skipped);
         }
         if !self.fate.is_end() {
-            self.fate = match (self.left, outcome) {
-                (0, Outcome::Edited) => Fate::Edited,
-                (0, _) => Fate::Proven,
+            self.fate = match self.left {
+                0 if self.edited() => Fate::Edited,
+                0 => Fate::Proven,
                 _ => Fate::Waiting,
             };
         }

@@ -290,6 +290,15 @@ pub struct PluginRow {
     pub workspace: Option<String>,
 }
 
+impl PluginRow {
+    /// What it applies to, with its workspace: `service billing (workspace default), disabled`.
+    pub fn words(&self) -> String {
+        let space = self.workspace.as_ref().map(|space| format!(" (workspace {space})")).unwrap_or_default();
+        let disabled = if self.enabled { "" } else { ", disabled" };
+        format!("{}{space}{disabled}", self.scope)
+    }
+}
+
 impl Trouble {
     /// The code where Kong does not run: no master was found, and nothing listens where its Admin API would.
     pub const NOT_RUNNING: &str = "not-running";

@@ -183,7 +183,11 @@ fn nodes_briefly(nodes: &[&NodeName]) -> String {
 
 fn reload_line(plan: &Plan, cluster: &ClusterPlan, several: bool) -> String {
     let changing: std::collections::BTreeSet<&NodeName> = cluster.nodes.changing.iter().collect();
-    let reloads = plan.steps.iter().filter(|step| step.reloads() && changing.contains(step.target.node())).count();
+    let reloads = plan
+        .steps
+        .iter()
+        .filter(|step| step.reloads() && step.target.node().is_some_and(|node| changing.contains(node)))
+        .count();
     let place = if several { format!(" of {}", cluster.cluster) } else { String::new() };
     format!("reloads {}{place}, {}, {}", count(reloads, "gateway"), wave_words(plan, cluster), stop_words(cluster))
 }

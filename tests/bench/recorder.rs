@@ -46,7 +46,7 @@ pub(crate) async fn calls(fleet: &Gateways, picture: &Picture, plan: &Plan, roun
     for gateway in &fleet.nodes {
         let node = &gateway.site.address.node;
         performer.acquire(node).await.expect("the recorder gives every lease");
-        for step in plan.steps.iter().filter(|step| step.target.node() == node) {
+        for step in plan.steps.iter().filter(|step| step.target.is(node)) {
             performer.perform(step, &Silent).await;
             if matches!(step.action, Action::Activate(_)) {
                 performer.release(node).await;

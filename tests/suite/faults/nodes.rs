@@ -237,6 +237,7 @@ impl Bench {
             conf: edit(&self.site.conf, conf_bytes),
             loaded: [(plugin(), bundle.plugins[&plugin()].version.clone())].into(),
             gone: BTreeSet::new(),
+            count_through: Vec::new(),
             manifest: manifest.lines().into(),
             content: [(bundle.name.clone(), bundle.digest.clone())].into(),
         }

@@ -18,7 +18,7 @@ use muster::bundle::Bundle;
 use muster::diff::{self, Bundles, Condition, FleetDiff};
 use muster::inventory::{Cluster, Inventory, Node};
 use muster::name::{BundlePath, Digest, NodeName, Revision};
-use muster::plan::{self, Origin, Plan, Request};
+use muster::plan::{self, Goal, Origin, Plan, Request};
 use muster::survey::{NodeSurvey, Survey};
 
 use file::{Scenario, Seen, World, key};
@@ -98,6 +98,7 @@ impl World {
             origin: origin(),
             selection: self.selection.clone(),
             allow: self.allow.clone(),
+            goal: Goal::InLine,
         };
         let plan = plan::plan(&request);
         Planned { diff, plan }
@@ -123,10 +124,10 @@ pub(crate) fn sound(inventory: &Inventory, planned: &Planned) -> Result<(), Stri
     let Planned { plan, diff, .. } = planned;
     let mut activated = BTreeSet::new();
     for (at, step) in plan.steps.iter().enumerate() {
-        let node = step.target.node();
         if step.id.index() != at || step.needs.iter().any(|need| *need >= step.id) {
             return Err(format!("step {} needs something that is not before it", step.id));
         }
+        let Some(node) = step.target.node() else { continue };
         if step.action.verb() == "activate" && !activated.insert(node.clone()) {
             return Err(format!("{node} is activated twice"));
         }
@@ -178,9 +179,9 @@ fn outcome(scenario: &Scenario) -> Result<String, String> {
     let mut out = text::diff(&first.diff) + &text::plan(&first.plan, &labels);
     world.apply(&first.plan);
     let second = world.planned();
-    let again: BTreeSet<&NodeName> = second.plan.steps.iter().map(|step| step.target.node()).collect();
+    let again: BTreeSet<&NodeName> = second.plan.steps.iter().filter_map(|step| step.target.node()).collect();
     let left: Vec<&NodeName> =
-        first.plan.steps.iter().map(|step| step.target.node()).filter(|node| again.contains(node)).collect();
+        first.plan.steps.iter().filter_map(|step| step.target.node()).filter(|node| again.contains(node)).collect();
     if !left.is_empty() {
         return Err(format!(
             "after the plan was carried out there is more to do on {left:?}:\n{}{}",
@@ -259,6 +260,7 @@ fn a_large_fleet_is_compared_and_planned() {
         origin: origin(),
         selection: plan::Selection::default(),
         allow: Vec::new(),
+        goal: Goal::InLine,
     };
     let plan = plan::plan(&request);
     assert_eq!(diff.counts(), (20, 40, 0));

@@ -19,12 +19,13 @@ const STEP: i64 = 60;
 /// Carries out every step in its order. Panics where a script would answer `moved` or a proof would fail.
 pub(crate) fn apply(plan: &Plan, nodes: &mut BTreeMap<NodeName, NodeModel>, known: &BTreeMap<Digest, Arc<Bundle>>) {
     for step in &plan.steps {
-        let node = step.target.node();
+        let Some(node) = step.target.node() else { panic!("step {}: no step of a node", step.id) };
         let model = nodes.get_mut(node).unwrap_or_else(|| panic!("a step for {node}, which nobody has seen"));
         model.clock += STEP;
         match &step.action {
             Action::Deliver(deliver) => model.deliver(deliver, known),
             Action::Activate(activate) => model.activate(activate, step.id.number(), node),
+            Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => panic!("step {}: not played", step.id),
         }
     }
 }

@@ -94,18 +94,22 @@ fn lists(out: &mut String, cluster: &ClusterPlan) {
 fn one_step(step: &Step, labels: &Labels) -> String {
     let phase = match step.phase {
         Phase::Prepare => "prepare".to_owned(),
+        Phase::Unapply => "un-apply".to_owned(),
+        Phase::Fence => "fence".to_owned(),
+        Phase::Clean => "clean".to_owned(),
         Phase::Wave(wave) => format!("wave {}", wave.0),
     };
     let needs: Vec<String> = step.needs.iter().map(ToString::to_string).collect();
     let needs = if needs.is_empty() { String::new() } else { format!(" needs {}", needs.join(",")) };
-    let mut out =
-        format!("step {} {} {} ({phase}{needs}): {}\n", step.id, step.target.node(), step.action.verb(), step.why);
+    let target = step.target.node().map_or_else(|| step.cluster.to_string(), ToString::to_string);
+    let mut out = format!("step {} {target} {} ({phase}{needs}): {}\n", step.id, step.action.verb(), step.why);
     match &step.action {
         Action::Deliver(deliver) => {
             let repair = if deliver.repair { " repair" } else { "" };
             let _ = writeln!(out, "    {} {}{repair}", deliver.bundle, label(labels, &deliver.digest));
         }
         Action::Activate(activate) => activate_lines(&mut out, activate, labels),
+        Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => {}
     }
     out
 }

@@ -131,6 +131,7 @@ fn activate() -> Action {
         conf: None,
         loaded: BTreeMap::new().into(),
         gone: BTreeSet::new(),
+        count_through: Vec::new(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))
