@@ -6,6 +6,9 @@ use super::Options;
 
 /// `muster --apply …` with every option that has a say in what the plan is. A demo makes its own places.
 pub(super) fn apply(options: &Options, demo: bool) -> String {
+    if let Some(run) = &options.resumes {
+        return format!("muster resume {run} --yes");
+    }
     let path = |path: &std::path::PathBuf| path.display().to_string();
     let place = |value: Option<String>| value.filter(|_| !demo);
     let rev = (options.rev != "HEAD").then(|| options.rev.clone());

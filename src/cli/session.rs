@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::{CommandLine, Env, Mode, Options, Signals, apply, plan, status, terminal};
+use super::{Command, CommandLine, Env, Mode, Options, Signals, apply, locks, plan, resume, status, terminal};
 use crate::demo::Demo;
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
@@ -28,13 +28,21 @@ pub(super) struct Session<'a> {
 
 /// Runs a use to its end, and closes what it opened whatever that end is.
 pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
-    let CommandLine { mut options, demo, .. } = line;
+    let CommandLine { mut options, demo, command, .. } = line;
     let demo = if demo { Some(begin_demo(&mut options, env).await?) } else { None };
     if let (Some(demo), true) = (&demo, mode != Mode::Tui) {
         // Only for the eye.
         drop(writeln!(env.err, "demo: {}", demo.about()));
     }
-    let code = with_fleet(mode, options, demo.as_ref().map(Demo::about), env).await;
+    let code = match command {
+        Some(Command::Locks) => locks::show(options, env).await,
+        Some(Command::Unlock { of, yes }) => locks::unlock(&of, yes, options, env).await,
+        Some(Command::Resume { run, yes }) => match resume::prepare(&run, &mut options, env)? {
+            resume::Way::Over(code) => Ok(code),
+            resume::Way::On => with_fleet(if yes { Mode::Apply } else { Mode::Plan }, options, None, env).await,
+        },
+        _ => with_fleet(mode, options, demo.as_ref().map(Demo::about), env).await,
+    };
     if let Some(demo) = demo {
         demo.end().await;
     }
@@ -67,7 +75,7 @@ async fn with_fleet(mode: Mode, options: Options, demo: Option<String>, env: &mu
         Mode::Plan => plan::run(session).await,
         Mode::Apply => apply::run(session).await,
         Mode::Status => status::run(session).await,
-        Mode::Tui | Mode::Check | Mode::Schema => terminal::run(session, demo).await,
+        _ => terminal::run(session, demo).await,
     };
     if let Some(listener) = listener {
         listener.abort();
@@ -186,7 +194,7 @@ fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     Ok(())
 }
 
-fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
+pub(super) fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
     if let Some(file) = options.ssh_config.as_ref().map(|file| env.dir.join(file)) {
         std::fs::File::open(&file).map_err(|error| {
             let text = format!("--ssh-config {}: {error}", file.display());

@@ -64,6 +64,7 @@ impl Draft {
             summary: "tag: raise limit".to_owned(),
             branch: Some("main".to_owned()),
             owner: Owner::parse("edge-team").unwrap(),
+            selected: crate::plan::Selected::default(),
             surveyed: start(),
             looked: [0; 4],
             nodes: BTreeMap::new(),

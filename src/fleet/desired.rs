@@ -112,6 +112,25 @@ impl Desired {
     }
 }
 
+impl Desired {
+    /// Reads only where the machines are: what works with a broken inventory, too. The second value is what is wrong with it.
+    pub fn machines(source: &Source) -> Result<(Self, Option<Mistakes>), DesiredError> {
+        let repository = Repository::open(&source.repo)?;
+        let commit = repository.resolve(&source.rev)?;
+        let tree = repository.tree(&commit.revision)?;
+        let (file, bytes) = tree.inventory(source.inventory.as_ref())?;
+        let (inventory, mistakes) = inventory::machines(&file, &bytes)?;
+        let origin = Origin {
+            repository: name(&repository, source),
+            revision: commit.revision.clone(),
+            summary: commit.summary.clone(),
+            branch: commit.branch.clone(),
+        };
+        let desired = Self { origin, inventory, bundles: Bundles::new(), known: BTreeMap::new(), dirty: Vec::new() };
+        Ok((desired, mistakes))
+    }
+}
+
 /// What people call the repository: the directory that it is in.
 fn name(repository: &Repository, source: &Source) -> String {
     let dir = repository.top().map_or_else(|| source.repo.clone(), std::path::Path::to_path_buf);

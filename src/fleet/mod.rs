@@ -5,6 +5,7 @@
 
 mod apply;
 mod desired;
+mod locks;
 mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 
 pub use apply::{Applied, Apply, ApplyError};
 pub use desired::{BundleTrouble, Desired, DesiredError, Source};
+pub use locks::{Unlocked, locks, unlock};
 pub use site::{SiteError, site};
 
 use crate::diff::{self, FleetDiff};

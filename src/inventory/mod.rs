@@ -40,7 +40,7 @@ pub use length::Length;
 pub use listen::Listen;
 pub use mistake::{Mistake, Mistakes, Weight};
 pub use node::{Become, Host, KongPaths, LabelName, LabelValue, Labels, Node, NodeAdmin, SshUser, Transport};
-pub use parse::parse;
+pub use parse::{machines, parse};
 pub use place::Place;
 pub use plugin::{Assignment, Management, State, Subject, Unapply};
 pub use rollout::Rollout;

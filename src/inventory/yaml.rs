@@ -62,6 +62,24 @@ impl Yaml {
         self.entries().iter().find(|entry| &*entry.key == key)
     }
 
+    /// A map without these keys.
+    pub(super) fn without(&self, keys: &[&str]) -> Self {
+        let kept = self.entries().iter().filter(|entry| !keys.contains(&&*entry.key)).cloned();
+        match &self.kind {
+            Kind::Map(_) => Self { at: self.at, kind: Kind::Map(kept.collect()) },
+            _ => self.clone(),
+        }
+    }
+
+    /// A map with each value changed.
+    pub(super) fn map_values(&self, change: impl Fn(&Self) -> Self) -> Self {
+        let changed = self.entries().iter().map(|entry| Entry { value: change(&entry.value), ..entry.clone() });
+        match &self.kind {
+            Kind::Map(_) => Self { at: self.at, kind: Kind::Map(changed.collect()) },
+            _ => self.clone(),
+        }
+    }
+
     /// Whether it is nothing at all: `key:`, `~`, `null`.
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(text, Quotes::Bare) if matches!(&**text, "" | "~" | "null"))

@@ -25,6 +25,14 @@ pub fn path(runs: &Path, run: &RunId) -> PathBuf {
     runs.join(run.as_str()).join("journal.jsonl")
 }
 
+/// The undo bundles of a run, in the order of their names.
+pub fn undo_bundles(runs: &Path, run: &RunId) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(runs.join(run.as_str())).into_iter().flatten().flatten().map(|item| item.path());
+    let mut bundles: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    bundles.sort();
+    bundles
+}
+
 /// Whether the run whose journal is here has ended: nobody holds the lock that its writer had. `false` without a journal.
 pub fn has_ended(runs: &Path, run: &RunId) -> bool {
     std::fs::File::open(path(runs, run)).is_ok_and(|file| file.try_lock_shared().is_ok())

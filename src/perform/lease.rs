@@ -22,6 +22,8 @@ pub(crate) enum Errand {
     Renew(u64),
     /// Give it back.
     Release(u64),
+    /// Take it away from whoever has it, as a person says so: that run's scripts find another generation.
+    Break(u64),
 }
 
 fn arguments(site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Args, ArgError> {
@@ -36,6 +38,7 @@ fn arguments(site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Args, Ar
         }
         Errand::Renew(generation) => args.with("op", "renew")?.with("generation", generation.to_string()),
         Errand::Release(generation) => args.with("op", "release")?.with("generation", generation.to_string()),
+        Errand::Break(generation) => args.with("op", "break")?.with("generation", generation.to_string()),
     }
 }
 
@@ -83,7 +86,9 @@ fn generation(site: &Site, told: &Told, errand: &Errand) -> Result<u64, LeaseRef
     match told.status {
         Status::Changed | Status::Unchanged => match (told.find("lease").and_then(|r| r.number(0)), errand) {
             (Some(generation), _) => Ok(generation),
-            (None, Errand::Release(generation) | Errand::Renew(generation)) => Ok(*generation),
+            (None, Errand::Release(generation) | Errand::Renew(generation) | Errand::Break(generation)) => {
+                Ok(*generation)
+            }
             (None, Errand::Take { .. }) => {
                 Err(LeaseRefusal::Failed(cause("garbled", "the lease was taken, and its generation was not told")))
             }

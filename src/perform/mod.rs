@@ -37,6 +37,7 @@ mod session;
 mod standing;
 
 pub use cause::fault_word;
+pub(crate) use cause::{cause, of_remote};
 pub use deliver::{Cargo, Parcel};
 pub use doors::Doors;
 pub use node::{NodePerformer, Place};
@@ -126,6 +127,13 @@ pub struct RunIdentity {
     pub holder: String,
     /// For how long a lease is taken; every changing script renews it.
     pub ttl: Duration,
+}
+
+/// Takes a lease away from the run that has it, if it is still the one that was seen (`muster unlock`). An armed guard of that
+/// run keeps it: it will put the node back first.
+pub async fn break_lease(remote: &dyn Remote, site: &Site, lease: &crate::wire::Lease) -> Result<(), LeaseRefusal> {
+    let identity = RunIdentity { run: lease.run.clone(), holder: lease.holder.clone(), ttl: Duration::ZERO };
+    lease::run(remote, site, &identity, lease::Errand::Break(lease.generation)).await.map(drop)
 }
 
 /// How an activation is carried out.

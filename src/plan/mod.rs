@@ -17,7 +17,7 @@ mod step;
 
 use serde::{Deserialize, Serialize};
 
-pub use basis::Basis;
+pub use basis::{Basis, Selected};
 pub use blocker::{Alike, Blocker, BlockerCode, Scope};
 pub use change::{Change, ChangeKind, Note};
 pub use fence::{Judgement, judge};
@@ -93,6 +93,7 @@ impl PlanBuilder {
             summary,
             branch,
             owner: request.inventory.owner.clone(),
+            selected: request.selection.written(),
             surveyed: request.survey.at,
             looked: [seen + unreachable + refused, seen, unreachable, refused],
             nodes: self.nodes,

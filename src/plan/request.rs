@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::BlockerCode;
+use super::{BlockerCode, Selected};
 use crate::bundle::Bundle;
 use crate::diff::{Bundles, FleetDiff};
 use crate::inventory::{Cluster, Inventory, Node, Selector};
@@ -53,6 +53,17 @@ pub enum Goal {
 }
 
 impl Selection {
+    /// As it was written.
+    pub(super) fn written(&self) -> Selected {
+        let text = |selector: &Option<Selector>| selector.as_ref().map(ToString::to_string);
+        Selected {
+            clusters: text(&self.clusters),
+            nodes: text(&self.nodes),
+            plugins: text(&self.plugins),
+            unproven: self.unproven,
+        }
+    }
+
     /// Whether this cluster may be changed.
     pub fn cluster(&self, cluster: &ClusterName) -> bool {
         self.clusters.as_ref().is_none_or(|selector| selector.matches_name(cluster.as_str()))

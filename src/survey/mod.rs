@@ -14,10 +14,12 @@ use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName
 use crate::wire::{Lease, Manifest, Receipt};
 
 mod decode;
+mod locks;
 mod request;
 mod share;
 
 pub use decode::{SurveyDecoder, SurveyError};
+pub use locks::{Guarded, Holder, Locks, in_force};
 pub use request::SurveyRequest;
 pub use share::Sharer;
 

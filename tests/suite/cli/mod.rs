@@ -7,6 +7,8 @@ mod demo_tui;
 mod failing;
 mod interrupt;
 mod left;
+mod locks;
 mod narrowing;
 mod refused;
 mod repository;
+mod runs;

@@ -226,6 +226,7 @@ pub(super) fn plan() -> Plan {
             summary: "tag: raise limit".into(),
             branch: Some("main".into()),
             owner: Owner::parse("edge-team").expect("an owner"),
+            selected: muster::plan::Selected::default(),
             surveyed: start() - SignedDuration::from_secs(170),
             looked: [6, 5, 1, 0],
             nodes: BTreeMap::new(),
