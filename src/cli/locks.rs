@@ -64,7 +64,7 @@ async fn take_away(
 ) -> Result<(Option<fleet::Unlocked>, u8), Failure> {
     let runs = env.state_dir().join("runs");
     let alive = held.holders.iter().find(|holder| {
-        holder.holder == env.operator()
+        holder.who == env.operator()
             && crate::journal::path(&runs, &holder.run).exists()
             && !crate::journal::has_ended(&runs, &holder.run)
     });

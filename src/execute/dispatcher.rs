@@ -29,7 +29,7 @@ pub(super) enum Turn {
     Health(NodeName, Result<(), Cause>),
     /// `None`: the look came to no answer.
     Looked(Option<Looked>),
-    PlannedBack(Option<Plan>),
+    PlannedBack(Option<Box<Plan>>),
     /// An event was recorded, or an order came.
     Heard,
     /// The time that was asked for has come.

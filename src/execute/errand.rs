@@ -32,7 +32,7 @@ pub(super) enum Answer {
     Step(StepEnd),
     Health(Result<(), Cause>),
     Looked(Looked),
-    PlanBack(Option<Plan>),
+    PlanBack(Option<Box<Plan>>),
 }
 
 /// What a step works on.

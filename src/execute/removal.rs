@@ -63,7 +63,7 @@ impl Dispatcher {
             *steps_of.entry(node.clone()).or_default() += 1;
         }
         let waves = u32::try_from(more.waves.len()).unwrap_or(u32::MAX);
-        let whole = Arc::new(self.job.plan.followed_by(more));
+        let whole = Arc::new(self.job.plan.followed_by(*more));
         self.job.plan = Arc::clone(&whole);
         self.record(EventKind::StepsAdded { cluster: cluster.cluster.clone(), cause, steps_of, waves });
         self.putting_back = true;
@@ -75,10 +75,13 @@ impl Dispatcher {
         self.putting_back = false;
     }
 
-    async fn plan_back(&mut self, cluster: &ClusterName) -> Option<Plan> {
+    async fn plan_back(&mut self, cluster: &ClusterName) -> Option<Box<Plan>> {
         let (relook, name, plugins) = (Arc::clone(&self.relook), cluster.clone(), self.removed(cluster));
         self.wait_for(Some(("the nodes to be looked at, as a plugin that was being removed is used again", None)));
-        self.send(Errand::PlanBack, async move { Answer::PlanBack(relook.put_back(&name, &plugins).await) });
+        self.send(
+            Errand::PlanBack,
+            async move { Answer::PlanBack(relook.put_back(&name, &plugins).await.map(Box::new)) },
+        );
         let more = loop {
             if let Turn::PlannedBack(more) = self.next(None).await {
                 break more;

@@ -55,7 +55,7 @@ fn held(holder: &Holder, of: usize) -> String {
     let names: Vec<NodeName> = holder.nodes.keys().cloned().collect();
     let (least, most) = (holder.nodes.values().min().unwrap_or(&0), holder.nodes.values().max().unwrap_or(&0));
     let left = if least == most { format!("{least} s") } else { format!("{least} to {most} s") };
-    let (who, run) = (&holder.holder, &holder.run);
+    let (who, run) = (&holder.who, &holder.run);
     let nodes = format!("{} of {}: {}", names.len(), count(of, "node"), brief(&names, NODES));
     format!("held by {who}, run {run}, {nodes}; ends in {left} unless renewed")
 }

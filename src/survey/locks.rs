@@ -12,7 +12,7 @@ use crate::wire::Lease;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Holder {
     /// Who, `user@host`.
-    pub holder: String,
+    pub who: String,
     /// The run.
     pub run: RunId,
     /// The nodes, with the seconds until each lease ends unless it is renewed.
@@ -75,7 +75,7 @@ impl Locks {
         match (in_force(facts), &facts.lease) {
             (Some((lease, left)), _) => self.held(node, lease, left),
             (None, Some(Err(why))) => {
-                drop(self.unknown.insert(node.clone(), format!("its lease cannot be read: {why}")))
+                self.unknown.insert(node.clone(), format!("its lease cannot be read: {why}"));
             }
             (None, _) => drop(self.free.insert(node.clone())),
         }
@@ -88,6 +88,6 @@ impl Locks {
             return;
         }
         let nodes = BTreeMap::from([(node.clone(), left)]);
-        self.holders.push(Holder { holder: lease.holder.clone(), run: lease.run.clone(), nodes });
+        self.holders.push(Holder { who: lease.holder.clone(), run: lease.run.clone(), nodes });
     }
 }
