@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Request;
+use crate::action::Switch;
 use crate::bundle::Bundle;
 use crate::diff;
-use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool};
+use crate::kong::{Conf, EnvFile};
+use crate::name::{BundleName, BundlePath, ClusterName, Digest, NodeName, NodePath, PluginName, Pool, Recall, Shared};
 use crate::survey::NodeFacts;
+use crate::wire::Manifest;
 
 /// A directory of one running machine: machine id, boot id, device and inode. Machines made from one image are alike in all
 /// but the boot id.
@@ -22,10 +25,19 @@ pub(super) struct ContentDiff {
     pub(super) lines: Arc<Vec<String>>,
 }
 
+/// What the next manifest of a node depends on: the one it has, the switches, kong.conf as edited.
+pub(super) type NextManifest = (Option<Shared<Manifest>>, Shared<Vec<Switch>>, Option<(NodePath, Digest)>);
+
 /// What the activations of a cluster have alike.
 #[derive(Default)]
 pub(super) struct Alike {
-    pub(super) manifests: Pool<ClusterName, Vec<String>>,
+    pub(super) switches: Pool<ClusterName, Vec<Switch>>,
+    pub(super) staged: Pool<ClusterName, Vec<(BundleName, Digest)>>,
+    pub(super) links: Pool<ClusterName, BTreeMap<BundlePath, Option<String>>>,
+    pub(super) directives: Pool<ClusterName, (String, String)>,
+    pub(super) manifests: Recall<NextManifest, Shared<Vec<String>>>,
+    /// What waits in a kong.conf, by what runs.
+    pub(super) waiting: Recall<(Shared<EnvFile>, Shared<Conf>), Vec<String>>,
     pub(super) loaded: Pool<ClusterName, BTreeMap<PluginName, Option<String>>>,
     pub(super) content: Pool<ClusterName, BTreeMap<BundleName, Digest>>,
 }
@@ -80,7 +92,7 @@ impl<'a> Lookup<'a> {
 
     /// The files of a bundle that is new on a node, one a line.
     pub(super) fn listing(&self, bundle: &Bundle) -> Arc<Vec<String>> {
-        let line = |(path, content): (&crate::name::BundlePath, &crate::bundle::Content)| {
+        let line = |(path, content): (&BundlePath, &crate::bundle::Content)| {
             let size = match diff::line_counts(&[], content.bytes()) {
                 Some((1, _)) => "1 line".to_owned(),
                 Some((lines, _)) => format!("{lines} lines"),

@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Management, Node, State};
-use crate::name::{BundleName, BundlePath, Digest, NodeName, PluginName};
+use crate::name::{BundleName, BundlePath, Digest, NodeName, PluginName, Shared};
 use crate::survey::NodeFacts;
 
 /// A [`super::Change`] of one node. The diff is shared: an upgrade is the same text on every node.
@@ -440,8 +440,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Our manifest, if there is one that can be read.
-    pub(super) fn manifest(&self) -> Option<&'a crate::wire::Manifest> {
-        self.facts.manifest.as_ref()?.as_deref().ok()
+    pub(super) fn manifest(&self) -> Option<&'a Shared<crate::wire::Manifest>> {
+        self.facts.manifest.as_ref()?.as_ref().ok()
     }
 
     /// Adds a blocker on this node.
