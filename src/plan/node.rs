@@ -49,9 +49,14 @@ impl NodePlan {
 
     /// Its changes in one line.
     pub(super) fn why(&self) -> String {
-        let words: Vec<String> =
-            self.changes.iter().map(|change| format!("{} {}", change.kind.verb(), change.name)).collect();
-        words.join(", ")
+        let mut why = String::new();
+        for change in &self.changes {
+            let comma = if why.is_empty() { "" } else { ", " };
+            for part in [comma, change.kind.verb(), " ", &change.name] {
+                why.push_str(part);
+            }
+        }
+        why
     }
 }
 
