@@ -9,7 +9,7 @@ use crate::action::{Activate, ConfEdit, NodeBasis, ReloadWay, Switch};
 use crate::diff::Mark;
 use crate::hint::Hint;
 use crate::kong::{Conf, Directive};
-use crate::name::{BundleName, Digest, PluginName};
+use crate::name::{BundleName, Digest, PluginName, Shared};
 use crate::wire::{Manifest, Owned};
 
 /// Makes the activation, or adds the blocker that stands in its way.
@@ -32,7 +32,8 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         draft.content.retain(|name, _| known(name));
     }
     let (cluster, mut alike) = (&draft.cluster.name, draft.lookup.alike());
-    let switches = alike.switches.share(cluster, std::mem::take(&mut draft.switches).into());
+    let all = |switches: &Vec<Shared<Switch>>| switches.iter().map(|switch| Switch::clone(switch)).collect();
+    let switches = alike.switches.ask(std::mem::take(&mut draft.switches), all);
     let config = conf.as_ref().map(|edit| (edit.path.clone(), edit.after.clone()));
     let next = (draft.manifest().cloned(), switches.clone(), config);
     let basis = basis(draft, &switches);

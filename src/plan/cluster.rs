@@ -182,7 +182,8 @@ fn length(seconds: u64) -> String {
 /// The changes of all nodes, each listed once with the nodes that have exactly it.
 fn changes(plans: &[(NodeName, NodePlan)]) -> Vec<Change> {
     let mut grouped: BTreeMap<_, (&NodeChange, Vec<NodeName>)> = BTreeMap::new();
-    for (name, change) in plans.iter().flat_map(|(name, made)| made.changes.iter().map(move |change| (name, change))) {
+    let all = plans.iter().flat_map(|(name, made)| made.changes.iter().map(move |change| (name, &**change)));
+    for (name, change) in all {
         let NodeChange { kind, name: of, from, to, detail, .. } = change;
         grouped.entry((kind, of, from, to, detail)).or_insert_with(|| (change, Vec::new())).1.push(name.clone());
     }
@@ -242,7 +243,8 @@ fn steps(cluster: &Cluster, plans: Vec<(NodeName, NodePlan)>, builder: &mut Plan
     let mut whys: Pool<(), String> = Pool::default();
     for (name, made) in &plans {
         for deliver in &made.delivers {
-            let why = deliver_whys.entry((deliver.bundle.clone(), deliver.repair)).or_insert_with(|| deliver_why(deliver));
+            let why =
+                deliver_whys.entry((deliver.bundle.clone(), deliver.repair)).or_insert_with(|| deliver_why(deliver));
             let what = (Action::Deliver(deliver.clone()), why.clone());
             let id = builder.step(&cluster.name, name, Phase::Prepare, what, Vec::new());
             delivered.entry(name.clone()).or_default().push(id);

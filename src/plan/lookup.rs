@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Request;
+use super::node::{NodeChange, Swap};
 use crate::action::Switch;
 use crate::bundle::Bundle;
 use crate::diff;
@@ -31,7 +32,8 @@ pub(super) type NextManifest = (Option<Shared<Manifest>>, Shared<Vec<Switch>>, O
 /// What the activations of a cluster have alike.
 #[derive(Default)]
 pub(super) struct Alike {
-    pub(super) switches: Pool<ClusterName, Vec<Switch>>,
+    /// All switches of a node.
+    pub(super) switches: Recall<Vec<Shared<Switch>>, Shared<Vec<Switch>>>,
     pub(super) staged: Pool<ClusterName, Vec<(BundleName, Digest)>>,
     pub(super) links: Pool<ClusterName, BTreeMap<BundlePath, Option<String>>>,
     pub(super) directives: Pool<ClusterName, (String, String)>,
@@ -42,11 +44,15 @@ pub(super) struct Alike {
     pub(super) content: Pool<ClusterName, BTreeMap<BundleName, Digest>>,
 }
 
+/// What is made of a bundle whose links change on a node.
+type Swapped = (Shared<Switch>, Shared<NodeChange>);
+
 /// See the module.
 pub(super) struct Lookup<'a> {
     places: BTreeMap<Place<'a>, Vec<&'a NodeName>>,
     contents: RefCell<BTreeMap<(Digest, Digest), Arc<ContentDiff>>>,
     listings: RefCell<BTreeMap<Digest, Arc<Vec<String>>>>,
+    swaps: RefCell<BTreeMap<BundleName, Recall<Swap, Swapped>>>,
     alike: RefCell<Alike>,
 }
 
@@ -65,7 +71,13 @@ impl<'a> Lookup<'a> {
                 found.entry(place).or_default().push(&node.name);
             }
         }
-        Self { places: found, contents: RefCell::default(), listings: RefCell::default(), alike: RefCell::default() }
+        Self {
+            places: found,
+            contents: RefCell::default(),
+            listings: RefCell::default(),
+            swaps: RefCell::default(),
+            alike: RefCell::default(),
+        }
     }
 
     /// Another node with the same prefix or the same Lua root.
@@ -76,6 +88,11 @@ impl<'a> Lookup<'a> {
     /// The values that activations share.
     pub(super) fn alike(&self) -> std::cell::RefMut<'_, Alike> {
         self.alike.borrow_mut()
+    }
+
+    /// What is made of this; made once for all nodes that are alike.
+    pub(super) fn swapped(&self, name: &BundleName, swap: Swap, make: impl FnOnce(&Swap) -> Swapped) -> Swapped {
+        self.swaps.borrow_mut().entry(name.clone()).or_default().ask(swap, make)
     }
 
     /// The difference between two contents.

@@ -345,7 +345,8 @@ fn gone(draft: &mut Draft<'_>) {
         let lacks = |part: &str| files.get(&format!("{root}/{part}.lua")) == Some(&FileDrift::Missing);
         (lacks("handler") || lacks("schema")) && was_here(name, &root)
     };
-    let lacking = draft.diff.items.iter().filter(|(_, item)| item.files.files.values().any(|d| *d == FileDrift::Missing));
+    let lacking =
+        draft.diff.items.iter().filter(|(_, item)| item.files.files.values().any(|d| *d == FileDrift::Missing));
     let named = lacking.flat_map(|(name, item)| item.plugins.iter().map(move |plugin| (name, plugin)));
     let found = named.filter(|(name, plugin)| missing(name, plugin) && !brought(name));
     let found = found.map(|(_, plugin)| plugin).filter(|plugin| next.names(plugin) && !draft.add.contains(plugin));
