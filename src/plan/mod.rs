@@ -22,7 +22,7 @@ pub use change::{Change, ChangeKind, Note};
 pub use request::{Allow, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
 
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, Shared};
 
 /// The format of a saved plan.
 pub const FORMAT: u32 = 1;
@@ -54,7 +54,7 @@ impl PlanBuilder {
         cluster: &ClusterName,
         node: &NodeName,
         phase: Phase,
-        what: (crate::action::Action, String),
+        what: (crate::action::Action, Shared<String>),
         needs: Vec<StepId>,
     ) -> StepId {
         let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
