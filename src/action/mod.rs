@@ -110,7 +110,7 @@ pub struct NodeBasis {
     /// `.kong_env`, its lines sorted (its order is random).
     pub env: Option<Digest>,
     /// Every link of the bundles concerned, with its target; absent ones too.
-    pub links: BTreeMap<BundlePath, Option<String>>,
+    pub links: Shared<BTreeMap<BundlePath, Option<String>>>,
     /// The generation of our manifest.
     pub generation: u64,
     /// Pid and start time of the master; `None` when Kong is not running.
@@ -123,13 +123,13 @@ pub struct Activate {
     /// What the planner saw; the script compares before it touches anything.
     pub basis: NodeBasis,
     /// Bundles whose links change.
-    pub switches: Vec<Switch>,
+    pub switches: Shared<Vec<Switch>>,
     /// The directive before and after, as one value of `plugins`.
-    pub directive: (String, String),
+    pub directive: Shared<(String, String)>,
     /// How it is loaded.
     pub way: ReloadWay,
     /// The releases that are staged at the head of `lua_package_path` while the reload is proven.
-    pub staged: Vec<(BundleName, Digest)>,
+    pub staged: Shared<Vec<(BundleName, Digest)>>,
     /// `lua_package_path` of `.kong_env` as it was, and will be again; `None` if the file has no such line.
     pub search_path: Option<String>,
     /// The edit of kong.conf, if it needs one.

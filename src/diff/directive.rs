@@ -5,14 +5,14 @@ use serde::Serialize;
 use super::Mark;
 use crate::inventory::KongPaths;
 use crate::kong::Directive;
-use crate::name::PluginName;
+use crate::name::{PluginName, Shared};
 use crate::survey::NodeFacts;
 
 /// The directive of one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// It could be read: the value, or the default where there is none.
-    Read(Directive),
+    Read(Shared<Directive>),
     /// The place does not count on this node (Kong is not running, so nothing is running).
     None,
     /// It could not be read.
@@ -58,18 +58,18 @@ impl Directives {
     pub fn of(kong: &KongPaths, facts: &NodeFacts) -> Self {
         let stopped = super::stopped(kong, facts);
         let file = match &facts.conf_file {
-            Some(conf) => Source::Read(Directive::effective(conf.open().text("plugins").as_deref())),
-            None if facts.conf.kind == crate::survey::Kind::Absent => Source::Read(Directive::default()),
+            Some(conf) => Source::Read(Directive::effective(conf.open().text("plugins").as_deref()).into()),
+            None if facts.conf.kind == crate::survey::Kind::Absent => Source::Read(Shared::default()),
             None => Source::Unknown,
         };
         let env = match &facts.env_file {
-            Some(env) => Source::Read(env.open().directive()),
+            Some(env) => Source::Read(env.open().directive().into()),
             None if stopped => Source::None,
             None => Source::Unknown,
         };
         let running = match super::loaded::own_admin(facts) {
             _ if stopped => Source::None,
-            Some(admin) => Source::Read(Directive::effective(Some(&admin.plugins.join(",")))),
+            Some(admin) => Source::Read(Directive::effective(Some(&admin.plugins.join(","))).into()),
             None => Source::Unknown,
         };
         Self { file, env, running }

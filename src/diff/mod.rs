@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Inventory, State, VersionLabel};
+use crate::kong::Directive;
 use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, Shared};
 use crate::survey::{NodeSurvey, Survey};
 
@@ -180,7 +181,7 @@ pub struct NodeDiff {
     /// The directive in its three places.
     pub directives: Directives,
     /// What there is to say, worst first, one line each.
-    pub remarks: Vec<String>,
+    pub remarks: Shared<Vec<String>>,
 }
 
 /// One cluster.
@@ -231,6 +232,8 @@ pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetD
 struct Alike {
     single: Pool<String, Item>,
     all: Pool<ClusterName, Items>,
+    directives: Pool<(), Directive>,
+    remarks: Pool<ClusterName, Vec<String>>,
 }
 
 impl Alike {
@@ -241,6 +244,13 @@ impl Alike {
             *item = self.single.share(name, item.clone());
         }
         node.items = self.all.share(&cluster.name, node.items);
+        let Directives { file, env, running } = &mut node.directives;
+        for source in [file, env, running] {
+            if let Source::Read(directive) = source {
+                *directive = self.directives.share(&(), directive.clone());
+            }
+        }
+        node.remarks = self.remarks.share(&cluster.name, node.remarks);
         node
     }
 }

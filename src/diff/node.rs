@@ -21,7 +21,7 @@ pub(super) fn out(why: &str) -> NodeDiff {
         items: super::Items::new().into(),
         orphans: BTreeMap::new(),
         directives: Directives::UNKNOWN,
-        remarks: Vec::new(),
+        remarks: Vec::new().into(),
     }
 }
 
@@ -67,9 +67,9 @@ pub(super) fn seen(
         items: items.into(),
         orphans: orphans(inventory, cluster, node, facts),
         directives,
-        remarks: Vec::new(),
+        remarks: Vec::new().into(),
     };
-    diff.remarks = remarks(&diff, facts, node);
+    diff.remarks = remarks(&diff, facts, node).into();
     diff.condition = match Doubt::of(&node.kong, facts) {
         Some(Doubt { what, hints, .. }) => Condition::Unknown { why: what, hints },
         None => condition(&diff, facts),

@@ -16,17 +16,26 @@ fn text(bytes: &[u8]) -> Option<&str> {
 
 /// Lines added and removed between two files; `None` if they are not text.
 pub fn line_counts(before: &[u8], after: &[u8]) -> Option<(usize, usize)> {
-    let diff = TextDiff::configure().timeout(DEADLINE).diff_lines(text(before)?, text(after)?);
+    Some(counted(&compared(before, after)?))
+}
+
+/// The two line by line; `None` if they are not text.
+fn compared<'a>(before: &'a [u8], after: &'a [u8]) -> Option<TextDiff<'a, 'a, str>> {
+    Some(TextDiff::configure().timeout(DEADLINE).diff_lines(text(before)?, text(after)?))
+}
+
+fn counted(diff: &TextDiff<'_, '_, str>) -> (usize, usize) {
     let count = |tag| diff.iter_all_changes().filter(|change| change.tag() == tag).count();
-    Some((count(ChangeTag::Insert), count(ChangeTag::Delete)))
+    (count(ChangeTag::Insert), count(ChangeTag::Delete))
 }
 
 /// A unified diff of two files with three lines of context; one line says so where they are not text.
 pub fn unified(path: &str, before: &[u8], after: &[u8]) -> Vec<String> {
-    let (Some(before), Some(after)) = (text(before), text(after)) else {
-        return vec![format!("{path}: not text, or too long to compare by lines")];
-    };
-    let diff = TextDiff::configure().timeout(DEADLINE).diff_lines(before, after);
+    written(path, compared(before, after).as_ref())
+}
+
+fn written(path: &str, diff: Option<&TextDiff<'_, '_, str>>) -> Vec<String> {
+    let Some(diff) = diff else { return vec![format!("{path}: not text, or too long to compare by lines")] };
     let unified = diff.unified_diff().context_radius(3).header(&format!("a/{path}"), &format!("b/{path}")).to_string();
     unified.lines().map(|line| crate::kong::printable(&line.replace('\t', "    "), 500)).collect()
 }
@@ -36,18 +45,17 @@ pub fn content_diff(before: &Bundle, after: &Bundle) -> (Vec<String>, usize, usi
     let (mut lines, mut added, mut removed, mut files) = (Vec::new(), 0, 0, 0);
     let paths: std::collections::BTreeSet<_> = before.files.keys().chain(after.files.keys()).collect();
     for path in paths {
-        let bytes =
-            |bundle: &'_ Bundle| bundle.files.get(path).map(|content| content.bytes().to_vec()).unwrap_or_default();
-        let (old, new) = (bytes(before), bytes(after));
-        if old == new && before.files.contains_key(path) == after.files.contains_key(path) {
+        let [old, new] = [before, after].map(|bundle| bundle.files.get(path).map(crate::bundle::Content::bytes));
+        if old == new {
             continue;
         }
+        let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
         files += 1;
-        if let Some((more, less)) = line_counts(&old, &new) {
-            added += more;
-            removed += less;
-        }
-        lines.extend(unified(path.as_str(), &old, &new));
+        let diff = compared(old, new);
+        let (more, less) = diff.as_ref().map(counted).unwrap_or_default();
+        added += more;
+        removed += less;
+        lines.extend(written(path.as_str(), diff.as_ref()));
     }
     (lines, added, removed, files)
 }

@@ -115,7 +115,7 @@ impl Draft {
     fn step(&mut self, name: &str, node: &NodeName, phase: Phase, action: Action, needs: Vec<StepId>) -> StepId {
         let id = step_id(u32::try_from(self.plan.steps.len()).unwrap());
         let target = Target::Node(node.clone());
-        let why = "content differs".to_owned();
+        let why = "content differs".to_owned().into();
         self.plan.steps.push(Step { id, cluster: cluster(name), target, phase, action, why, needs });
         id
     }
@@ -136,10 +136,10 @@ fn deliver(bundle: &str) -> Action {
 fn activate() -> Action {
     Action::Activate(Box::new(Activate {
         basis: NodeBasis::default(),
-        switches: Vec::new(),
-        directive: ("bundled".to_owned(), "bundled,request-tag,acme-auth".to_owned()),
+        switches: Vec::new().into(),
+        directive: ("bundled".to_owned(), "bundled,request-tag,acme-auth".to_owned()).into(),
         way: ReloadWay::Candidate,
-        staged: Vec::new(),
+        staged: Vec::new().into(),
         search_path: None,
         conf: None,
         loaded: BTreeMap::new().into(),

@@ -84,17 +84,22 @@ impl Word {
             _ => PluginName::parse(text).map_or_else(|_| Self::Odd(text.to_owned()), Self::Plugin),
         }
     }
+
+    /// The element as it is written.
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Bundled => "bundled",
+            Self::Off => "off",
+            Self::Plugin(name) => name.as_str(),
+            Self::Empty => "",
+            Self::Odd(text) => text,
+        }
+    }
 }
 
 impl fmt::Display for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bundled => f.write_str("bundled"),
-            Self::Off => f.write_str("off"),
-            Self::Plugin(name) => write!(f, "{name}"),
-            Self::Empty => Ok(()),
-            Self::Odd(text) => f.write_str(text),
-        }
+        f.write_str(self.as_str())
     }
 }
 
@@ -205,19 +210,29 @@ impl Directive {
         let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         for (at, word) in self.words.iter().enumerate() {
-            let problem = match word {
-                Word::Off if at == 0 && self.words.len() > 1 => Some(DirectiveProblem::OffFirst),
-                Word::Off if at > 0 => Some(DirectiveProblem::OffIgnored),
-                Word::Empty => Some(DirectiveProblem::EmptyName),
-                Word::Odd(text) => Some(DirectiveProblem::OddName { text: text.clone() }),
-                _ => None,
-            };
-            found.extend(problem);
-            if !matches!(word, Word::Off | Word::Empty) && !seen.insert(word.to_string()) {
+            found.extend(self.problem(at, word));
+            if !matches!(word, Word::Off | Word::Empty) && !seen.insert(word.as_str()) {
                 found.push(DirectiveProblem::Repeated { name: word.to_string() });
             }
         }
         found
+    }
+
+    /// The first problem that [`DirectiveProblem::blocks`], if there is one.
+    pub fn blocking(&self) -> Option<DirectiveProblem> {
+        let mut found = self.words.iter().enumerate().filter_map(|(at, word)| self.problem(at, word));
+        found.find(DirectiveProblem::blocks)
+    }
+
+    /// What is odd about one element by itself.
+    fn problem(&self, at: usize, word: &Word) -> Option<DirectiveProblem> {
+        match word {
+            Word::Off if at == 0 && self.words.len() > 1 => Some(DirectiveProblem::OffFirst),
+            Word::Off if at > 0 => Some(DirectiveProblem::OffIgnored),
+            Word::Empty => Some(DirectiveProblem::EmptyName),
+            Word::Odd(text) => Some(DirectiveProblem::OddName { text: text.clone() }),
+            Word::Off | Word::Bundled | Word::Plugin(_) => None,
+        }
     }
 
     /// This directive with plugins added at the end and others taken out; every other element keeps its place and its
@@ -226,7 +241,7 @@ impl Directive {
     /// Where nothing would be left it becomes `off`, as an empty value means `bundled`; and `off` alone, which is how that
     /// is written, gives way to a name.
     pub fn with(&self, add: &[PluginName], remove: &[PluginName]) -> Result<Self, DirectiveProblem> {
-        if let Some(problem) = self.problems().into_iter().find(DirectiveProblem::blocks) {
+        if let Some(problem) = self.blocking() {
             return Err(problem);
         }
         let stays = |word: &&Word| !matches!(word, Word::Plugin(name) if remove.contains(name));
@@ -298,6 +313,7 @@ mod tests {
             ("bundled,,foo", DirectiveProblem::EmptyName),
             ("\"bundled,foo\"", DirectiveProblem::OddName { text: "\"bundled".to_owned() }),
         ] {
+            assert_eq!(Directive::parse(text).blocking().as_ref(), Some(&problem), "{text}");
             assert_eq!(Directive::parse(text).with(&names("a"), &[]), Err(problem), "{text}");
         }
     }
@@ -326,5 +342,6 @@ mod tests {
         let problems = directive.problems();
         assert_eq!(problems, [DirectiveProblem::Repeated { name: "a".to_owned() }, DirectiveProblem::OffIgnored]);
         assert!(!problems.iter().any(DirectiveProblem::blocks));
+        assert_eq!(directive.blocking(), None);
     }
 }

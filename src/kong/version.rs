@@ -121,9 +121,14 @@ pub fn clean_plugin_version(text: &str) -> Option<String> {
     // One dot at either end yields no element there; two do, and an empty element is refused.
     let run = run.strip_prefix('.').unwrap_or(run);
     let run = run.strip_suffix('.').unwrap_or(run);
-    let numbers: Option<Vec<String>> =
-        run.split('.').map(|part| part.parse().ok().map(|n: u64| n.to_string())).collect();
-    numbers.filter(|numbers| numbers.len() <= 3).map(|numbers| numbers.join("."))
+    let mut cleaned = String::with_capacity(run.len());
+    for (at, part) in run.split('.').enumerate() {
+        let _: u64 = part.parse().ok().filter(|_| at < 3)?;
+        let number = part.trim_start_matches('0');
+        cleaned.push_str(if at == 0 { "" } else { "." });
+        cleaned.push_str(if number.is_empty() { "0" } else { number });
+    }
+    Some(cleaned)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub use digest::{Digest, Hasher, Revision};
 pub use id::{BundleName, ClusterName, NodeName, Owner, PluginName, RunId};
 pub use list::{collapse, natural};
 pub use path::{BundlePath, NodePath};
-pub use shared::{Pool, Shared};
+pub use shared::{Pool, Recall, Shared};
 
 /// Why a text is not the identifier that it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -81,6 +81,12 @@ impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     }
 }
 
+impl<T: fmt::Display> fmt::Display for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl<T: serde::Serialize> serde::Serialize for Shared<T> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
@@ -126,6 +132,33 @@ impl<K: Ord + Clone, T: PartialEq> Pool<K, T> {
     }
 }
 
+/// The last answers of a function, by what it was asked: nodes that are alike ask alike. What is asked has to hold
+/// everything that the answer depends on.
+pub struct Recall<Q, A> {
+    known: Vec<(Q, A)>,
+}
+
+impl<Q, A> Default for Recall<Q, A> {
+    fn default() -> Self {
+        Self { known: Vec::new() }
+    }
+}
+
+impl<Q: PartialEq, A: Clone> Recall<Q, A> {
+    /// The answer; the one given before, if the same was asked.
+    pub fn ask(&mut self, question: Q, answer: impl FnOnce(&Q) -> A) -> A {
+        if let Some((_, known)) = self.known.iter().rev().find(|(asked, _)| *asked == question) {
+            return known.clone();
+        }
+        if self.known.len() >= KEPT {
+            self.known.remove(0);
+        }
+        let answer = answer(&question);
+        self.known.push((question, answer.clone()));
+        answer
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +180,29 @@ mod tests {
             assert_eq!(*pool.share(&0, number.into()), number);
         }
         assert_eq!(pool.kept[&0].len(), KEPT);
+    }
+
+    #[test]
+    fn what_was_asked_before_is_not_worked_out_again() {
+        let mut recall: Recall<u32, u32> = Recall::default();
+        let mut worked = Vec::new();
+        for question in [1, 2, 1, 2, 3, 1] {
+            let double = |question: &u32| {
+                worked.push(*question);
+                question * 2
+            };
+            assert_eq!(recall.ask(question, double), question * 2);
+        }
+        assert_eq!(worked, [1, 2, 3]);
+    }
+
+    #[test]
+    fn only_a_few_answers_are_recalled() {
+        let mut recall: Recall<usize, usize> = Recall::default();
+        for question in 0..100 {
+            assert_eq!(recall.ask(question, |question| *question), question);
+        }
+        assert_eq!(recall.known.len(), KEPT);
     }
 
     #[test]

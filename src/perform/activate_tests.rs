@@ -96,7 +96,8 @@ async fn the_script_is_told_the_basis_and_everything_wanted() {
         unlinks: [path("kong/plugins/gone")].into(),
         adopts: [path("kong/plugins/acme-auth")].into(),
         plugins: [].into(),
-    }];
+    }]
+    .into();
     activate.conf = Some(crate::action::ConfEdit {
         path: crate::name::NodePath::parse("/etc/kong/kong.conf").unwrap(),
         before: Digest::of(b"a"),

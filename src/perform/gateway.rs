@@ -232,10 +232,10 @@ pub(crate) fn activate(way: ReloadWay) -> Activate {
     let master = (way != ReloadWay::Stopped).then_some((100, 5));
     Activate {
         basis: NodeBasis { master, ..NodeBasis::default() },
-        switches: Vec::new(),
-        directive: ("bundled".to_owned(), "bundled,acme-auth".to_owned()),
+        switches: Vec::new().into(),
+        directive: ("bundled".to_owned(), "bundled,acme-auth".to_owned()).into(),
         way,
-        staged: vec![(bundle(), digest())],
+        staged: vec![(bundle(), digest())].into(),
         search_path: None,
         conf: None,
         loaded: [(PluginName::parse("acme-auth").unwrap(), Some("2.1.0".to_owned()))].into(),

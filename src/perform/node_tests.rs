@@ -51,7 +51,7 @@ fn step(action: Action) -> Step {
         target: Target::Node(node()),
         phase: Phase::Prepare,
         action,
-        why: String::new(),
+        why: String::new().into(),
         needs: Vec::new(),
     }
 }

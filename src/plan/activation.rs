@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::lookup::NextManifest;
 use super::node::Draft;
 use super::{BlockerCode, obstacle};
-use crate::action::{Activate, ConfEdit, NodeBasis, ReloadWay};
+use crate::action::{Activate, ConfEdit, NodeBasis, ReloadWay, Switch};
 use crate::diff::Mark;
 use crate::hint::Hint;
 use crate::kong::{Conf, Directive};
-use crate::name::{BundleName, Digest, PluginName};
+use crate::name::{BundleName, Digest, PluginName, Shared};
 use crate::wire::{Manifest, Owned};
 
 /// Makes the activation, or adds the blocker that stands in its way.
@@ -18,8 +19,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
     let Ok(conf) = conf(draft, &add) else { return };
     let Some((directive, search_path)) = settings(draft, &add) else { return };
     waiting(draft);
-    let manifest = manifest(draft, conf.as_ref());
-    let staged = if way == ReloadWay::Candidate {
+    let staged: Vec<(BundleName, Digest)> = if way == ReloadWay::Candidate {
         draft.loads().map(|switch| (switch.bundle.clone(), switch.to.clone())).collect()
     } else {
         Vec::new()
@@ -32,18 +32,23 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         draft.content.retain(|name, _| known(name));
     }
     let (cluster, mut alike) = (&draft.cluster.name, draft.lookup.alike());
+    let all = |switches: &Vec<Shared<Switch>>| switches.iter().map(|switch| Switch::clone(switch)).collect();
+    let switches = alike.switches.ask(std::mem::take(&mut draft.switches), all);
+    let config = conf.as_ref().map(|edit| (edit.path.clone(), edit.after.clone()));
+    let next = (draft.manifest().cloned(), switches.clone(), config);
+    let basis = basis(draft, &switches);
     draft.plan.activate = Some(Box::new(Activate {
-        basis: basis(draft),
-        switches: std::mem::take(&mut draft.switches),
-        directive,
+        basis: NodeBasis { links: alike.links.share(cluster, basis.links), ..basis },
+        switches,
+        directive: alike.directives.share(cluster, directive.into()),
         way,
-        staged,
+        staged: alike.staged.share(cluster, staged.into()),
         search_path,
         conf,
         loaded: alike.loaded.share(cluster, std::mem::take(&mut draft.loaded).into()),
         gone: BTreeSet::new(),
         count_through: Vec::new(),
-        manifest: alike.manifests.share(cluster, manifest.lines().into()),
+        manifest: alike.manifests.ask(next, |next| manifest(next).lines().into()),
         content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));
 }
@@ -105,7 +110,8 @@ fn waiting(draft: &mut Draft<'_>) {
     let (Some(conf), Some(env), Some(_)) = (&draft.facts.conf_file, &draft.facts.env_file, &draft.facts.master) else {
         return;
     };
-    let lines = env.open().waiting(conf.open());
+    let both = (env.open().clone(), conf.open().clone());
+    let lines = draft.lookup.alike().waiting.ask(both, |(env, conf)| env.waiting(conf));
     if !lines.is_empty() {
         let text = format!("in kong.conf, not applied by this: {}", lines.join(", "));
         draft.plan.notes.push(("waiting".to_owned(), text));
@@ -143,10 +149,10 @@ fn settings(draft: &mut Draft<'_>, add: &[PluginName]) -> Option<((String, Strin
     Some(((before.to_string(), after.to_string()), path))
 }
 
-fn manifest(draft: &Draft<'_>, conf: Option<&ConfEdit>) -> Manifest {
-    let mut manifest = draft.manifest().cloned().unwrap_or_default();
+fn manifest((before, switches, config): &NextManifest) -> Manifest {
+    let mut manifest = before.as_deref().cloned().unwrap_or_default();
     manifest.generation += 1;
-    for switch in &draft.switches {
+    for switch in switches {
         if !switch.adopts.is_empty() {
             // Links that pass from one bundle of ours to another; what has none left is no bundle any more.
             for other in manifest.bundles.values_mut() {
@@ -162,16 +168,16 @@ fn manifest(draft: &Draft<'_>, conf: Option<&ConfEdit>) -> Manifest {
         };
         manifest.bundles.insert(switch.bundle.clone(), owned);
     }
-    if let Some(edit) = conf {
-        manifest.config = Some((edit.path.clone(), edit.after.clone()));
+    if config.is_some() {
+        manifest.config.clone_from(config);
     }
     manifest
 }
 
-fn basis(draft: &Draft<'_>) -> NodeBasis {
+fn basis(draft: &Draft<'_>, switches: &[Switch]) -> NodeBasis {
     let facts = draft.facts;
     // Links of roots that the old content alone had are not looked at by the survey; the script removes only links of ours.
-    let roots = draft.switches.iter().flat_map(|switch| &switch.links);
+    let roots = switches.iter().flat_map(|switch| &switch.links);
     let link = |root: &crate::name::BundlePath| facts.roots.get(root)?.target.as_deref().map(str::to_owned);
     NodeBasis {
         conf: facts.conf_file.as_ref().map(|conf| conf.open().digest().clone()),

@@ -8,11 +8,11 @@ use super::{
     Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, NodeLists, Phase, PlanBuilder, Request, Scope, StepId,
     Target,
 };
-use crate::action::{Action, ReloadWay};
+use crate::action::{Action, Deliver, ReloadWay};
 use crate::diff::{ClusterDiff, Condition, Mark};
 use crate::hint::Hint;
 use crate::inventory::{Cluster, Length, Topology};
-use crate::name::{ClusterName, NodeName};
+use crate::name::{BundleName, ClusterName, NodeName, Pool, Shared};
 
 /// Plans one cluster: the order is deliver everywhere, then wave by wave activate (architecture.md 6).
 pub(super) fn plan(
@@ -183,7 +183,8 @@ fn length(seconds: u64) -> String {
 /// The changes of all nodes, each listed once with the nodes that have exactly it.
 fn changes(plans: &[(NodeName, NodePlan)]) -> Vec<Change> {
     let mut grouped: BTreeMap<_, (&NodeChange, Vec<NodeName>)> = BTreeMap::new();
-    for (name, change) in plans.iter().flat_map(|(name, made)| made.changes.iter().map(move |change| (name, change))) {
+    let all = plans.iter().flat_map(|(name, made)| made.changes.iter().map(move |change| (name, &**change)));
+    for (name, change) in all {
         let NodeChange { kind, name: of, from, to, detail, .. } = change;
         grouped.entry((kind, of, from, to, detail)).or_insert_with(|| (change, Vec::new())).1.push(name.clone());
     }
@@ -238,10 +239,14 @@ fn unsafe_to_configure(cluster: &Cluster, diff: &ClusterDiff, changes: &[Change]
 
 fn steps(cluster: &Cluster, plans: Vec<(NodeName, NodePlan)>, builder: &mut PlanBuilder) {
     let mut delivered: BTreeMap<NodeName, Vec<StepId>> = BTreeMap::new();
+    // Hundreds of nodes have the same reasons.
+    let mut deliver_whys: BTreeMap<(BundleName, bool), Shared<String>> = BTreeMap::new();
+    let mut whys: Pool<(), String> = Pool::default();
     for (name, made) in &plans {
         for deliver in &made.delivers {
-            let why = if deliver.repair { "its files were edited on the node" } else { "the content is not there yet" };
-            let what = (Action::Deliver(deliver.clone()), format!("{}: {why}", deliver.bundle));
+            let why =
+                deliver_whys.entry((deliver.bundle.clone(), deliver.repair)).or_insert_with(|| deliver_why(deliver));
+            let what = (Action::Deliver(deliver.clone()), why.clone());
             let id = builder.step(&cluster.name, Target::Node(name.clone()), Phase::Prepare, what, Vec::new());
             delivered.entry(name.clone()).or_default().push(id);
         }
@@ -255,7 +260,7 @@ fn steps(cluster: &Cluster, plans: Vec<(NodeName, NodePlan)>, builder: &mut Plan
         let names = members.iter().map(|(name, _)| name.clone()).collect();
         let wave = builder.wave(&cluster.name, number + 1, names);
         for (name, made) in members {
-            let why = made.why();
+            let why = whys.share(&(), made.why().into());
             let Some(activate) = made.activate else { continue };
             builder.nodes.insert(name.clone(), activate.basis.clone());
             let needs = delivered.remove(&name).unwrap_or_default();
@@ -263,6 +268,11 @@ fn steps(cluster: &Cluster, plans: Vec<(NodeName, NodePlan)>, builder: &mut Plan
             builder.step(&cluster.name, Target::Node(name), Phase::Wave(wave), what, needs);
         }
     }
+}
+
+fn deliver_why(deliver: &Deliver) -> Shared<String> {
+    let why = if deliver.repair { "its files were edited on the node" } else { "the content is not there yet" };
+    format!("{}: {why}", deliver.bundle).into()
 }
 
 #[cfg(test)]

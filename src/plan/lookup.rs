@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Request;
+use super::node::{NodeChange, Swap};
+use crate::action::Switch;
 use crate::bundle::Bundle;
 use crate::diff;
-use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool};
+use crate::kong::{Conf, EnvFile};
+use crate::name::{BundleName, BundlePath, ClusterName, Digest, NodeName, NodePath, PluginName, Pool, Recall, Shared};
 use crate::survey::NodeFacts;
+use crate::wire::Manifest;
 
 /// A directory of one running machine: machine id, boot id, device and inode. Machines made from one image are alike in all
 /// but the boot id.
@@ -22,19 +26,33 @@ pub(super) struct ContentDiff {
     pub(super) lines: Arc<Vec<String>>,
 }
 
+/// What the next manifest of a node depends on: the one it has, the switches, kong.conf as edited.
+pub(super) type NextManifest = (Option<Shared<Manifest>>, Shared<Vec<Switch>>, Option<(NodePath, Digest)>);
+
 /// What the activations of a cluster have alike.
 #[derive(Default)]
 pub(super) struct Alike {
-    pub(super) manifests: Pool<ClusterName, Vec<String>>,
+    /// All switches of a node.
+    pub(super) switches: Recall<Vec<Shared<Switch>>, Shared<Vec<Switch>>>,
+    pub(super) staged: Pool<ClusterName, Vec<(BundleName, Digest)>>,
+    pub(super) links: Pool<ClusterName, BTreeMap<BundlePath, Option<String>>>,
+    pub(super) directives: Pool<ClusterName, (String, String)>,
+    pub(super) manifests: Recall<NextManifest, Shared<Vec<String>>>,
+    /// What waits in a kong.conf, by what runs.
+    pub(super) waiting: Recall<(Shared<EnvFile>, Shared<Conf>), Vec<String>>,
     pub(super) loaded: Pool<ClusterName, BTreeMap<PluginName, Option<String>>>,
     pub(super) content: Pool<ClusterName, BTreeMap<BundleName, Digest>>,
 }
+
+/// What is made of a bundle whose links change on a node.
+type Swapped = (Shared<Switch>, Shared<NodeChange>);
 
 /// See the module.
 pub(super) struct Lookup<'a> {
     places: BTreeMap<Place<'a>, Vec<&'a NodeName>>,
     contents: RefCell<BTreeMap<(Digest, Digest), Arc<ContentDiff>>>,
     listings: RefCell<BTreeMap<Digest, Arc<Vec<String>>>>,
+    swaps: RefCell<BTreeMap<BundleName, Recall<Swap, Swapped>>>,
     alike: RefCell<Alike>,
 }
 
@@ -53,7 +71,13 @@ impl<'a> Lookup<'a> {
                 found.entry(place).or_default().push(&node.name);
             }
         }
-        Self { places: found, contents: RefCell::default(), listings: RefCell::default(), alike: RefCell::default() }
+        Self {
+            places: found,
+            contents: RefCell::default(),
+            listings: RefCell::default(),
+            swaps: RefCell::default(),
+            alike: RefCell::default(),
+        }
     }
 
     /// Another node with the same prefix or the same Lua root.
@@ -64,6 +88,11 @@ impl<'a> Lookup<'a> {
     /// The values that activations share.
     pub(super) fn alike(&self) -> std::cell::RefMut<'_, Alike> {
         self.alike.borrow_mut()
+    }
+
+    /// What is made of this; made once for all nodes that are alike.
+    pub(super) fn swapped(&self, name: &BundleName, swap: Swap, make: impl FnOnce(&Swap) -> Swapped) -> Swapped {
+        self.swaps.borrow_mut().entry(name.clone()).or_default().ask(swap, make)
     }
 
     /// The difference between two contents.
@@ -80,7 +109,7 @@ impl<'a> Lookup<'a> {
 
     /// The files of a bundle that is new on a node, one a line.
     pub(super) fn listing(&self, bundle: &Bundle) -> Arc<Vec<String>> {
-        let line = |(path, content): (&crate::name::BundlePath, &crate::bundle::Content)| {
+        let line = |(path, content): (&BundlePath, &crate::bundle::Content)| {
             let size = match diff::line_counts(&[], content.bytes()) {
                 Some((1, _)) => "1 line".to_owned(),
                 Some((lines, _)) => format!("{lines} lines"),

@@ -24,7 +24,7 @@ pub use fence::{Judgement, judge};
 pub use request::{Allow, Goal, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
 
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, Shared};
 
 /// The format of a saved plan.
 pub const FORMAT: u32 = 1;
@@ -56,7 +56,7 @@ impl PlanBuilder {
         cluster: &ClusterName,
         target: Target,
         phase: Phase,
-        what: (crate::action::Action, String),
+        what: (crate::action::Action, Shared<String>),
         needs: Vec<StepId>,
     ) -> StepId {
         let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));

@@ -11,7 +11,7 @@ use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Management, Node, State};
-use crate::name::{BundleName, BundlePath, Digest, NodeName, PluginName};
+use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName, Shared};
 use crate::survey::NodeFacts;
 
 /// A [`super::Change`] of one node. The diff is shared: an upgrade is the same text on every node.
@@ -28,7 +28,7 @@ pub(super) struct NodeChange {
 #[derive(Default)]
 pub(super) struct NodePlan {
     /// What changes.
-    pub(super) changes: Vec<NodeChange>,
+    pub(super) changes: Vec<Shared<NodeChange>>,
     /// What stands in the way.
     pub(super) blockers: Vec<Blocker>,
     /// What travels.
@@ -49,9 +49,14 @@ impl NodePlan {
 
     /// Its changes in one line.
     pub(super) fn why(&self) -> String {
-        let words: Vec<String> =
-            self.changes.iter().map(|change| format!("{} {}", change.kind.verb(), change.name)).collect();
-        words.join(", ")
+        let mut why = String::new();
+        for change in &self.changes {
+            let comma = if why.is_empty() { "" } else { ", " };
+            for part in [comma, change.kind.verb(), " ", &change.name] {
+                why.push_str(part);
+            }
+        }
+        why
     }
 }
 
@@ -64,7 +69,7 @@ pub(super) struct Draft<'a> {
     pub(super) facts: &'a NodeFacts,
     pub(super) diff: &'a NodeDiff,
     /// Bundles whose links change.
-    pub(super) switches: Vec<Switch>,
+    pub(super) switches: Vec<Shared<Switch>>,
     /// Names that go into the directive.
     pub(super) add: Vec<PluginName>,
     /// Something needs a reload although neither links nor directive change.
@@ -156,7 +161,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Its files, so far as they may be touched. False where they are not as wanted, and will not be.
-    fn ready(&mut self, assignment: &Assignment, item: &Item, selected: bool) -> bool {
+    fn ready(&mut self, assignment: &Assignment, item: &Shared<Item>, selected: bool) -> bool {
         let bundle = self.bundle(assignment);
         match bundle.filter(|_| assignment.files == Management::Managed) {
             _ if !selected => false,
@@ -198,7 +203,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Files of a bundle. False if they cannot be brought in line.
-    fn files(&mut self, assignment: &Assignment, item: &Item, bundle: &'a Bundle) -> bool {
+    fn files(&mut self, assignment: &Assignment, item: &Shared<Item>, bundle: &'a Bundle) -> bool {
         if self.conflict(bundle) {
             return false;
         }
@@ -229,79 +234,32 @@ impl<'a> Draft<'a> {
         true
     }
 
-    fn switch(&mut self, assignment: &Assignment, item: &Item, bundle: &'a Bundle) -> bool {
+    fn switch(&mut self, assignment: &Assignment, item: &Shared<Item>, bundle: &'a Bundle) -> bool {
         if obstacle::files(self, assignment, item, bundle) {
             return false;
         }
         let owned = self.manifest().and_then(|manifest| manifest.bundles.get(&bundle.name));
         // What the link says, not the manifest: it is the link that is compared and switched.
         let from = self.facts.current.get(&bundle.name).cloned();
-        let unlinks: BTreeSet<BundlePath> =
-            owned.map(|owned| owned.links.difference(&bundle.roots).cloned().collect()).unwrap_or_default();
         let repair = from.as_ref() == Some(&bundle.digest)
             && self.facts.releases.get(&bundle.name).is_some_and(|releases| releases.contains(&bundle.digest));
         self.plan.delivers.push(Deliver { bundle: bundle.name.clone(), digest: bundle.digest.clone(), repair });
-        let installs = from.is_none() && !item.files.any();
-        self.switches.push(Switch {
-            bundle: bundle.name.clone(),
-            owner: self.request.inventory.owner.clone(),
-            from: from.clone(),
+        let swap = Swap {
             to: bundle.digest.clone(),
-            links: bundle.roots.clone(),
-            unlinks,
-            adopts: item.files.foreign().cloned().collect(),
-            plugins: bundle.plugins.keys().cloned().collect(),
-        });
-        let others_list = assignment.directive == Management::External;
-        let kind = match assignment.state {
-            State::Staged if installs => ChangeKind::Stage,
-            // Files first; the name follows from elsewhere.
-            State::Present if installs && others_list && item.truths.directive.is_drift() => ChangeKind::Stage,
-            _ if installs => ChangeKind::Install,
-            _ if repair => ChangeKind::Repair,
-            _ => ChangeKind::Upgrade,
+            state: assignment.state,
+            others_list: assignment.directive == Management::External,
+            item: item.clone(),
+            from,
+            repair,
+            unlinks: owned.into_iter().flat_map(|owned| owned.links.difference(&bundle.roots)).cloned().collect(),
+            lua_root: self.node.kong.lua_root.clone(),
         };
-        self.content_change(kind, item, bundle, from.as_ref());
+        let (request, lookup) = (self.request, self.lookup);
+        let make = |swap: &Swap| (swap.switch(bundle, request).into(), swap.change(bundle, request, lookup).into());
+        let (switch, change) = lookup.swapped(&bundle.name, swap, make);
+        self.switches.push(switch);
+        self.plan.changes.push(change);
         true
-    }
-
-    fn content_change(&mut self, kind: ChangeKind, item: &Item, bundle: &Bundle, from: Option<&Digest>) {
-        let before = from.and_then(|digest| self.request.known.get(digest)).map(AsRef::as_ref);
-        let (detail, diff) = match (kind, before) {
-            (ChangeKind::Upgrade, Some(before)) => {
-                let difference = self.lookup.difference(before, bundle);
-                (difference.detail.clone(), difference.lines.clone())
-            }
-            (ChangeKind::Upgrade | ChangeKind::Repair, _) => (item.files.words(), Arc::new(self.by_digest(item))),
-            _ => (contents(bundle), self.lookup.listing(bundle)),
-        };
-        let version = |bundle: &Bundle| bundle.plugins.values().find_map(|plugin| plugin.version.clone());
-        let to = item.version.clone().or_else(|| version(bundle));
-        let from = match kind {
-            ChangeKind::Upgrade => before.and_then(version).or_else(|| item.loaded_version.clone()),
-            _ => None,
-        };
-        let from = from.filter(|from| Some(from) != to.as_ref());
-        let kind = match (kind, &from, &to) {
-            (ChangeKind::Upgrade, Some(from), Some(to)) if is_before(to, from) => ChangeKind::Downgrade,
-            _ => kind,
-        };
-        self.plan.changes.push(NodeChange { kind, name: bundle.name.to_string(), from, to, detail, diff });
-    }
-
-    /// What differs where only digests of what is on the node are known: the survey reads no content.
-    fn by_digest(&self, item: &Item) -> Vec<String> {
-        let root = &self.node.kong.lua_root;
-        let line = |(path, drift): (&String, &diff::FileDrift)| {
-            let more = match drift {
-                diff::FileDrift::Differs | diff::FileDrift::Extra => {
-                    format!("; its content is not read; see it on the node: {root}/{path}")
-                }
-                diff::FileDrift::Missing | diff::FileDrift::Unknown => String::new(),
-            };
-            format!("{path}: {}{more}", drift_word(*drift))
-        };
-        item.files.files.iter().map(line).collect()
     }
 
     /// A plugin that is to be in the directive and loaded.
@@ -377,7 +335,7 @@ impl<'a> Draft<'a> {
     /// Bundles whose new content the workers have to load.
     pub(super) fn loads(&self) -> impl Iterator<Item = &Switch> {
         let loaded = |switch: &&Switch| switch.plugins.iter().any(|plugin| self.loaded.contains_key(plugin));
-        self.switches.iter().filter(loaded)
+        self.switches.iter().map(|switch| &**switch).filter(loaded)
     }
 
     /// Whether the running Kong has to be reloaded.
@@ -440,8 +398,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Our manifest, if there is one that can be read.
-    pub(super) fn manifest(&self) -> Option<&'a crate::wire::Manifest> {
-        self.facts.manifest.as_ref()?.as_deref().ok()
+    pub(super) fn manifest(&self) -> Option<&'a Shared<crate::wire::Manifest>> {
+        self.facts.manifest.as_ref()?.as_ref().ok()
     }
 
     /// Adds a blocker on this node.
@@ -453,7 +411,94 @@ impl<'a> Draft<'a> {
     /// Adds a change without a difference to show.
     fn change(&mut self, kind: ChangeKind, name: &str, item: &Item, detail: String) {
         let (name, to, diff) = (name.to_owned(), item.version.clone(), Arc::default());
-        self.plan.changes.push(NodeChange { kind, name, from: None, to, detail, diff });
+        self.plan.changes.push(NodeChange { kind, name, from: None, to, detail, diff }.into());
+    }
+}
+
+/// A bundle on a node whose links change, with everything that what is made of it depends on beside the request. Most nodes
+/// of a cluster have the same.
+#[derive(PartialEq)]
+pub(super) struct Swap {
+    /// The content of the bundle.
+    to: Digest,
+    state: State,
+    /// Its place in the directive is somebody else's.
+    others_list: bool,
+    item: Shared<Item>,
+    /// The content that is linked now.
+    from: Option<Digest>,
+    repair: bool,
+    /// Links of ours that the content does not have any more.
+    unlinks: BTreeSet<BundlePath>,
+    lua_root: NodePath,
+}
+
+impl Swap {
+    fn switch(&self, bundle: &Bundle, request: &Request<'_>) -> Switch {
+        Switch {
+            bundle: bundle.name.clone(),
+            owner: request.inventory.owner.clone(),
+            from: self.from.clone(),
+            to: bundle.digest.clone(),
+            links: bundle.roots.clone(),
+            unlinks: self.unlinks.clone(),
+            adopts: self.item.files.foreign().cloned().collect(),
+            plugins: bundle.plugins.keys().cloned().collect(),
+        }
+    }
+
+    fn kind(&self) -> ChangeKind {
+        let installs = self.from.is_none() && !self.item.files.any();
+        match self.state {
+            State::Staged if installs => ChangeKind::Stage,
+            // Files first; the name follows from elsewhere.
+            State::Present if installs && self.others_list && self.item.truths.directive.is_drift() => {
+                ChangeKind::Stage
+            }
+            _ if installs => ChangeKind::Install,
+            _ if self.repair => ChangeKind::Repair,
+            _ => ChangeKind::Upgrade,
+        }
+    }
+
+    fn change(&self, bundle: &Bundle, request: &Request<'_>, lookup: &Lookup<'_>) -> NodeChange {
+        let (kind, item) = (self.kind(), &self.item);
+        let before = self.from.as_ref().and_then(|digest| request.known.get(digest)).map(AsRef::as_ref);
+        let (detail, diff) = match (kind, before) {
+            (ChangeKind::Upgrade, Some(before)) => {
+                let difference = lookup.difference(before, bundle);
+                (difference.detail.clone(), difference.lines.clone())
+            }
+            (ChangeKind::Upgrade | ChangeKind::Repair, _) => (item.files.words(), Arc::new(self.by_digest())),
+            _ => (contents(bundle), lookup.listing(bundle)),
+        };
+        let version = |bundle: &Bundle| bundle.plugins.values().find_map(|plugin| plugin.version.clone());
+        let to = item.version.clone().or_else(|| version(bundle));
+        let from = match kind {
+            ChangeKind::Upgrade => before.and_then(version).or_else(|| item.loaded_version.clone()),
+            _ => None,
+        };
+        let from = from.filter(|from| Some(from) != to.as_ref());
+        let kind = match (kind, &from, &to) {
+            (ChangeKind::Upgrade, Some(from), Some(to)) if is_before(to, from) => ChangeKind::Downgrade,
+            _ => kind,
+        };
+        NodeChange { kind, name: bundle.name.to_string(), from, to, detail, diff }
+    }
+
+    /// What differs where only digests of what is on the node are known: the survey reads no content.
+    fn by_digest(&self) -> Vec<String> {
+        let root = &self.lua_root;
+        let line = |(path, drift): (&String, &diff::FileDrift)| {
+            let more = match drift {
+                diff::FileDrift::Differs | diff::FileDrift::Extra => {
+                    format!("; its content is not read; see it on the node: {root}/{path}")
+                }
+                diff::FileDrift::Missing | diff::FileDrift::Unknown => String::new(),
+            };
+            format!("{path}: {}{more}", drift_word(*drift))
+        };
+        self.item.files.files.iter().map(line).collect()
     }
 }
 

@@ -226,9 +226,7 @@ fn directives(draft: &mut Draft<'_>) {
         return;
     }
     for source in [&diff.directives.file, &diff.directives.env] {
-        let problem =
-            source.directive().and_then(|d| d.problems().into_iter().find(crate::kong::DirectiveProblem::blocks));
-        if let Some(problem) = problem {
+        if let Some(problem) = source.directive().and_then(crate::kong::Directive::blocking) {
             let hint = Hint::look(format!("{} on {}", draft.node.kong.conf, draft.node.name));
             draft.block(BlockerCode::DirectiveUnclear, problem.to_string(), Vec::new(), vec![hint]);
             return;
@@ -347,7 +345,9 @@ fn gone(draft: &mut Draft<'_>) {
         let lacks = |part: &str| files.get(&format!("{root}/{part}.lua")) == Some(&FileDrift::Missing);
         (lacks("handler") || lacks("schema")) && was_here(name, &root)
     };
-    let named = draft.diff.items.iter().flat_map(|(name, item)| item.plugins.iter().map(move |plugin| (name, plugin)));
+    let lacking =
+        draft.diff.items.iter().filter(|(_, item)| item.files.files.values().any(|d| *d == FileDrift::Missing));
+    let named = lacking.flat_map(|(name, item)| item.plugins.iter().map(move |plugin| (name, plugin)));
     let found = named.filter(|(name, plugin)| missing(name, plugin) && !brought(name));
     let found = found.map(|(_, plugin)| plugin).filter(|plugin| next.names(plugin) && !draft.add.contains(plugin));
     let found: Vec<&str> = found.map(PluginName::as_str).collect();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, ReloadWay};
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, Shared};
 
 /// The number of a step in its plan, from 0. Only [`super::PlanBuilder`] issues them, and a step can need only what was
 /// issued before, so that a cycle cannot be written.
@@ -89,7 +89,7 @@ pub struct Step {
     /// What it does.
     pub action: Action,
     /// Why, one line.
-    pub why: String,
+    pub why: Shared<String>,
     /// What must have been done before.
     pub needs: Vec<StepId>,
 }

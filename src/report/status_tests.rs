@@ -170,7 +170,7 @@ fn json_has_the_head_and_the_diff() {
 fn what_a_node_said_never_reaches_the_terminal_raw() {
     let mut diff = fleet();
     let nodes = &mut diff.clusters.values_mut().next().unwrap().nodes;
-    nodes.values_mut().next().unwrap().remarks = vec!["\u{1b}[31m\r".to_owned()];
+    nodes.values_mut().next().unwrap().remarks = vec!["\u{1b}[31m\r".to_owned()].into();
     nodes.values_mut().last().unwrap().kong = Some("3\u{7}".to_owned());
     let text = shown(&diff);
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");

@@ -276,7 +276,7 @@ mod tests {
                 .collect(),
             orphans: std::collections::BTreeMap::new(),
             directives: crate::diff::Directives::UNKNOWN,
-            remarks: vec!["auth: 1 file differs".to_owned(), "/status/ready answers 503".to_owned()],
+            remarks: vec!["auth: 1 file differs".to_owned(), "/status/ready answers 503".to_owned()].into(),
         };
         let why = Condition::Unknown { why: "timed out".to_owned(), hints: vec![Hint::type_("ssh gw-2 true")] };
         let gone = NodeDiff { condition: why, items: crate::name::Shared::default(), ..node.clone() };

@@ -216,7 +216,7 @@ impl Bench {
             basis: NodeBasis {
                 conf: Some(Digest::of(conf_bytes)),
                 env: facts.env_file.as_ref().map(|env| env.open().digest()),
-                links: BTreeMap::new(),
+                links: BTreeMap::new().into(),
                 generation: manifest.generation - 1,
                 master: facts.master.as_ref().map(|master| master.process),
             },
@@ -229,10 +229,11 @@ impl Bench {
                 unlinks: BTreeSet::new(),
                 adopts: BTreeSet::new(),
                 plugins: [plugin()].into(),
-            }],
-            directive: ("bundled".to_owned(), "bundled,acme-auth".to_owned()),
+            }]
+            .into(),
+            directive: ("bundled".to_owned(), "bundled,acme-auth".to_owned()).into(),
             way,
-            staged: vec![(bundle.name.clone(), bundle.digest.clone())],
+            staged: vec![(bundle.name.clone(), bundle.digest.clone())].into(),
             search_path: None,
             conf: edit(&self.site.conf, conf_bytes),
             loaded: [(plugin(), bundle.plugins[&plugin()].version.clone())].into(),
@@ -336,7 +337,7 @@ fn step(number: u32, action: Action) -> Step {
         target: Target::Node(name()),
         phase: Phase::Prepare,
         action,
-        why: String::new(),
+        why: String::new().into(),
         needs: Vec::new(),
     }
 }

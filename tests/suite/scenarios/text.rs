@@ -118,7 +118,7 @@ fn activate_lines(out: &mut String, activate: &Activate, labels: &Labels) {
     for switch in &activate.switches {
         let _ = writeln!(out, "    switch {}", one_switch(switch, labels));
     }
-    let (before, after) = &activate.directive;
+    let (before, after) = &*activate.directive;
     let way = serde_json::to_string(&activate.way).unwrap_or_default();
     let same = if before == after { after.clone() } else { format!("{before} > {after}") };
     let _ = writeln!(out, "    {} plugins {same}", way.trim_matches('"'));

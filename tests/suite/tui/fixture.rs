@@ -123,10 +123,10 @@ fn change(kind: ChangeKind, name: &str, versions: (Option<&str>, &str), detail: 
 fn activate() -> Action {
     Action::Activate(Box::new(Activate {
         basis: NodeBasis::default(),
-        switches: Vec::new(),
-        directive: ("bundled".into(), "bundled,request-tag,acme-auth".into()),
+        switches: Vec::new().into(),
+        directive: ("bundled".to_owned(), "bundled,request-tag,acme-auth".to_owned()).into(),
         way: ReloadWay::Candidate,
-        staged: Vec::new(),
+        staged: Vec::new().into(),
         search_path: None,
         conf: None,
         loaded: BTreeMap::new().into(),
@@ -149,7 +149,7 @@ fn steps() -> Vec<Step> {
         target: Target::Node(node(name)),
         phase,
         action,
-        why: "the inventory wants it".to_owned(),
+        why: "the inventory wants it".to_owned().into(),
         needs: Vec::new(),
     };
     let deliveries = (0..3).map(|at| step(at, &format!("eu-{}", at + 1), Phase::Prepare, deliver()));
