@@ -206,6 +206,11 @@ impl Conf {
         self.statements.iter().filter(|statement| statement.active && statement.key() == Some(key)).collect()
     }
 
+    /// The bytes that Kong reads for a key; empty where the key stands without a value.
+    pub(super) fn value(&self, key: &str) -> Option<Vec<u8>> {
+        self.active(key).last().map(|last| last.value())
+    }
+
     /// Everything that Kong reads.
     pub(super) fn effective(&self) -> BTreeMap<String, Vec<u8>> {
         let keys: BTreeSet<&str> = self.statements.iter().filter(|s| s.active).filter_map(Statement::key).collect();
