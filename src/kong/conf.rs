@@ -206,9 +206,12 @@ impl Conf {
         self.statements.iter().filter(|statement| statement.active && statement.key() == Some(key)).collect()
     }
 
-    /// The bytes that Kong reads for a key; empty where the key stands without a value.
+    /// The bytes that Kong reads for a key; empty where the key stands without a value. It is asked of thousands of nodes for
+    /// dozens of keys each, so that nothing is collected.
     pub(super) fn value(&self, key: &str) -> Option<Vec<u8>> {
-        self.active(key).last().map(|last| last.value())
+        let hides = |statement: &Statement| matches!(&statement.kind, Kind::Section { key: name } if name == key);
+        let last = self.statements.iter().rfind(|statement| statement.active && statement.key() == Some(key))?;
+        (!self.statements.iter().any(hides)).then(|| last.value())
     }
 
     /// Everything that Kong reads.
