@@ -56,8 +56,11 @@ impl Failure {
         for cause in &self.because {
             writeln!(to, "  because: {cause}")?;
         }
-        for hint in &self.hints {
-            writeln!(to, "  {hint}")?;
+        for hint in self.hints.iter().map(ToString::to_string) {
+            // What stands in the text, below what it is about, is not said again.
+            if !self.text.contains(&hint) {
+                writeln!(to, "  {hint}")?;
+            }
         }
         Ok(())
     }
@@ -83,6 +86,19 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("reading the inventory")]
     struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn a_hint_that_stands_below_what_it_is_about_is_said_once_and_to_programs_too() {
+        let hints = vec![Hint::do_("ship the Lua source"), Hint::type_("muster check")];
+        let failure = Failure::input("two files:\n  x.lua: compiled\n    ship the Lua source", hints);
+        let (mut text, mut json) = (Vec::new(), Vec::new());
+        failure.print(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text, "error: two files:\n  x.lua: compiled\n    ship the Lua source\n  type: muster check\n");
+        failure.print_json(&mut json).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        assert_eq!(value["hints"].as_array().map(Vec::len), Some(2));
+    }
 
     #[test]
     fn a_failure_says_what_why_and_what_next() {

@@ -64,10 +64,23 @@ pub enum BundleError {
 }
 
 fn list(faults: &[Fault]) -> String {
-    faults.iter().fold(String::new(), |list, fault| list + "\n  " + &fault.to_string())
+    let hint = |fault: &Fault| fault.hint().map(|hint| format!("\n    {hint}")).unwrap_or_default();
+    faults.iter().fold(String::new(), |list, fault| format!("{list}\n  {fault}{}", hint(fault)))
 }
 
 impl BundleError {
+    /// The same, its paths told from where whoever reads it stands: `before` is a directory with its slash, or an archive
+    /// with a colon and a blank.
+    #[must_use]
+    pub fn within(mut self, before: &str) -> Self {
+        match &mut self {
+            Self::Hostile { path, .. } => path.insert_str(0, before),
+            Self::Faulty { faults, .. } => faults.iter_mut().for_each(|fault| fault.source.insert_str(0, before)),
+            Self::WrongDigest { .. } | Self::NotAnArchive { .. } | Self::TooLarge { .. } | Self::Layout { .. } => {}
+        }
+        self
+    }
+
     /// What to do next.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
@@ -85,12 +98,15 @@ impl BundleError {
                 vec![Hint::do_("rename or remove the entry where the content is made, and pack it again")]
             }
             Self::Layout { fix, .. } => vec![Hint::do_(fix.clone())],
-            Self::Faulty { faults, .. } => faults.iter().map(Fault::hint).fold(Vec::new(), |mut all, hint| {
-                if !all.contains(&hint) {
-                    all.push(hint);
+            Self::Faulty { faults, .. } => {
+                let mut all = Vec::new();
+                for hint in faults.iter().filter_map(Fault::hint) {
+                    if !all.contains(&hint) {
+                        all.push(hint);
+                    }
                 }
-                all
-            }),
+                if all.is_empty() { vec![Hint::do_("correct it there, and commit")] } else { all }
+            }
         }
     }
 }
@@ -102,6 +118,8 @@ pub struct Fault {
     pub path: BundlePath,
     /// The line, where there is one.
     pub line: Option<u32>,
+    /// The file as whoever wrote it knows it: its path in the directory or archive.
+    pub source: String,
     /// What is wrong.
     #[serde(flatten)]
     pub kind: FaultKind,
@@ -132,6 +150,14 @@ pub enum FaultKind {
         /// `VERSION` or `PRIORITY`.
         field: String,
     },
+    /// The handler returns a function or nothing, which cannot have the fields that Kong demands of it (facts.md B4;
+    /// measured.md 3).
+    NotATable {
+        /// The plugin.
+        plugin: PluginName,
+        /// `a function`, `nothing`.
+        returns: String,
+    },
     /// VERSION or PRIORITY is a literal that Kong refuses.
     BadField {
         /// The plugin.
@@ -156,6 +182,7 @@ impl FaultKind {
             Self::Bytecode => "bytecode".to_owned(),
             Self::MissingFile { missing, .. } => format!("missing-{}", missing.trim_end_matches(".lua")),
             Self::MissingField { field, .. } => format!("missing-{}", field.to_lowercase()),
+            Self::NotATable { .. } => "not-a-table".to_owned(),
             Self::BadField { field, .. } => format!("bad-{}", field.to_lowercase()),
             Self::MissingModule { .. } => "missing-module".to_owned(),
         }
@@ -169,6 +196,9 @@ impl std::fmt::Display for FaultKind {
             Self::Bytecode => f.write_str("compiled Lua, not source"),
             Self::MissingFile { plugin, missing } => write!(f, "plugin {plugin} has no {missing}"),
             Self::MissingField { plugin, field } => write!(f, "the handler of plugin {plugin} has no {field}"),
+            Self::NotATable { plugin, returns } => {
+                write!(f, "the handler of plugin {plugin} returns {returns}, not a table")
+            }
             Self::BadField { plugin, field, value } => {
                 write!(f, "{field} of plugin {plugin} is {value:?}, which Kong refuses")
             }
@@ -179,7 +209,7 @@ impl std::fmt::Display for FaultKind {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.path)?;
+        f.write_str(&self.source)?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
@@ -188,15 +218,21 @@ impl std::fmt::Display for Fault {
 }
 
 impl Fault {
-    /// What to do about it.
-    pub fn hint(&self) -> Hint {
-        match &self.kind {
-            FaultKind::Syntax { .. } => {
-                Hint::look(self.line.map_or(self.path.to_string(), |line| format!("{}:{line}", self.path)))
-            }
+    /// A fault whose file is where it will be installed, too.
+    pub(super) fn new(path: &BundlePath, line: Option<u32>, kind: FaultKind) -> Self {
+        Self { path: path.clone(), line, source: path.to_string(), kind }
+    }
+
+    /// What to do about it; nothing where its place says that.
+    pub fn hint(&self) -> Option<Hint> {
+        Some(match &self.kind {
+            FaultKind::Syntax { .. } => return None,
             FaultKind::Bytecode => Hint::do_("ship the Lua source"),
-            FaultKind::MissingFile { plugin, missing } => {
-                Hint::do_(format!("add kong/plugins/{plugin}/{missing}, or remove the other file if this is a library"))
+            FaultKind::MissingFile { missing, .. } => {
+                Hint::do_(format!("add {missing} beside it, or remove it if this is a library"))
+            }
+            FaultKind::NotATable { .. } => {
+                Hint::do_("return a table with VERSION, PRIORITY and one function for each phase")
             }
             FaultKind::MissingField { field, .. } if field == "VERSION" => {
                 Hint::do_("write VERSION = \"1.0.0\" into the handler's table")
@@ -211,6 +247,6 @@ impl Fault {
             FaultKind::MissingModule { .. } => {
                 Hint::do_("add the file, or correct the name; case and `-` against `_` count")
             }
-        }
+        })
     }
 }

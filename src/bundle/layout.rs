@@ -67,6 +67,8 @@ const MAX_DEPTH: usize = 64;
 /// Files at the paths where they will be installed.
 pub(super) struct Laid {
     pub(super) files: BTreeMap<BundlePath, Content>,
+    /// Where each of them is in the source.
+    pub(super) origins: BTreeMap<BundlePath, BundlePath>,
     pub(super) notes: Vec<Note>,
 }
 
@@ -77,7 +79,7 @@ pub(super) fn lay_out(name: &BundleName, entries: impl IntoIterator<Item = Sourc
     let builder = Builder { name };
     let sources = builder.collect(entries)?;
     let shape = builder.shape(&sources)?;
-    let mut files = BTreeMap::new();
+    let (mut files, mut origins) = (BTreeMap::new(), BTreeMap::new());
     let (mut left, mut shipped) = (Vec::new(), BTreeSet::new());
     for (path, (kind, bytes)) in sources {
         let Some(target) = builder.target(&shape, &path)? else {
@@ -85,14 +87,15 @@ pub(super) fn lay_out(name: &BundleName, entries: impl IntoIterator<Item = Sourc
             continue;
         };
         builder.check_shipped(&path, kind, &bytes)?;
-        files.insert(target, Content::new(bytes));
-        shipped.insert(path.into());
+        files.insert(target.clone(), Content::new(bytes));
+        shipped.insert(path.as_str().to_owned());
+        origins.insert(target, path);
     }
     if let Some((path, why)) = clash(files.keys(), true) {
         return Err(builder.hostile(path.as_str(), why));
     }
     let notes = not_shipped(&left, &shipped);
-    Ok(Laid { files, notes })
+    Ok(Laid { files, origins, notes })
 }
 
 /// Where the Lua root is in the source.

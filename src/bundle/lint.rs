@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::layout::Laid;
 use super::plugin::{describe, integer, module_file};
-use super::source_text::{Field, field, mentions, requires, returns_plain_table};
+use super::source_text::{
+    Field, field, mentions, requires, returned_function, returns_nothing, returns_plain_table, table_name,
+};
 use super::{Bundle, BundleError, Content, Fault, FaultKind, Note, PluginInfo, pack};
 use crate::name::{BundleName, BundlePath, PluginName};
 
@@ -13,7 +15,7 @@ type Files = BTreeMap<BundlePath, Content>;
 
 /// Judges the files and makes the bundle of them.
 pub(super) fn finish(name: BundleName, laid: Laid) -> Result<Bundle, BundleError> {
-    let Laid { files, mut notes } = laid;
+    let Laid { files, origins, mut notes } = laid;
     let directories = plugin_directories(&files);
     let mut faults: Vec<Fault> = files.iter().filter_map(bytecode).collect();
     faults.extend(compile(&files, &mut notes));
@@ -26,6 +28,7 @@ pub(super) fn finish(name: BundleName, laid: Laid) -> Result<Bundle, BundleError
             Half::Plugin(plugin) => {
                 let info = describe(&files, &plugin);
                 faults.extend(fields(&files, &plugin, &info, &elsewhere, &mut notes));
+                notes.extend(other_name(&files, &plugin));
                 plugins.insert(plugin, info);
             }
         }
@@ -33,6 +36,11 @@ pub(super) fn finish(name: BundleName, laid: Laid) -> Result<Bundle, BundleError
     faults.extend(missing_modules(&files, &directories));
     if !faults.is_empty() {
         faults.sort();
+        for fault in &mut faults {
+            if let Some(origin) = origins.get(&fault.path) {
+                fault.source = origin.to_string();
+            }
+        }
         return Err(BundleError::Faulty { bundle: name, faults });
     }
     if plugins.is_empty() {
@@ -93,7 +101,7 @@ fn plugin(bundle: &BundleName, files: &Files, directory: &str) -> Result<Half, B
         None => Half::Plugin(plugin),
         Some(missing) => {
             let kind = FaultKind::MissingFile { plugin, missing: missing.to_owned() };
-            Half::Faulty(Fault { path: there.clone(), line: None, kind })
+            Half::Faulty(Fault::new(there, None, kind))
         }
     })
 }
@@ -115,6 +123,13 @@ fn fields(
     notes: &mut Vec<Note>,
 ) -> Vec<Fault> {
     let Some((path, handler)) = module_file(files, plugin.as_str(), "handler") else { return Vec::new() };
+    let other = |returns: &str| FaultKind::NotATable { plugin: plugin.clone(), returns: returns.to_owned() };
+    if let Some(line) = returned_function(handler.bytes()) {
+        return vec![Fault::new(path, Some(line), other("a function"))];
+    }
+    if returns_nothing(handler.bytes()) {
+        return vec![Fault::new(path, None, other("nothing"))];
+    }
     let mut faults = Vec::new();
     for (name, known) in [("VERSION", info.version.is_some()), ("PRIORITY", info.priority.is_some())] {
         let bad = |value: String| FaultKind::BadField { plugin: plugin.clone(), field: name.to_owned(), value };
@@ -135,9 +150,17 @@ fn fields(
                 continue;
             }
         };
-        faults.push(Fault { path: path.clone(), line, kind });
+        faults.push(Fault::new(path, line, kind));
     }
     faults
+}
+
+/// A schema that calls itself otherwise than the directory, by which Kong loads and lists the plugin
+/// (measured.md: that works, and misleads people).
+fn other_name(files: &Files, plugin: &PluginName) -> Option<Note> {
+    let (_, schema) = module_file(files, plugin.as_str(), "schema")?;
+    let name = table_name(schema.bytes()).filter(|name| name != plugin.as_str())?;
+    Some(Note::OtherName { plugin: plugin.clone(), name: super::layout::showable(&name) })
 }
 
 /// Whether Kong takes a VERSION: its first run of digits and dots is one to three numbers (facts.md B4). `kong::version`
@@ -161,11 +184,7 @@ fn missing_modules(files: &Files, directories: &BTreeSet<String>) -> Vec<Fault> 
         requires(content.bytes())
             .into_iter()
             .filter(|require| !require.guarded && is_missing(files, directories, &require.module))
-            .map(|require| Fault {
-                path: path.clone(),
-                line: Some(require.line),
-                kind: FaultKind::MissingModule { module: require.module },
-            })
+            .map(|require| Fault::new(path, Some(require.line), FaultKind::MissingModule { module: require.module }))
     })
     .collect()
 }
@@ -187,7 +206,7 @@ fn is_lua(path: &BundlePath) -> bool {
 /// Compiled Lua under whatever name: nobody can review it, and nginx's Lua loads it where it finds it.
 fn bytecode((path, content): (&BundlePath, &Content)) -> Option<Fault> {
     let compiled = [b"\x1bLJ".as_slice(), b"\x1bLua"].iter().any(|magic| content.bytes().starts_with(magic));
-    compiled.then(|| Fault { path: path.clone(), line: None, kind: FaultKind::Bytecode })
+    compiled.then(|| Fault::new(path, None, FaultKind::Bytecode))
 }
 
 #[cfg(not(feature = "lua"))]
@@ -212,7 +231,7 @@ const CHUNK: &str = "=\u{b6}";
 
 #[cfg(feature = "lua")]
 fn compile_one(lua: &mlua::Lua, path: &BundlePath, content: &Content) -> Option<Fault> {
-    let fault = |line, kind| Some(Fault { path: path.clone(), line, kind });
+    let fault = |line, kind| Some(Fault::new(path, line, kind));
     if bytecode((path, content)).is_some() {
         return None;
     }

@@ -93,6 +93,13 @@ pub enum Note {
         /// `VERSION` or `PRIORITY`.
         field: String,
     },
+    /// The schema of the plugin calls itself otherwise than the plugin's directory, which is the plugin's name.
+    OtherName {
+        /// The plugin.
+        plugin: PluginName,
+        /// The `name` that stands in the schema.
+        name: String,
+    },
 }
 
 impl std::fmt::Display for Note {
@@ -108,6 +115,9 @@ impl std::fmt::Display for Note {
             Self::NotCompiled => f.write_str("not compiled: this muster was built without LuaJIT"),
             Self::Computed { plugin, field } => {
                 write!(f, "{field} of plugin {plugin} is computed; known after loading")
+            }
+            Self::OtherName { plugin, name } => {
+                write!(f, "the schema of plugin {plugin} says name = {name:?}; its directory is its name")
             }
         }
     }

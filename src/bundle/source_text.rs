@@ -172,6 +172,89 @@ pub(super) fn returns_plain_table(source: &[u8]) -> bool {
     }
 }
 
+/// Where the source as a whole returns: the place of its only `return` that is in no function, and in no other block.
+fn last_return(tokens: &[Token]) -> Option<usize> {
+    // For each block that is open, whether it is a function's.
+    let mut blocks: Vec<bool> = Vec::new();
+    let mut found = None;
+    for (at, token) in tokens.iter().enumerate() {
+        let Kind::Name(word) = &token.kind else { continue };
+        match word.as_str() {
+            "function" => blocks.push(true),
+            "do" | "if" | "repeat" => blocks.push(false),
+            "end" | "until" => drop(blocks.pop()?),
+            "return" if blocks.contains(&true) => {}
+            "return" if found.is_some() || !blocks.is_empty() => return None,
+            "return" => found = Some(at),
+            _ => {}
+        }
+    }
+    found.filter(|_| blocks.is_empty())
+}
+
+/// The line in which the source returns a function and nothing else, whatever is run.
+pub(super) fn returned_function(source: &[u8]) -> Option<u32> {
+    let tokens = tokens(source);
+    let at = last_return(&tokens)?;
+    let first = tokens.get(at + 1).filter(|token| token.kind.is_name("function"))?;
+    let ends = tokens.iter().rev().find(|token| token.kind != Kind::Sign(b';'))?;
+    // Behind the whole function nothing but the end of the source: `return function() end, x` ends otherwise.
+    let mut open = 0_usize;
+    let closes = tokens[at + 1..].iter().position(|token| {
+        match &token.kind {
+            Kind::Name(word) if ["function", "do", "if", "repeat"].contains(&word.as_str()) => open += 1,
+            Kind::Name(word) if word == "end" || word == "until" => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open == 0
+    })?;
+    std::ptr::eq(&raw const tokens[at + 1 + closes], ends).then_some(first.line)
+}
+
+/// Whether the source has no `return` at all, and none of the ways round it by which a module can still have a value.
+pub(super) fn returns_nothing(source: &[u8]) -> bool {
+    !tokens(source).iter().any(|token| ["return", "package", "module"].iter().any(|word| token.kind.is_name(word)))
+}
+
+/// The literal `name` of the table that the source returns, where that table is written out in it and nothing else sets the
+/// field: `return { name = "x", … }`, or `local S = { name = "x", … }` and `return S`.
+pub(super) fn table_name(source: &[u8]) -> Option<String> {
+    let tokens = tokens(source);
+    let at = last_return(&tokens)? + 1;
+    let sign = |at: usize, wanted: u8| tokens.get(at).is_some_and(|token| token.kind == Kind::Sign(wanted));
+    let open = match &tokens.get(at)?.kind {
+        Kind::Sign(b'{') => at,
+        Kind::Name(table) if tokens.len() <= at + 2 => {
+            let mut named = (0..at).filter(|place| tokens[*place].kind.is_name(table));
+            // Named once more, it could be changed there.
+            let only = named.next().filter(|_| named.next().is_none())?;
+            (sign(only + 1, b'=') && sign(only + 2, b'{')).then_some(only + 2)?
+        }
+        _ => return None,
+    };
+    let mut depth = 0_usize;
+    let mut found = None;
+    for at in open..tokens.len() {
+        match &tokens[at].kind {
+            Kind::Sign(b'{' | b'(' | b'[') => depth += 1,
+            Kind::Sign(b'}' | b')' | b']') => depth -= 1,
+            // A function that stands in the table has names of its own.
+            Kind::Name(word) if word == "function" => return None,
+            Kind::Name(word) if word == "name" && depth == 1 && sign(at + 1, b'=') => {
+                match literal(&tokens[at + 2..]) {
+                    Field::Text { value, .. } if found.is_none() => found = Some(value),
+                    _ => return None,
+                }
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    found
+}
+
 /// Splits Lua source into words. Never fails: what is not Lua comes out as signs.
 pub(super) fn tokens(source: &[u8]) -> Vec<Token> {
     let mut lexer = Lexer { source, at: 0, line: 1 };
@@ -383,10 +466,67 @@ mod tests {
     }
 
     #[test]
+    fn a_function_is_only_what_is_returned_in_any_case() {
+        for (source, line) in [
+            ("return function(conf) if conf then return 1 end end", Some(1)),
+            (
+                "local x = 1\nlocal function f() return {} end\nreturn function()\n  repeat local y until true\nend;",
+                Some(3),
+            ),
+            ("if x then return {} end return function() end", None),
+            ("return function() end, 1", None),
+            ("return (function() return {} end)()", None),
+            ("return { access = function() end }", None),
+            ("local f = function() end return f", None),
+            ("return setmetatable({}, {}) -- function", None),
+            ("return function(", None),
+            ("end return function() end", None),
+            ("", None),
+        ] {
+            assert_eq!(returned_function(source.as_bytes()), line, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_source_without_return_has_no_value_unless_it_sets_one_otherwise() {
+        for (source, nothing) in [
+            ("", true),
+            ("local H = {}\n-- return H\nfunction H:access() end", true),
+            ("return", false),
+            ("package.loaded[...] = {}", false),
+            ("module(..., package.seeall)", false),
+        ] {
+            assert_eq!(returns_nothing(source.as_bytes()), nothing, "{source}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_schema_is_read_off_its_own_table_only() {
+        for (source, name) in [
+            ("return { name = \"acme\", fields = { { config = { name = \"no\" } } } }", Some("acme")),
+            (
+                "local t = require 'x'\nlocal S = {\n  fields = { { name = 'no' } },\n  name = 'acme',\n}\nreturn S",
+                Some("acme"),
+            ),
+            ("local S = { name = 'acme' } S.name = 'b' return S", None),
+            ("return { name = PLUGIN }", None),
+            ("return { name = 'a' .. 'b' }", None),
+            ("return { fields = { { name = 'no' } } }", None),
+            ("return make({ name = 'acme' })", None),
+            ("return { check = function() local t = { name = 'no' } end, name = 'a' }", None),
+            ("return { name = 'a', name = 'b' }", None),
+            ("return { name = 'a'", Some("a")),
+        ] {
+            assert_eq!(table_name(source.as_bytes()).as_deref(), name, "{source}");
+        }
+    }
+
+    #[test]
     fn words_never_panic_on_cut_off_source() {
         let source = b"local x = [==[ a ]==] .. 'b\\' -- c\nreturn 0x1p-3 --[[";
         for end in 0..=source.len() {
             let _ = tokens(&source[..end]);
+            let _ = (table_name(&source[..end]), returned_function(&source[..end]));
         }
     }
 }

@@ -11,9 +11,10 @@ use crate::run::{Reporter, Verdict};
 
 /// Does it. What was found to be in line already ends at once.
 pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
-    let Session { env, options, fleet, selection, allow, control, .. } = session;
+    let Session { env, options, fleet, selection, allow, control, demo } = session;
     let Some(picture) = super::plan::look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
-    let plan = std::sync::Arc::new(fleet.plan(&picture, selection.clone(), allow.clone()));
+    let plan = fleet.plan(&picture, selection.clone(), allow.clone());
+    let plan = std::sync::Arc::new(super::equal::carry_plan(plan, &options, demo));
     if options.format == Format::Text {
         report::plan::text(&plan, false, None, &mut env.out)
             .and_then(|()| super::check::dirty(&fleet.desired, &mut env.out))

@@ -1,14 +1,50 @@
-//! The command that carries out what was asked to be shown: the same selection, places and permissions.
+//! The command that carries out what was asked to be shown: the same selection, places and permissions. And commands to type
+//! next, with what was chosen by options.
 
 use std::fmt::Write as _;
 
-use super::Options;
+use super::{Mode, Options};
+use crate::hint::{Hint, quoted};
+use crate::plan::Plan;
 
 /// `muster --apply …` with every option that has a say in what the plan is. A demo makes its own places.
 pub(super) fn apply(options: &Options, demo: bool) -> String {
     if let Some(run) = &options.resumes {
         return format!("muster resume {run} --yes");
     }
+    let mut line = format!("muster {}--apply", if demo { "--demo " } else { "" });
+    if options.cluster.is_none() {
+        line.push_str(" --all");
+    }
+    for given in given(options, demo) {
+        given.write(&mut line);
+    }
+    line
+}
+
+/// An option as it was given.
+struct Given {
+    option: &'static str,
+    value: Option<String>,
+}
+
+impl Given {
+    fn write(&self, line: &mut String) {
+        let Self { option, value } = self;
+        // Writing to a String cannot fail.
+        let _ = match value {
+            None => write!(line, " {option}"),
+            // With `=`, as a value that begins with a dash would be taken for an option.
+            Some(value) => {
+                let between = if value.starts_with('-') { "=" } else { " " };
+                write!(line, " {option}{between}{}", quoted(value))
+            }
+        };
+    }
+}
+
+/// The options that have a say in what is looked at and planned.
+fn given(options: &Options, demo: bool) -> Vec<Given> {
     let path = |path: &std::path::PathBuf| path.display().to_string();
     let place = |value: Option<String>| value.filter(|_| !demo);
     let rev = (options.rev != "HEAD").then(|| options.rev.clone());
@@ -22,31 +58,47 @@ pub(super) fn apply(options: &Options, demo: bool) -> String {
         ("--ssh-config", place(options.ssh_config.as_ref().map(path))),
         ("--parallel", options.parallel.map(|number| number.to_string())),
     ];
-    let single = single.into_iter().filter_map(|(option, value)| Some((option, value?)));
-    let allow = options.allow.iter().map(|code| ("--allow", code.clone()));
-    let mut line = format!("muster {}--apply", if demo { "--demo " } else { "" });
-    if options.cluster.is_none() {
-        line.push_str(" --all");
-    }
-    for (option, value) in single.chain(allow) {
-        // With `=`, as a value that begins with a dash would be taken for an option.
-        let between = if value.starts_with('-') { "=" } else { " " };
-        // Writing to a String cannot fail.
-        let _ = write!(line, " {option}{between}{}", quoted(&value));
-    }
-    if options.reload_unproven {
-        line.push_str(" --reload-unproven");
-    }
-    line
+    let single = single.into_iter().filter_map(|(option, value)| Some((option, Some(value?))));
+    let allow = options.allow.iter().map(|code| ("--allow", Some(code.clone())));
+    let unproven = options.reload_unproven.then_some(("--reload-unproven", None));
+    single.chain(allow).chain(unproven).map(|(option, value)| Given { option, value }).collect()
 }
 
-/// A word as a POSIX shell has to be given it: in single quotes where any character of it could mean something.
-fn quoted(word: &str) -> String {
-    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    if !word.is_empty() && word.chars().all(harmless) {
-        return word.to_owned();
+/// A hint whose command is one of muster's, with what was chosen by options: typed as it stands, it is about the same fleet
+/// and the same part of it. What the command itself says is left as it is; where it names a cluster, a node or plugin that
+/// was chosen is left out, as these are of another.
+pub(super) fn carried(hint: Hint, options: &Options, demo: bool) -> Hint {
+    let Hint::Type(command) = &hint else { return hint };
+    let Some(rest) = command.strip_prefix("muster ") else { return hint };
+    let words: Vec<&str> = rest.split(' ').collect();
+    let has = |word: &str| words.contains(&word);
+    let mode = match () {
+        () if has("--plan") => Mode::Plan,
+        () if has("status") => Mode::Status,
+        () => return hint,
+    };
+    let mut line = format!("muster {}{rest}", if demo { "--demo " } else { "" });
+    for given in given(options, demo) {
+        let chosen = ["--cluster", "--node", "--plugin"].contains(&given.option);
+        let said = given.value.as_ref().is_some_and(|value| given.option == "--allow" && has(value));
+        if mode.accepts(given.option) && !said && !(chosen && has("--cluster")) {
+            given.write(&mut line);
+        }
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    Hint::Type(line)
+}
+
+/// The same for each of these.
+pub(super) fn carry<'a>(hints: impl Iterator<Item = &'a mut Hint>, options: &Options, demo: bool) {
+    for hint in hints {
+        *hint = carried(hint.clone(), options, demo);
+    }
+}
+
+/// The same for everything that stands in a plan's way.
+pub(super) fn carry_plan(mut plan: Plan, options: &Options, demo: bool) -> Plan {
+    carry(plan.blockers.iter_mut().flat_map(|blocker| &mut blocker.hints), options, demo);
+    plan
 }
 
 #[cfg(test)]
@@ -108,5 +160,46 @@ mod tests {
         let line = CommandLine::try_parse_from(printed.split(' ')).unwrap();
         assert_eq!(line.misuse(), None);
         assert_eq!(apply(&line.options, line.demo), printed);
+    }
+
+    fn next(command: &str, words: &[&str]) -> String {
+        let line = CommandLine::try_parse_from(["muster"].iter().chain(words)).unwrap();
+        match carried(Hint::type_(command), &line.options, line.demo) {
+            Hint::Type(command) => command,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_typed_next_is_about_what_was_chosen() {
+        let chosen =
+            ["--plan", "--cluster=eu", "--node=eu-[1-2]", "--repo=/srv/a b", "--rev=v1", "--allow=managed-conf"];
+        let places = "--repo '/srv/a b' --rev v1";
+        assert_eq!(
+            next("muster --plan --allow pending-settings=eu-1", &chosen),
+            format!(
+                "muster --plan --allow pending-settings=eu-1 --cluster eu --node 'eu-[1-2]' {places} --allow managed-conf"
+            )
+        );
+        assert_eq!(
+            next("muster --plan --cluster us", &chosen),
+            format!("muster --plan --cluster us {places} --allow managed-conf")
+        );
+        assert_eq!(next("muster status", &chosen), format!("muster status --cluster eu --node 'eu-[1-2]' {places}"));
+        assert_eq!(next("muster --plan", &["--demo", "--plan", "--node=c-1"]), "muster --demo --plan --node c-1");
+        for other in ["ssh eu-1", "muster --help", "muster-other --plan"] {
+            assert_eq!(next(other, &chosen), other);
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_typed_next_is_a_command_line_that_is_accepted() {
+        let chosen =
+            ["--plan", "--cluster=eu", "--node=eu-1", "--allow=managed-conf", "--reload-unproven", "--ssh-config=-odd"];
+        for command in ["muster --plan --allow pending-settings=eu-1", "muster status", "muster --plan"] {
+            let typed = next(command, &chosen);
+            let line = CommandLine::try_parse_from(typed.split(' ')).unwrap();
+            assert_eq!(line.misuse(), None, "{typed}");
+        }
     }
 }

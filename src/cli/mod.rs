@@ -27,6 +27,7 @@ pub use env::{Clock, Env, Output, Signals};
 
 use crate::exit;
 use crate::failure::Failure;
+use crate::hint::Hint;
 use crate::run::Verdict;
 
 /// Runs the program in this world and gives its exit code. Nothing else in the process ends it.
@@ -51,11 +52,33 @@ pub fn main_with(mut env: Env) -> u8 {
 
 /// Help and version go to standard output and end well; a wrong command line is 64 here, not clap's 2.
 fn said_by_clap(env: &mut Env, error: &clap::Error) -> u8 {
+    if error.use_stderr() && asks_for_json(&env.args) {
+        let written = misread(error).print_json(&mut env.err);
+        drop(written);
+        return exit::USAGE;
+    }
     let text = if env.terminal { error.render().ansi().to_string() } else { error.render().to_string() };
     let wrong = error.use_stderr();
     let to = if wrong { &mut env.err } else { &mut env.out };
     let written = to.write_all(text.as_bytes());
     if wrong || written.is_err() { exit::USAGE } else { exit::IN_LINE }
+}
+
+/// Whether these arguments ask for JSON anywhere, though as a whole they could not be read.
+fn asks_for_json(args: &[OsString]) -> bool {
+    let pair = |pair: &[OsString]| pair[0] == "--format" && pair[1] == "json";
+    args.windows(2).any(pair) || args.iter().any(|arg| arg == "--format=json")
+}
+
+/// What clap says of a wrong command line, as the error that everything else has.
+fn misread(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or("the command line cannot be read");
+    let mut failure = Failure::usage(first.strip_prefix("error: ").unwrap_or(first));
+    let tips = lines.filter_map(|line| line.strip_prefix("tip: ")).map(Hint::do_);
+    failure.hints = tips.chain(std::mem::take(&mut failure.hints)).collect();
+    failure
 }
 
 fn run(line: CommandLine, env: &mut Env) -> Result<u8, Failure> {

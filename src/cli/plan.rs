@@ -15,7 +15,7 @@ use crate::survey::NodeSurvey;
 pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
     let Session { env, options, fleet, selection, allow, control, demo } = session;
     let Some(picture) = look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
-    let plan = fleet.plan(&picture, selection, allow);
+    let plan = super::equal::carry_plan(fleet.plan(&picture, selection, allow), &options, demo);
     let written = match options.format {
         Format::Json => report::plan::json(&plan, &mut env.out),
         Format::Text => text(&fleet, &plan, (&options, demo), env),

@@ -50,7 +50,10 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
 }
 
 async fn begin_demo(options: &mut Options, env: &mut Env) -> Result<Demo, Failure> {
-    let demo = Demo::begin(&env.program, &env.temp, &env.vars).await;
+    let err = env.err.clone();
+    // Only for the eye.
+    let tell = move |doing: &str| drop(writeln!(err.clone(), "demo: {doing}"));
+    let demo = Demo::begin(&env.program, &env.temp, &env.vars, &tell).await;
     let demo = demo.map_err(|error| Failure::internal("setting up the demo fleet", &error))?;
     options.repo = Some(demo.repository());
     options.ssh_config = demo.ssh_config().or_else(|| options.ssh_config.take());

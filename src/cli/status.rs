@@ -9,7 +9,7 @@ use crate::run::Verdict;
 
 /// Shows them.
 pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
-    let Session { env, options, fleet, selection, control, .. } = session;
+    let Session { env, options, fleet, selection, control, demo, .. } = session;
     let started = std::time::Instant::now();
     let Some(picture) = super::plan::look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
     let head = report::status::Head {
@@ -18,7 +18,9 @@ pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
         took: started.elapsed(),
         counts: picture.survey.counts(),
     };
-    let narrowed = picture.diff.narrowed(|node| fleet.inventory().node(node).is_some_and(|node| selection.node(node)));
+    let mut narrowed =
+        picture.diff.narrowed(|node| fleet.inventory().node(node).is_some_and(|node| selection.node(node)));
+    super::equal::carry(narrowed.hints_mut(), &options, demo);
     let (_, drift, unknown) = narrowed.counts();
     let verdict = match () {
         () if unknown > 0 => Verdict::Incomplete,

@@ -30,10 +30,11 @@ const HALF: Duration = Duration::from_secs(15);
 
 /// Opens it, and comes back when it was left. The exit code is that of the last run, 0 if there was none.
 pub(super) async fn run(session: Session<'_>, demo: Option<String>) -> Result<u8, Failure> {
-    let Session { env, fleet, selection, allow, control, .. } = session;
+    let Session { env, options, fleet, selection, allow, control, demo: demo_is_on } = session;
     if !env.terminal {
         let mut failure = Failure::usage("the terminal UI needs a terminal for input and output");
-        failure.hints = vec![Hint::type_("muster --plan"), Hint::type_("muster status")];
+        let hints = [Hint::type_("muster --plan"), Hint::type_("muster status")];
+        failure.hints = hints.map(|hint| super::equal::carried(hint, &options, demo_is_on)).into();
         return Err(failure);
     }
     let (sender, messages) = unbounded_channel();
@@ -50,6 +51,8 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>) -> Result<u8
         planned: Mutex::new(selection.clone()),
         selection,
         allow,
+        options,
+        demo: demo_is_on,
     }));
     let look = Look::from_environment(|name| env.vars.get(name).cloned());
     let clock = env.clock.clone();
@@ -104,6 +107,10 @@ struct Shared {
     /// What the last plan was made for: afterwards only that has to be in line.
     planned: Mutex<Selection>,
     allow: Vec<Allow>,
+    /// As they were given.
+    options: super::Options,
+    /// The demo fleet is looked at.
+    demo: bool,
     operator: String,
     runs: PathBuf,
     clock: Clock,
@@ -207,6 +214,7 @@ impl Shared {
             Ok(selection) => {
                 *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = selection.clone();
                 let plan = self.fleet.plan(picture, selection, self.allow.clone());
+                let plan = super::equal::carry_plan(plan, &self.options, self.demo);
                 self.send(Message::Planned(Arc::new(plan)));
             }
             Err(name) => {

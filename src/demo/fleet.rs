@@ -38,7 +38,13 @@ pub(super) struct DemoFleet {
 
 impl DemoFleet {
     /// Starts the gateways and brings them to where the demo begins.
-    pub(super) async fn set_up(dir: &Path, program: &Path, vars: &BTreeMap<String, String>) -> Result<Self, DemoError> {
+    pub(super) async fn set_up(
+        dir: &Path,
+        program: &Path,
+        vars: &BTreeMap<String, String>,
+        tell: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, DemoError> {
+        tell(&format!("starting {} stand-in gateways", NODES.len()));
         let leash = Leash::hold(&dir.join("leash"))?;
         let nodes = start(dir, program, &leash)?;
         let addresses: Vec<_> = NODES.iter().map(|(_, name)| (*name, nodes[name].address)).collect();
@@ -56,6 +62,7 @@ impl DemoFleet {
         let repo = dir.join("gateway-fleet");
         let git = repository::create(&repo)?;
         yesterday(&git, &specs)?;
+        tell("bringing them to yesterday's inventory");
         converge(dir, &repo, vars).await?;
         disturb(&nodes)?;
         today(&git, &specs)?;

@@ -64,12 +64,18 @@ pub struct Demo {
 impl Demo {
     /// Sets it up below `temp`: starts the gateways (`program` is this very program, which they are), commits yesterday's
     /// inventory, brings the fleet to it, edits a file on one node by hand, stops another, commits today's inventory.
-    pub async fn begin(program: &Path, temp: &Path, vars: &BTreeMap<String, String>) -> Result<Self, DemoError> {
+    /// Each part of it is told as it begins, as it takes seconds in all.
+    pub async fn begin(
+        program: &Path,
+        temp: &Path,
+        vars: &BTreeMap<String, String>,
+        tell: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, DemoError> {
         let dir = tempfile::Builder::new().prefix("muster-demo-").tempdir_in(temp)?.keep();
         let janitor = Some(Janitor::watch(&dir)?);
         std::fs::create_dir(dir.join("run"))?;
         let mut demo = Self { dir, fleet: None, janitor };
-        match DemoFleet::set_up(&demo.dir, program, vars).await {
+        match DemoFleet::set_up(&demo.dir, program, vars, tell).await {
             Ok(fleet) => {
                 demo.fleet = Some(fleet);
                 Ok(demo)

@@ -7,6 +7,9 @@ use crate::bundle::Bundle;
 use crate::name::BundlePath;
 use crate::survey::{Kind, NodeFacts, RootFacts};
 
+/// The longest name of a file that stands in a sentence, in bytes.
+const NAME: usize = 60;
+
 /// How one file differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -126,8 +129,33 @@ impl FilesDiff {
         if self.any() { Mark::Extra } else { Mark::Absent }
     }
 
-    /// `2 files differ, 1 is missing`.
+    /// The only file that differs, as people call it; none where there are more, or its name is too long for a line.
+    fn only(&self) -> Option<(&str, FileDrift)> {
+        let (path, drift) = self.files.first_key_value().filter(|_| self.files.len() == 1)?;
+        let below = path.strip_prefix("kong/plugins/").filter(|rest| rest.contains('/'));
+        let name = match below.and_then(|rest| rest.split_once('/')) {
+            Some((_, name)) if self.roots.len() <= 1 => name,
+            // Several plugins have a handler each.
+            _ => below.unwrap_or(path),
+        };
+        (name.len() <= NAME).then_some((name, *drift))
+    }
+
+    /// Anything there that is not as it was delivered: it would be lost if it were overwritten.
+    pub fn edited(&self) -> bool {
+        self.files.values().any(|drift| matches!(drift, FileDrift::Differs | FileDrift::Extra))
+    }
+
+    /// `2 files differ, 1 is missing`; of a single file its name.
     pub fn words(&self) -> String {
+        if let Some((name, drift)) = self.only() {
+            return match drift {
+                FileDrift::Differs => format!("{name} differs"),
+                FileDrift::Missing => format!("{name} is missing"),
+                FileDrift::Extra => format!("{name} is not in the bundle"),
+                FileDrift::Unknown => format!("{name} could not be read"),
+            };
+        }
         let count = |wanted| self.files.values().filter(|drift| **drift == wanted).count();
         let counts = [
             (count(FileDrift::Differs), "differs", "differ"),
@@ -172,4 +200,29 @@ fn state(bundle: &Bundle, root: &BundlePath, found: &RootFacts, home: &str) -> R
 fn below<'a>(root: &BundlePath, path: &'a BundlePath) -> Option<&'a str> {
     let rest = path.as_str().strip_prefix(root.as_str())?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_file_is_named_and_more_are_counted() {
+        let words = |files: &[(&str, FileDrift)]| {
+            let files = files.iter().map(|(path, drift)| ((*path).to_owned(), *drift)).collect();
+            FilesDiff { files, ..FilesDiff::default() }.words()
+        };
+        let (differs, extra) = (FileDrift::Differs, FileDrift::Extra);
+        assert_eq!(words(&[("kong/plugins/acme-auth/lib/x.lua", differs)]), "lib/x.lua differs");
+        assert_eq!(words(&[("resty/x.lua", FileDrift::Missing)]), "resty/x.lua is missing");
+        assert_eq!(
+            words(&[("kong/plugins/acme-auth", FileDrift::Unknown)]),
+            "kong/plugins/acme-auth could not be read"
+        );
+        assert_eq!(
+            words(&[("kong/plugins/a/x", differs), ("kong/plugins/a/y", extra)]),
+            "1 file differs, 1 is not in the bundle"
+        );
+        assert_eq!(words(&[(&"x".repeat(NAME + 1), differs)]), "1 file differs");
+    }
 }

@@ -180,6 +180,9 @@ pub struct NodeDiff {
     pub orphans: BTreeMap<BundleName, Digest>,
     /// The directive in its three places.
     pub directives: Directives,
+    /// Settings that were edited in kong.conf and that nobody has loaded, one line each (`log_level (notice > info)`; of those
+    /// that are not to be read out loud the name only). A reload by muster leaves them waiting (protocols.md A).
+    pub waiting: Shared<Vec<String>>,
     /// What there is to say, worst first, one line each.
     pub remarks: Shared<Vec<String>>,
 }
@@ -208,11 +211,12 @@ pub type Items = BTreeMap<String, Shared<Item>>;
 /// Compares. A node that the survey does not have is unknown.
 pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetDiff {
     let mut alike = Alike::default();
+    let mut waits = Waits::default();
     let mut clusters = BTreeMap::new();
     for cluster in inventory.clusters.values() {
-        let compare = |node: &crate::inventory::Node| match survey.nodes.get(&node.name) {
+        let mut compare = |node: &crate::inventory::Node| match survey.nodes.get(&node.name) {
             _ if node.out.is_some() => node::out(node.out.as_deref().unwrap_or_default()),
-            Some(NodeSurvey::Seen(facts)) => node::seen(inventory, cluster, node, bundles, facts),
+            Some(NodeSurvey::Seen(facts)) => node::seen(inventory, cluster, node, bundles, facts, waits.of(facts)),
             Some(NodeSurvey::Unreachable(trouble) | NodeSurvey::Refused(trouble)) => {
                 node::unseen(inventory, cluster, node, bundles, &trouble.text, &trouble.hints)
             }
@@ -225,6 +229,22 @@ pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetD
         clusters.insert(cluster.name.clone(), entry);
     }
     FleetDiff { clusters }
+}
+
+/// What waits in kong.conf, worked out once for nodes whose two files are one and the same in the survey.
+#[derive(Default)]
+struct Waits(BTreeMap<(usize, usize), Shared<Vec<String>>>);
+
+impl Waits {
+    /// For a node whose Kong runs; one that is stopped reads the whole kong.conf at its next start, and nothing waits.
+    fn of(&mut self, facts: &crate::survey::NodeFacts) -> Shared<Vec<String>> {
+        let (Some(conf), Some(env), Some(_)) = (&facts.conf_file, &facts.env_file, &facts.master) else {
+            return Shared::default();
+        };
+        let (conf, env): (&crate::kong::Conf, &crate::kong::EnvFile) = (conf.open(), env.open());
+        let places = (std::ptr::from_ref(conf).addr(), std::ptr::from_ref(env).addr());
+        self.0.entry(places).or_insert_with(|| env.waiting(conf).into()).clone()
+    }
 }
 
 /// What nodes have alike, kept once.
@@ -270,6 +290,15 @@ impl FleetDiff {
             (!nodes.is_empty()).then(|| (name.clone(), ClusterDiff { nodes, ..cluster.clone() }))
         });
         Self { clusters: clusters.collect() }
+    }
+
+    /// What to do about the nodes that could not be seen.
+    pub fn hints_mut(&mut self) -> impl Iterator<Item = &mut Hint> {
+        let nodes = self.clusters.values_mut().flat_map(|cluster| cluster.nodes.values_mut());
+        nodes.flat_map(|node| match &mut node.condition {
+            Condition::Unknown { hints, .. } => hints.as_mut_slice(),
+            Condition::InLine | Condition::Drift | Condition::ReloadOwed | Condition::Out { .. } => &mut [],
+        })
     }
 
     /// Nodes in line, with drift (a reload that is owed counts), unknown; nodes that are out count nowhere.

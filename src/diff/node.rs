@@ -6,11 +6,13 @@ use super::{Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDi
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
-use crate::name::{BundlePath, PluginName};
+use crate::name::{BundlePath, PluginName, Shared};
 use crate::survey::NodeFacts;
 
 /// The remark about a Kong that does not run.
 const STOPPED: &str = "Kong is not running";
+/// How many of the settings that wait in kong.conf are said; a node's diff has them all.
+const WAITING: usize = 5;
 
 /// A node that the inventory marks `out`.
 pub(super) fn out(why: &str) -> NodeDiff {
@@ -21,6 +23,7 @@ pub(super) fn out(why: &str) -> NodeDiff {
         items: super::Items::new().into(),
         orphans: BTreeMap::new(),
         directives: Directives::UNKNOWN,
+        waiting: Shared::default(),
         remarks: Vec::new().into(),
     }
 }
@@ -51,6 +54,7 @@ pub(super) fn seen(
     node: &Node,
     bundles: &Bundles,
     facts: &NodeFacts,
+    waiting: Shared<Vec<String>>,
 ) -> NodeDiff {
     let directives = Directives::of(&node.kong, facts);
     let mut items = super::Items::new();
@@ -67,13 +71,22 @@ pub(super) fn seen(
         items: items.into(),
         orphans: orphans(inventory, cluster, node, facts),
         directives,
+        waiting,
         remarks: Vec::new().into(),
     };
-    diff.remarks = remarks(&diff, facts, node).into();
+    let prune = inventory.prune;
+    let mut said = remarks(&diff, facts, node);
+    said.extend(diff.orphans.keys().map(|name| orphan_words(name.as_str(), prune)));
+    diff.remarks = said.into();
     diff.condition = match Doubt::of(&node.kong, facts) {
         Some(Doubt { what, hints, .. }) => Condition::Unknown { why: what, hints },
-        None => condition(&diff, facts),
+        None => condition(&diff, facts, prune),
     };
+    // Last, as it is never the reason for the state.
+    let waits = waiting_words(&diff.waiting);
+    if waits.is_some() {
+        diff.remarks.to_mut().extend(waits);
+    }
     diff
 }
 
@@ -261,18 +274,34 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     if facts.conf.kind == crate::survey::Kind::Absent {
         remarks.insert(0, format!("kong.conf {} is not there", node.kong.conf));
     }
-    remarks.extend(diff.orphans.keys().map(|name| format!("{name} was installed by us and left the inventory")));
     remarks
 }
 
-fn condition(diff: &NodeDiff, facts: &NodeFacts) -> Condition {
-    let drift = diff.items.values().any(|item| item.truths.is_drift());
+/// What is said of a bundle of ours that the inventory does not have any more.
+fn orphan_words(name: &str, prune: bool) -> String {
+    let then = if prune { ", and is to be removed (prune)" } else { "" };
+    format!("{name} was installed by us and left the inventory{then}")
+}
+
+/// What is said of settings that nobody has loaded.
+fn waiting_words(waiting: &[String]) -> Option<String> {
+    let some = waiting.iter().take(WAITING).cloned().collect::<Vec<_>>().join(", ");
+    match waiting.len() {
+        0 => None,
+        all if all > WAITING => Some(format!("waiting in kong.conf, not loaded: {some} and {} more", all - WAITING)),
+        _ => Some(format!("waiting in kong.conf, not loaded: {some}")),
+    }
+}
+
+fn condition(diff: &NodeDiff, facts: &NodeFacts, prune: bool) -> Condition {
+    let removal = prune && !diff.orphans.is_empty();
+    let drift = removal || diff.items.values().any(|item| item.truths.is_drift());
     let owed = diff.items.values().all(|item| {
         let Truths { files, directive, loaded, .. } = item.truths;
         !item.truths.is_drift() || (loaded == Mark::Differs && !files.is_drift() && !directive.is_drift())
     });
     match () {
-        () if drift && owed => Condition::ReloadOwed,
+        () if drift && owed && !removal => Condition::ReloadOwed,
         () if drift => Condition::Drift,
         () if diff.items.values().any(|item| item.truths.is_unknown()) => {
             let admin = facts.admin.as_ref().err().filter(|_| facts.master.is_some());

@@ -62,9 +62,23 @@ pub enum BundleTrouble {
     Bundle(#[from] BundleError),
 }
 
+impl BundleTrouble {
+    fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Git(error) => error.hints(),
+            Self::Bundle(error) => error.hints(),
+        }
+    }
+}
+
 fn bundles_text(troubles: &[(String, BundleTrouble)]) -> String {
-    let lines: Vec<String> = troubles.iter().map(|(place, trouble)| format!("{place}: {trouble}")).collect();
-    lines.join("\n")
+    let one = |(place, trouble): &(String, BundleTrouble)| {
+        // What is wrong with single files has its hints below each of them.
+        let apart = !matches!(trouble, BundleTrouble::Bundle(BundleError::Faulty { .. }));
+        let hints = trouble.hints().into_iter().filter(|_| apart).map(|hint| format!("\n    {hint}"));
+        format!("{place}: {trouble}{}", hints.collect::<String>())
+    };
+    troubles.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 impl DesiredError {
@@ -75,10 +89,7 @@ impl DesiredError {
             // Each mistake carries its own.
             Self::Inventory(_) => Vec::new(),
             Self::Bundles(troubles) => {
-                let hints = troubles.iter().flat_map(|(_, trouble)| match trouble {
-                    BundleTrouble::Git(error) => error.hints(),
-                    BundleTrouble::Bundle(error) => error.hints(),
-                });
+                let hints = troubles.iter().flat_map(|(_, trouble)| trouble.hints());
                 let mut unique: Vec<Hint> = Vec::new();
                 hints.for_each(|hint| {
                     if !unique.contains(&hint) {
@@ -218,11 +229,14 @@ impl Shelf<'_> {
                     None => self.tree.source(dir)?,
                     Some(at) => self.repository.tree(&self.repository.resolve_at(at)?.revision)?.source(dir)?,
                 };
-                Bundle::from_files(key.0.clone(), entries.into_iter().map(entry))?
+                let before = if dir.as_str() == "." { String::new() } else { format!("{dir}/") };
+                let made = Bundle::from_files(key.0.clone(), entries.into_iter().map(entry));
+                made.map_err(|error| error.within(&before))?
             }
             BundleSource::Archive { archive, sha256, .. } => {
                 let bytes = self.tree.read(archive)?;
-                Bundle::from_archive(key.0.clone(), &bytes, sha256)?
+                let made = Bundle::from_archive(key.0.clone(), &bytes, sha256);
+                made.map_err(|error| error.within(&format!("{archive}: ")))?
             }
         });
         self.made.insert(key.clone(), bundle.clone());

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::hint::Hint;
+use crate::hint::{Hint, quoted};
 
 /// What went wrong. Nothing was changed: this module only reads.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +68,14 @@ pub enum GitError {
     #[error("{path:?} is not in commit {revision}")]
     NotInTree {
         /// What was asked for.
+        path: String,
+        /// The commit, short.
+        revision: String,
+    },
+    /// No inventory at this path of the commit.
+    #[error("no inventory: {path:?} is not in commit {revision}")]
+    NoInventory {
+        /// Where it was looked for.
         path: String,
         /// The commit, short.
         revision: String,
@@ -178,7 +186,10 @@ impl GitError {
                     "write at: {now} (where the branch is now), or tag that commit and name the tag"
                 ))]
             }
-            Self::NotInTree { candidates, .. } => not_in_tree(candidates),
+            Self::NoInventory { candidates, .. } => no_inventory(candidates),
+            Self::NotInTree { .. } => {
+                vec![Hint::do_("commit it; files that are only in the work tree are not read")]
+            }
             Self::WrongKind { wanted, .. } => vec![Hint::do_(format!("name {wanted}"))],
             Self::Symlink { .. } => vec![Hint::do_("commit the content itself in place of the link")],
             Self::Submodule { .. } => {
@@ -202,19 +213,10 @@ fn unknown_revision(near: Option<&str>, shallow: bool) -> Vec<Hint> {
     near.into_iter().chain([Hint::type_(fetch)]).collect()
 }
 
-fn not_in_tree(candidates: &[String]) -> Vec<Hint> {
-    if candidates.is_empty() {
-        return vec![Hint::do_("commit it; files that are only in the work tree are not read")];
-    }
-    candidates.iter().map(|path| Hint::do_(format!("did you mean {path}?"))).collect()
-}
-
-/// A word for a shell, quoted where it needs to be.
-fn quoted(word: &str) -> String {
-    if !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-@+:".contains(c)) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+fn no_inventory(candidates: &[String]) -> Vec<Hint> {
+    let named = candidates.iter().map(|path| Hint::do_(format!("did you mean  --inventory {}", quoted(path))));
+    let commit = Hint::do_("commit it; files that are only in the work tree are not read");
+    if candidates.is_empty() { vec![commit] } else { named.collect() }
 }
 
 #[cfg(test)]

@@ -269,7 +269,7 @@ fn what_is_not_in_the_commit_is_told_with_what_may_be_meant() {
     scratch.write("inventory.yaml", "not committed");
     let repository = scratch.open();
     let tree = repository.tree(&repository.resolve("HEAD").unwrap().revision).unwrap();
-    let GitError::NotInTree { path: asked, candidates, .. } = error(tree.inventory(None)) else { panic!() };
+    let GitError::NoInventory { path: asked, candidates, .. } = error(tree.inventory(None)) else { panic!() };
     assert_eq!(
         (asked.as_str(), candidates),
         ("inventory.yaml", vec!["fleet/inventory.yaml".into(), "other.yml".into()])

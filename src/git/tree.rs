@@ -78,8 +78,8 @@ impl<'r> Tree<'r> {
     pub fn inventory(&self, path: Option<&TreePath>) -> Result<(String, Vec<u8>), GitError> {
         let name = path.map_or(FILE_NAME, TreePath::as_str);
         match self.read_text(name) {
-            Err(GitError::NotInTree { path, revision, .. }) => {
-                Err(GitError::NotInTree { path, revision, candidates: self.candidates() })
+            Err(GitError::NotInTree { path, revision }) => {
+                Err(GitError::NoInventory { path, revision, candidates: self.candidates() })
             }
             read => read.map(|bytes| (name.to_owned(), bytes)),
         }
@@ -152,7 +152,7 @@ impl<'r> Tree<'r> {
 
     /// The entry of a path, part by part, so that a link or a submodule on the way is named.
     fn entry(&self, path: &str) -> Result<git2::TreeEntry<'static>, GitError> {
-        let none = || GitError::NotInTree { path: path.to_owned(), revision: self.short(), candidates: Vec::new() };
+        let none = || GitError::NotInTree { path: path.to_owned(), revision: self.short() };
         let mut tree = self.root.clone();
         let mut walked = String::new();
         let mut parts = path.split('/').peekable();

@@ -44,6 +44,15 @@ impl fmt::Display for Hint {
     }
 }
 
+/// A word as a POSIX shell has to be given it: in single quotes where any character of it could mean something.
+pub fn quoted(word: &str) -> String {
+    let harmless = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
+    if !word.is_empty() && word.chars().all(harmless) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// A secret, or something that may hold one. It has no `Debug`, `Display`, `Clone` or `Serialize`, on purpose:
 /// whoever wants the content says so with [`Sealed::open`], and that word can be searched for (architecture.md 10, promise 5).
 pub struct Sealed<T>(T);
@@ -69,6 +78,15 @@ mod tests {
         assert_eq!(Hint::type_("muster --plan").to_string(), "type: muster --plan");
         assert_eq!(Hint::look("fleet.yaml:3:7").to_string(), "see: fleet.yaml:3:7");
         assert_eq!(Hint::do_("quote it").to_string(), "quote it");
+    }
+
+    #[test]
+    fn a_word_means_itself_to_a_shell() {
+        for (word, shown) in
+            [("a-b/c.d:1", "a-b/c.d:1"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'"), ("[h]:22", "'[h]:22'")]
+        {
+            assert_eq!(quoted(word), shown);
+        }
     }
 
     /// `$ty` must not implement `$trait`: if it did, the two `probe` candidates would be ambiguous.

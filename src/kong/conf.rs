@@ -206,6 +206,14 @@ impl Conf {
         self.statements.iter().filter(|statement| statement.active && statement.key() == Some(key)).collect()
     }
 
+    /// The bytes that Kong reads for a key; empty where the key stands without a value. It is asked of thousands of nodes for
+    /// dozens of keys each, so that nothing is collected.
+    pub(super) fn value(&self, key: &str) -> Option<Vec<u8>> {
+        let hides = |statement: &Statement| matches!(&statement.kind, Kind::Section { key: name } if name == key);
+        let last = self.statements.iter().rfind(|statement| statement.active && statement.key() == Some(key))?;
+        (!self.statements.iter().any(hides)).then(|| last.value())
+    }
+
     /// Everything that Kong reads.
     pub(super) fn effective(&self) -> BTreeMap<String, Vec<u8>> {
         let keys: BTreeSet<&str> = self.statements.iter().filter(|s| s.active).filter_map(Statement::key).collect();

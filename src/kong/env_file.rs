@@ -89,11 +89,10 @@ impl EnvFile {
     /// are looked at by themselves. A key that is not here at all is left out unless it may be read: Kong does not write
     /// empty values, so that its absence says little.
     pub fn waiting(&self, conf: &Conf) -> Vec<String> {
-        let live = self.conf.effective();
         let mut lines = Vec::new();
         for (key, next) in conf.effective() {
             let readable = super::setting::is_readable(&key);
-            let now = live.get(&key).cloned();
+            let now = self.conf.value(&key);
             let default = super::setting::default_value(&key).map(|value| value.as_bytes().to_vec());
             let Some(now) = now.or(if readable { default } else { None }) else { continue };
             if matches!(key.as_str(), "plugins" | "lua_package_path" | "prefix") || loose(&now) == loose(&next) {

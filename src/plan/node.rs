@@ -244,6 +244,11 @@ impl<'a> Draft<'a> {
         let repair = from.as_ref() == Some(&bundle.digest)
             && self.facts.releases.get(&bundle.name).is_some_and(|releases| releases.contains(&bundle.digest));
         self.plan.delivers.push(Deliver { bundle: bundle.name.clone(), digest: bundle.digest.clone(), repair });
+        if repair && item.files.edited() {
+            let text =
+                format!("{}, as it was edited, is kept in {}/attic and replaced", bundle.name, self.node.kong.home);
+            self.plan.notes.push(("edited".to_owned(), text));
+        }
         let swap = Swap {
             to: bundle.digest.clone(),
             state: assignment.state,

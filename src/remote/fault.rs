@@ -6,11 +6,22 @@ use super::Fault;
 /// The longest text of a peer that goes into an error, in characters.
 const LONGEST: usize = 600;
 
+/// How the line begins that names the key which is known: `Offending ED25519 key in FILE:LINE`.
+const OFFENDING: &str = "Offending ";
+
+/// The file of known keys that an error of [`classify`] names.
+pub(super) fn key_file(found: &str) -> Option<&str> {
+    let (_, place) = found.split_once(OFFENDING)?.1.split_once(" key in ")?;
+    let (file, line) = place.rsplit_once(':')?;
+    (file.starts_with('/') && line.bytes().all(|byte| byte.is_ascii_digit())).then_some(file)
+}
+
 /// Texts that tell the class, in the order in which they are looked for: a changed key is followed by lines that an
 /// unknown key has too, and a dropped connection ends in the same words as a refused one.
 const TEXTS: &[(&str, Fault)] = &[
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", Fault::HostKeyChanged),
     ("REVOKED HOST KEY", Fault::HostKeyChanged),
+    ("is marked as revoked", Fault::HostKeyChanged),
     ("host key is known for", Fault::HostKeyUnknown),
     ("Host key verification failed", Fault::HostKeyUnknown),
     ("Could not resolve hostname", Fault::NoSuchHost),
@@ -48,8 +59,13 @@ pub(super) fn classify(said: &str) -> (Fault, String) {
     match found {
         // The banner around a changed key is twelve lines; the one with file and line number says what to do.
         Some((Fault::HostKeyChanged, line)) => {
-            let place = lines.iter().find(|line| line.starts_with("Offending"));
-            (Fault::HostKeyChanged, one_line(place.unwrap_or(&line).as_bytes()))
+            let place = lines.iter().find(|line| line.starts_with(OFFENDING));
+            let found = one_line(place.unwrap_or(&line).as_bytes());
+            let word = if line.to_lowercase().contains("revoked") { "revoked" } else { "changed" };
+            (Fault::HostKeyChanged, format!("host key {word}: {found}"))
+        }
+        Some((Fault::HostKeyUnknown, line)) => {
+            (Fault::HostKeyUnknown, format!("host key not known: {}", one_line(line.as_bytes())))
         }
         Some((fault, line)) => (fault, one_line(line.as_bytes())),
         None if lines.is_empty() => (Fault::Other, "ssh said nothing".to_owned()),
@@ -126,10 +142,24 @@ mod tests {
     fn a_changed_key_is_told_with_its_place_and_not_taken_for_an_unknown_one() {
         let said = "@@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@\nIT IS POSSIBLE\n\
                     Offending ED25519 key in /home/x/.ssh/known_hosts:3\nHost key verification failed.\n";
-        assert_eq!(
-            classify(said),
-            (Fault::HostKeyChanged, "Offending ED25519 key in /home/x/.ssh/known_hosts:3".to_owned())
-        );
+        let found = "host key changed: Offending ED25519 key in /home/x/.ssh/known_hosts:3".to_owned();
+        assert_eq!(key_file(&found), Some("/home/x/.ssh/known_hosts"));
+        assert_eq!(classify(said), (Fault::HostKeyChanged, found));
+    }
+
+    #[test]
+    fn the_headline_of_a_key_says_what_is_wrong_with_it() {
+        for (said, headline) in [
+            (
+                "No ED25519 host key is known for [10.0.0.1]:2222 and you have requested strict checking.",
+                "host key not known: No ED",
+            ),
+            ("Host key verification failed.", "host key not known: Host key verification failed."),
+            ("@ WARNING: REVOKED HOST KEY DETECTED! @", "host key revoked: "),
+        ] {
+            assert!(classify(said).1.starts_with(headline), "{said}");
+        }
+        assert_eq!(key_file("host key not known: x"), None);
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! Who is entered as whom, and the errors and next steps that follow from it.
 
+use std::path::Path;
+
+use super::fault::key_file;
 use super::{Fault, NodeAddress, Privilege, RemoteError, Transport};
-use crate::hint::Hint;
+use crate::hint::{Hint, quoted};
+
+/// How an error begins that the last jump host gave the reason for.
+pub(super) const BY_JUMP: &str = "its jump host says: ";
 
 /// One node as seen by whoever types: what its errors name, and what their hints can be made of.
 #[derive(Debug, Clone)]
@@ -11,6 +17,8 @@ pub(super) struct Login {
     /// The command that enters it by hand.
     by_hand: String,
     host: String,
+    /// What the host's key is kept under in a file of known keys.
+    key_name: String,
     /// The login name that ssh resolved, or the user of this machine.
     user: String,
     pub(super) privilege: Privilege,
@@ -24,6 +32,7 @@ impl Login {
             title: if same { node.to_owned() } else { format!("{node} ({})", address.host) },
             by_hand: by_hand(&address.host, address.user.as_deref(), address.port),
             host: address.host.clone(),
+            key_name: address.port.map_or_else(|| address.host.clone(), |port| format!("[{}]:{port}", address.host)),
             user: user.to_owned(),
             privilege: address.privilege,
         }
@@ -35,17 +44,36 @@ impl Login {
             title: format!("the jump host {host}"),
             by_hand: by_hand(host, user, port),
             host: host.to_owned(),
+            key_name: host.to_owned(),
             user: user.unwrap_or("the login user").to_owned(),
             privilege: Privilege::None,
         }
     }
 
-    /// An error on the way to this node, with its next steps.
-    pub(super) fn error(&self, fault: Fault, doing: &str, found: impl Into<String>) -> RemoteError {
-        RemoteError { fault, doing: format!("{doing} {}", self.title), found: found.into(), hints: self.hints(fault) }
+    /// With the configuration that is read in place of the operator's own: commands to type have to name it too.
+    pub(super) fn configured(mut self, config: Option<&Path>) -> Self {
+        if let Some(file) = config {
+            let file = quoted(&file.to_string_lossy());
+            self.by_hand = self.by_hand.replacen("ssh ", &format!("ssh -F {file} "), 1);
+        }
+        self
     }
 
-    fn hints(&self, fault: Fault) -> Vec<Hint> {
+    /// With what the host's key is kept under, as the whole configuration has it.
+    pub(super) fn keyed(mut self, name: String) -> Self {
+        self.key_name = name;
+        self
+    }
+
+    /// An error on the way to this node, with its next steps.
+    pub(super) fn error(&self, fault: Fault, doing: &str, found: impl Into<String>) -> RemoteError {
+        let found = found.into();
+        let hints = self.hints(fault, &found);
+        RemoteError { fault, doing: format!("{doing} {}", self.title), found, hints }
+    }
+
+    /// The next steps, the one that is most likely to help first.
+    fn hints(&self, fault: Fault, found: &str) -> Vec<Hint> {
         let Self { by_hand, host, user, title, .. } = self;
         match fault {
             Fault::NoSuchHost => vec![
@@ -65,7 +93,8 @@ impl Login {
             ],
             Fault::HostKeyChanged => vec![
                 Hint::do_("find out why the key changed before anything else: somebody may be in between"),
-                Hint::type_(format!("ssh-keygen -R {host}")),
+                Hint::type_(self.forget_key(found)),
+                Hint::type_(by_hand.clone()),
             ],
             Fault::LoginRefused => vec![Hint::type_(by_hand.replacen("ssh", "ssh -v -o BatchMode=yes", 1) + " true")],
             Fault::Dropped => vec![Hint::do_(format!(
@@ -80,10 +109,7 @@ impl Login {
                     "raise MaxSessions in sshd_config of {host}, or close what else uses the connection"
                 ))]
             }
-            Fault::ForwardRefused => vec![
-                Hint::do_(format!("check that something listens at that address on {title}")),
-                Hint::do_(format!("allow the login {user} `AllowTcpForwarding local` in sshd_config of {host}")),
-            ],
+            Fault::ForwardRefused => self.forward_hints(found),
             Fault::Lost => vec![Hint::type_("muster status")],
             Fault::Garbled => vec![
                 Hint::type_(format!("{by_hand} true")),
@@ -91,6 +117,26 @@ impl Login {
             ],
             Fault::Client => vec![Hint::type_(by_hand.replacen("ssh", "ssh -G", 1))],
             Fault::Other => vec![Hint::type_(by_hand.replacen("ssh", "ssh -v", 1))],
+        }
+    }
+
+    /// The command that removes the key which is known; from the file that ssh found it in.
+    fn forget_key(&self, found: &str) -> String {
+        let file = key_file(found).map(|file| format!("-f {} ", quoted(file))).unwrap_or_default();
+        format!("ssh-keygen {file}-R {}", quoted(&self.key_name))
+    }
+
+    fn forward_hints(&self, found: &str) -> Vec<Hint> {
+        let Self { host, user, title, .. } = self;
+        let listens = Hint::do_(format!("check that something listens at that address on {title}"));
+        let allow = |host: &str| {
+            Hint::do_(format!("allow the login {user} `AllowTcpForwarding local` in sshd_config of {host}"))
+        };
+        // The server says by its words which of the two it is.
+        match found {
+            _ if found.contains(BY_JUMP) => vec![allow("that jump host")],
+            _ if found.contains("prohibited") => vec![allow(host)],
+            _ => vec![listens, allow(host)],
         }
     }
 }
@@ -146,6 +192,28 @@ mod tests {
         let error = Login::new(&address(), "deploy").error(Fault::HostKeyUnknown, "connecting to", "no key");
         assert_eq!(error.to_string(), "connecting to eu-1 (10.0.0.1): no key");
         assert_eq!(error.hints()[0], Hint::type_("ssh -p 2222 deploy@10.0.0.1"));
+    }
+
+    #[test]
+    fn a_changed_key_is_removed_by_the_name_and_from_the_file_that_it_is_kept_in() {
+        let login = Login::new(&address(), "deploy")
+            .configured(Some(Path::new("/x/my config")))
+            .keyed("[10.9.9.9]:2200".to_owned());
+        let found = "host key changed: Offending ED25519 key in /x/known hosts:1";
+        let hints = login.error(Fault::HostKeyChanged, "connecting to", found).hints;
+        assert_eq!(hints[1], Hint::type_("ssh-keygen -f '/x/known hosts' -R '[10.9.9.9]:2200'"));
+        assert_eq!(hints[2], Hint::type_("ssh -F '/x/my config' -p 2222 deploy@10.0.0.1"));
+    }
+
+    #[test]
+    fn what_the_server_forbids_is_not_looked_for_elsewhere() {
+        let first = |found: &str| {
+            let error = Login::new(&address(), "deploy").error(Fault::ForwardRefused, "asking", found);
+            error.hints()[0].to_string()
+        };
+        assert!(first("the server forbids forwarding (administratively prohibited: open failed)").starts_with("allow"));
+        assert!(first("its jump host says: administratively prohibited: open failed").ends_with("that jump host"));
+        assert!(first("nothing answers there (connect failed: Connection refused)").starts_with("check"));
     }
 
     #[test]

@@ -111,8 +111,9 @@ impl SshConnect {
         let _turn = self.connecting.acquire().await;
         let destination = Destination::of(address);
         let unresolved = Login::new(address, address.user.as_deref().unwrap_or("the login user"));
+        let unresolved = unresolved.configured(self.launcher.config());
         let resolved = self.launcher.resolve(&destination, &unresolved).await?;
-        let login = Login::new(address, &resolved.user);
+        let login = Login::new(address, &resolved.user).configured(self.launcher.config()).keyed(resolved.key_name());
         let master = self.launcher.connect(&destination, &login, || self.jumps.way(&resolved.jumps, &login)).await?;
         Ok(Arc::new(SshRemote::new(master, login, self.launcher.clone())))
     }

@@ -62,7 +62,7 @@ impl<'a> Page<'a> {
         let basis = &self.plan.basis;
         let at = time(basis.surveyed);
         let (repository, revision) = (&basis.repository, basis.revision.short());
-        let about = format!("{repository} @ {revision} · from the survey of {at}");
+        let about = format!("{repository} @ {revision} · from the survey of {at} UTC");
         let shown = if self.command.is_some() { " · nothing has been changed" } else { "" };
         self.wrapped("", "Plan for ", &format!("{about}{shown}"));
         let blockers = self.blockers(|blocker| blocker.scope == Scope::Run);

@@ -100,8 +100,8 @@ fn shown(plan: &Plan, diff: bool) -> String {
 #[test]
 fn a_plan_is_grouped_and_says_what_it_leaves() {
     assert_snapshot!(shown(&plan(), false), @"
-    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
-      been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 UTC · nothing
+      has been changed
 
     eu-prod   27 of 29 nodes · waves: 1, then 9, then 17 · stops at the first
       failure · one reload per node
@@ -140,8 +140,8 @@ fn a_plan_without_steps_says_so() {
     plan.notes.clear();
     plan.blockers.clear();
     assert_snapshot!(shown(&plan, false), @"
-    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
-      been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 UTC · nothing
+      has been changed
 
     us-prod   nothing planned: 1 unknown, 13 in line
       ? us-14 is unknown
@@ -172,8 +172,8 @@ fn what_blocks_many_nodes_alike_is_said_once() {
         "its files are not there",
     ));
     assert_snapshot!(shown(&plan, false), @"
-    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
-      been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 UTC · nothing
+      has been changed
 
       ! 9 of 28 nodes are unreachable  (too-many-unreachable)
             log_level     notice > info
@@ -228,8 +228,8 @@ fn what_was_not_chosen_is_not_called_in_line() {
     ]);
     plan.notes = vec![note("not chosen", "geo differs, and stays as it is", can[..1].to_vec())];
     assert_snapshot!(shown(&plan, false), @"
-    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
-      been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 UTC · nothing
+      has been changed
 
     can   nothing to do for the chosen plugins
       not chosen: geo differs, and stays as it is (can-1)
@@ -248,8 +248,8 @@ fn an_unknown_node_is_named_once_with_its_reason() {
     let mut plan = resting(vec![("eu", NodeLists { unknown: eu(1..=41), ..NodeLists::default() })]);
     plan.notes = vec![note("unknown", "connection refused", eu(1..=40))];
     assert_snapshot!(shown(&plan, false), @"
-    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
-      been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 UTC · nothing
+      has been changed
 
     eu   nothing planned: 41 unknown
       ? eu-[1-40] are unknown: connection refused

@@ -114,7 +114,7 @@ fn about(head: &Head) -> [String; 2] {
     let parts = parts(&[(*seen, "seen"), (*unreachable, "unreachable"), (*refused, "refused")]);
     [
         format!("{repository} @ {}{branch}  \"{summary}\"", revision.short()),
-        format!("looked {}, {nodes} in {:.1} s: {parts}", time(*at), took.as_secs_f64()),
+        format!("looked {} UTC, {nodes} in {:.1} s: {parts}", time(*at), took.as_secs_f64()),
     ]
 }
 
@@ -232,7 +232,8 @@ fn table(cluster: &ClusterDiff, lines: &mut Vec<String>) {
             name
         };
         let (mark, word) = match row.diff.condition {
-            Condition::InLine if !row.diff.running => ('=', "in line, stopped"),
+            // Nothing is loaded there, so that nothing is proven.
+            Condition::InLine if !row.diff.running => ('.', "in line, stopped"),
             _ => row.diff.condition.words(),
         };
         let begin = format!("  {}{cells}  {mark} {}", pad(name, node_width), pad(word, 11));

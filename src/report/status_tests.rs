@@ -37,6 +37,7 @@ fn node(condition: Condition, items: &[(&str, &str)], remarks: &[&str]) -> NodeD
         items: items.iter().map(|(name, signs)| ((*name).to_owned(), item(signs).into())).collect(),
         orphans: BTreeMap::new(),
         directives: Directives::UNKNOWN,
+        waiting: crate::name::Shared::default(),
         remarks: remarks.iter().map(|remark| (*remark).to_owned()).collect(),
     }
 }
@@ -99,7 +100,7 @@ fn shown(diff: &FleetDiff) -> String {
 fn nodes_that_are_alike_share_a_line() {
     assert_snapshot!(shown(&fleet()), @r#"
     gateway-fleet @ 3f2a91c  main  "tag: raise limit"
-    looked 14:02:11, 32 nodes in 3.1 s: 31 seen, 1 unreachable
+    looked 14:02:11 UTC, 32 nodes in 3.1 s: 31 seen, 1 unreachable
 
     eu-prod  traditional · Kong 3.9.1 · 28 nodes
       NODE           request-tag  acme-auth  STATE
@@ -136,7 +137,7 @@ fn many_plugins_leave_room_for_those_with_something_to_say() {
     let clusters = BTreeMap::from([(ClusterName::parse("eu").unwrap(), cluster(&columns, nodes.collect()))]);
     assert_snapshot!(shown(&FleetDiff { clusters }), @r#"
     gateway-fleet @ 3f2a91c  main  "tag: raise limit"
-    looked 14:02:11, 32 nodes in 3.1 s: 31 seen, 1 unreachable
+    looked 14:02:11 UTC, 32 nodes in 3.1 s: 31 seen, 1 unreachable
 
     eu  traditional · Kong 3.9.1 · 4 nodes
       NODE  plugin-9  STATE

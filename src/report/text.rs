@@ -187,7 +187,7 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
 fn run_started(head: &RunHead) -> Said {
     let RunHead { run, repository, revision, operator, clusters, .. } = head;
     let nodes = count(clusters.iter().map(|(_, nodes)| nodes.len()).sum(), "node");
-    Said::all(format!("run {run} for {repository} @ {}, {nodes}, by {operator}", revision.short()))
+    Said::all(format!("run {run} for {repository} @ {}, {nodes}, by {operator}; times are UTC", revision.short()))
 }
 
 fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {

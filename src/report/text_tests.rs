@@ -33,7 +33,7 @@ fn text(name: &str) -> String {
 #[test]
 fn a_run_that_converged() {
     assert_snapshot!(text("converged"), @"
-    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1; times are UTC
     14:05:02  eu-prod  delivered 2 bundles to 4 nodes (acme-auth 12 KiB, request-tag 31 KiB)
     14:05:02  eu-prod  wave 1 of 2: eu-1
     14:05:02  eu-1     activating: bundled,request-tag,acme-auth
@@ -60,7 +60,7 @@ fn a_run_that_converged() {
 #[test]
 fn a_run_that_was_stopped() {
     assert_snapshot!(text("rolled-back"), @"
-    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1; times are UTC
     14:05:02  eu-prod  delivered 2 bundles to 4 nodes (acme-auth 12 KiB, request-tag 31 KiB)
     14:05:02  eu-prod  wave 1 of 2: eu-1
     14:05:02  eu-1     activating: bundled,request-tag,acme-auth
@@ -87,7 +87,7 @@ fn a_run_that_was_stopped() {
 #[test]
 fn a_run_with_everything_that_can_go_wrong() {
     assert_snapshot!(text("interrupted"), @"
-    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 6 nodes, by cron@ops-1
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 6 nodes, by cron@ops-1; times are UTC
     14:05:01  eu-canary  delivered 1 bundle to 2 nodes (request-tag 31 KiB)
     14:05:01  eu-canary  wave 1 of 2: eu-1
     14:05:01  eu-1       activating: bundled,request-tag,acme-auth
@@ -119,12 +119,12 @@ fn a_run_with_everything_that_can_go_wrong() {
 #[test]
 fn runs_that_did_not_begin() {
     assert_snapshot!(text("locked"), @"
-    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1; times are UTC
     14:05:00  eu-3     held by another run: run 01JD3A by ann@laptop, for 40 s more  (locked)
     14:05:00  verdict: locked, exit 5. 0 of 4 nodes proven, 4 not tried
     ");
     assert_snapshot!(text("refused"), @"
-    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1; times are UTC
     14:05:00  refused: 9 of 28 nodes are unreachable, 2 are allowed  (too-many-unreachable)
               eu-[1-9]
               type: muster --apply --all --allow too-many-unreachable

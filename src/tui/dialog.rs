@@ -153,7 +153,7 @@ fn change_line(change: &Change, nodes: &[&NodeName]) -> (Tone, String) {
     let name = &change.name;
     let to = change.to.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
     let what = match change.kind {
-        ChangeKind::Repair => format!("overwrites what was edited by hand in {name}"),
+        ChangeKind::Repair => format!("replaces what was edited by hand in {name} (a copy is kept)"),
         ChangeKind::Disable => format!("takes {name} out of the directive"),
         ChangeKind::Upgrade => format!("replaces the content of {name}{}", versions(change)),
         ChangeKind::Downgrade => format!("puts an older version of {name} there{}", versions(change)),

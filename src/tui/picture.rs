@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::shown::count;
+use super::shown::{count, width};
 use crate::diff::{ClusterDiff, Condition, FleetDiff, Item, Mark, NodeDiff, Truths};
 use crate::hint::Hint;
 use crate::name::{ClusterName, NodeName, natural};
@@ -59,6 +59,8 @@ pub struct NodeRow {
     pub kong: Option<String>,
     /// One entry for each column; `None` where its cluster does not assign it.
     pub cells: Vec<Option<Marks>>,
+    /// Kong does not run there: nothing is loaded, whatever is on disk.
+    pub stopped: bool,
     /// Its state.
     pub state: NodeState,
     /// What there is to say of it, worst first, one line each.
@@ -72,10 +74,21 @@ pub struct NodeRow {
 pub struct NodeState {
     /// The mark (screens.md).
     pub mark: char,
-    /// The word: `in line`, `drift`, `reload owed`, `unknown`, `out`.
+    /// The word: `in line`, `drift`, `reload owed`, `unknown`, `out`, `stopped`.
     pub word: &'static str,
     /// Why, one line; may be empty.
     pub why: String,
+    /// The same in fewer words, the longest first: for where the whole does not fit.
+    pub brief: Vec<String>,
+}
+
+impl NodeState {
+    /// Why, in as many words as there is room for.
+    pub fn why_within(&self, columns: usize) -> &str {
+        let all = std::iter::once(&self.why).chain(&self.brief);
+        let fits = all.clone().find(|words| width(words) <= columns);
+        fits.or_else(|| all.last()).map_or("", String::as_str)
+    }
 }
 
 /// The four truths of a plugin on a node: files, directive, loaded, used.
@@ -102,10 +115,12 @@ impl Marks {
         self.0.iter().copied().max_by_key(rank).unwrap_or('.')
     }
 
-    /// The four truths in words: "files as wanted, not in the directive, …".
-    pub fn words(self) -> String {
+    /// The four truths in words: "files as wanted, not in the directive, …". Where Kong is `stopped`, that is why nothing
+    /// is loaded.
+    pub fn words(self, stopped: bool) -> String {
         let [files, directive, loaded, used] = self.0;
-        [file_words(files), directive_words(directive), loaded_words(loaded), used_words(used)].join(", ")
+        let loaded = if stopped && loaded == '.' { "nothing loaded: Kong is stopped" } else { loaded_words(loaded) };
+        [file_words(files), directive_words(directive), loaded, used_words(used)].join(", ")
     }
 }
 
@@ -157,12 +172,14 @@ impl ClusterRows {
     /// How many nodes are in which state, worst first: "1 unknown, 3 drift, 2 in line".
     pub fn summary(&self) -> String {
         const ORDER: [char; 7] = ['x', '!', '?', '*', '~', '=', '.'];
-        let counts = ORDER.iter().filter_map(|mark| {
-            let mut nodes = self.nodes.iter().filter(|node| node.state.mark == *mark);
-            let first = nodes.next()?;
-            Some(format!("{} {}", nodes.count() + 1, first.state.word))
-        });
-        counts.collect::<Vec<_>>().join(", ")
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for node in ORDER.iter().flat_map(|mark| self.nodes.iter().filter(|node| node.state.mark == *mark)) {
+            match counts.iter_mut().find(|(word, _)| *word == node.state.word) {
+                Some((_, number)) => *number += 1,
+                None => counts.push((node.state.word, 1)),
+            }
+        }
+        counts.iter().map(|(word, number)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
     }
 
     /// The mark of the worst node.
@@ -215,7 +232,8 @@ fn node_row(name: &NodeName, node: &NodeDiff, columns: &[String]) -> NodeRow {
         .collect();
     let own = node.remarks.iter().filter(|remark| !of_items.contains(*remark)).cloned();
     let remarks = own.filter(|remark| *remark != state.why).chain(hints.iter().map(ToString::to_string)).collect();
-    NodeRow { name: name.clone(), kong: node.kong.clone(), cells, state, remarks, plugins }
+    let stopped = !node.running && !matches!(node.condition, Condition::Unknown { .. } | Condition::Out { .. });
+    NodeRow { name: name.clone(), kong: node.kong.clone(), cells, stopped, state, remarks, plugins }
 }
 
 fn marks(truths: Truths) -> Marks {
@@ -225,7 +243,13 @@ fn marks(truths: Truths) -> Marks {
 fn item_lines(item: &Item) -> Vec<String> {
     let mut lines = item.remarks.clone();
     match (&item.loaded_version, &item.version) {
-        (Some(loaded), Some(wanted)) if loaded != wanted => lines.push(format!("loaded {loaded}, wanted {wanted}")),
+        (Some(loaded), Some(wanted)) if loaded != wanted => {
+            let versions = format!("loaded {loaded}, wanted {wanted}");
+            // The version of the inventory and that of the handler need not be the same: one of the two is enough.
+            if !lines.iter().any(|line| line.starts_with(&format!("loaded {loaded}, wanted "))) {
+                lines.push(versions);
+            }
+        }
         (None, Some(wanted)) if item.truths.loaded.is_drift() => lines.push(format!("wanted {wanted}")),
         _ => {}
     }
@@ -236,14 +260,37 @@ fn item_lines(item: &Item) -> Vec<String> {
 }
 
 fn state(node: &NodeDiff) -> (NodeState, &[Hint]) {
-    let (mark, word) = node.condition.words();
-    let (why, hints) = match &node.condition {
-        Condition::InLine => (String::new(), [].as_slice()),
-        Condition::Drift | Condition::ReloadOwed => (node.remarks.first().cloned().unwrap_or_default(), [].as_slice()),
-        Condition::Unknown { why, hints } => (why.clone(), hints.as_slice()),
-        Condition::Out { why } => (why.clone(), [].as_slice()),
+    let (mark, word) = match node.condition {
+        // Nothing is loaded there, so that nothing is proven.
+        Condition::InLine if !node.running => ('.', "stopped"),
+        _ => node.condition.words(),
     };
-    (NodeState { mark, word, why }, hints)
+    let state = |why: String, brief: Vec<String>| NodeState { mark, word, why, brief };
+    match &node.condition {
+        Condition::InLine if !node.running => (state("as wanted on disk".to_owned(), Vec::new()), &[]),
+        Condition::InLine => (state(String::new(), Vec::new()), &[]),
+        Condition::Drift | Condition::ReloadOwed => {
+            (state(node.remarks.first().cloned().unwrap_or_default(), differing(node)), &[])
+        }
+        Condition::Unknown { why, hints } => {
+            // What was being done says less than what was found.
+            let found = why.split_once(": ").map(|(_, found)| found.to_owned());
+            (state(why.clone(), found.into_iter().collect()), hints.as_slice())
+        }
+        Condition::Out { why } => (state(why.clone(), Vec::new()), &[]),
+    }
+}
+
+/// What differs, by its names, then by its number.
+fn differing(node: &NodeDiff) -> Vec<String> {
+    let names = node.items.iter().filter(|(_, item)| item.truths.is_drift()).map(|(name, _)| name.as_str());
+    let names: Vec<&str> = names.collect();
+    let (names, what) = if names.is_empty() {
+        (node.orphans.keys().map(crate::name::BundleName::as_str).collect(), "orphan")
+    } else {
+        (names, "plugin")
+    };
+    if names.is_empty() { Vec::new() } else { vec![names.join(", "), count(names.len(), what)] }
 }
 
 #[cfg(test)]
@@ -276,6 +323,7 @@ mod tests {
                 .collect(),
             orphans: std::collections::BTreeMap::new(),
             directives: crate::diff::Directives::UNKNOWN,
+            waiting: crate::name::Shared::default(),
             remarks: vec!["auth: 1 file differs".to_owned(), "/status/ready answers 503".to_owned()].into(),
         };
         let why = Condition::Unknown { why: "timed out".to_owned(), hints: vec![Hint::type_("ssh gw-2 true")] };
@@ -298,7 +346,15 @@ mod tests {
         let row = &picture.clusters[0].nodes[0];
         assert_eq!(row.name.as_str(), "gw-9", "9 is before 10");
         assert_eq!(row.cells, [Some(Marks(['=', '~', '?', '.'])), None]);
-        assert_eq!(row.state, NodeState { mark: '~', word: "drift", why: "auth: 1 file differs".to_owned() });
+        assert_eq!(
+            row.state,
+            NodeState {
+                mark: '~',
+                word: "drift",
+                why: "auth: 1 file differs".to_owned(),
+                brief: vec!["auth".to_owned(), "1 plugin".to_owned()],
+            }
+        );
         assert_eq!(row.remarks, ["/status/ready answers 503"], "what a plugin says stands with the plugin");
         assert_eq!(
             row.plugins,
@@ -316,6 +372,30 @@ mod tests {
     }
 
     #[test]
+    fn the_reason_is_said_in_as_many_words_as_there_is_room_for() {
+        let picture = Picture::of(&fleet(), Timestamp::UNIX_EPOCH, 3);
+        let drift = &picture.clusters[0].nodes[0].state;
+        let said = [30, 8, 5, 0].map(|columns| drift.why_within(columns));
+        assert_eq!(said, ["auth: 1 file differs", "auth", "auth", "1 plugin"]);
+        let away = &picture.clusters[0].nodes[1].state;
+        assert_eq!(away.why_within(3), "timed out", "there is nothing shorter");
+    }
+
+    #[test]
+    fn a_stopped_node_is_never_called_proven() {
+        let mut fleet = fleet();
+        let cluster = fleet.clusters.values_mut().next().unwrap();
+        let node = cluster.nodes.values_mut().last().unwrap();
+        (node.condition, node.running) = (Condition::InLine, false);
+        let picture = Picture::of(&fleet, Timestamp::UNIX_EPOCH, 3);
+        let row = &picture.clusters[0].nodes[0];
+        assert_eq!((row.stopped, row.state.mark, row.state.word), (true, '.', "stopped"));
+        assert_eq!(picture.clusters[0].summary(), "1 unknown, 1 stopped");
+        let words = Marks(['=', '=', '.', '?']).words(true);
+        assert_eq!(words, "files as wanted, in the directive, nothing loaded: Kong is stopped, use unknown");
+    }
+
+    #[test]
     fn unknown_is_louder_than_drift_and_drift_louder_than_the_rest() {
         assert_eq!(Marks(['=', '-', '?', '.']).loudest(), '?');
         assert_eq!(Marks(['=', '=', '-', '.']).loudest(), '-');
@@ -324,7 +404,7 @@ mod tests {
 
     #[test]
     fn each_of_the_four_truths_has_words_for_every_mark() {
-        let all: Vec<String> = "=-~+.?".chars().map(|mark| Marks([mark; 4]).words()).collect();
+        let all: Vec<String> = "=-~+.?".chars().map(|mark| Marks([mark; 4]).words(false)).collect();
         assert_eq!(all[0], "files as wanted, in the directive, loaded, in use");
         assert_eq!(all[5], "files unknown, directive unknown, loaded or not is unknown, use unknown");
         assert!(all[..5].iter().all(|words| !words.contains("unknown")));

@@ -98,11 +98,22 @@ pub(super) struct Resolved {
     /// The address or name that is connected to, and its port.
     pub(super) hostname: String,
     pub(super) port: u16,
+    /// The name that the host's key is kept under in place of its address (`HostKeyAlias`).
+    pub(super) alias: Option<String>,
     /// The jump hosts, the first one nearest to us.
     pub(super) jumps: Vec<Destination>,
 }
 
 impl Resolved {
+    /// What the host's key is kept under in a file of known keys, as `ssh-keygen -R` wants it.
+    pub(super) fn key_name(&self) -> String {
+        match &self.alias {
+            Some(alias) => alias.clone(),
+            None if self.port == 22 => self.hostname.clone(),
+            None => format!("[{}]:{}", self.hostname, self.port),
+        }
+    }
+
     /// From what `ssh -G` prints.
     pub(super) fn parse(text: &str) -> Self {
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
@@ -111,6 +122,7 @@ impl Resolved {
             user: value("user").unwrap_or_default().to_owned(),
             hostname: value("hostname").unwrap_or_default().to_owned(),
             port: value("port").and_then(|port| port.parse().ok()).unwrap_or(22),
+            alias: value("hostkeyalias").filter(|alias| *alias != "none").map(str::to_owned),
             jumps: jumps.split(',').filter_map(|hop| Destination::hop(hop.trim())).collect(),
         }
     }
@@ -152,10 +164,19 @@ mod tests {
     fn the_answer_of_ssh_is_understood() {
         let text = "user deploy\nhostname 10.0.0.1\nport 22\nproxyjump a,me@b:23\n";
         let jumps = vec![to("a", None, None), to("b", Some("me"), Some(23))];
-        let want = Resolved { user: "deploy".to_owned(), hostname: "10.0.0.1".to_owned(), port: 22, jumps };
+        let (user, hostname) = ("deploy".to_owned(), "10.0.0.1".to_owned());
+        let want = Resolved { user, hostname, port: 22, alias: None, jumps };
         assert_eq!(Resolved::parse(text), want);
         assert!(Resolved::parse("user x\nproxyjump none\n").jumps.is_empty());
         assert!(Resolved::parse("user x\n").jumps.is_empty());
+    }
+
+    #[test]
+    fn a_key_is_kept_under_address_and_port_or_under_its_alias() {
+        let name = |text: &str| Resolved::parse(text).key_name();
+        assert_eq!(name("hostname 10.0.0.1\nport 22\n"), "10.0.0.1");
+        assert_eq!(name("hostname 10.0.0.1\nport 2222\n"), "[10.0.0.1]:2222");
+        assert_eq!(name("hostname 10.0.0.1\nport 2222\nhostkeyalias gw\n"), "gw");
     }
 
     #[test]

@@ -78,7 +78,9 @@ impl Jumps {
             Known::Failed(error, at) if at.elapsed() < self.launcher.connect_timeout() => return Err(error.clone()),
             _ => {}
         }
-        let login = Login::jump(&hop.host, hop.user.as_deref(), hop.port);
+        let login = Login::jump(&hop.host, hop.user.as_deref(), hop.port).configured(self.launcher.config());
+        let key_name = self.launcher.resolve(hop, &login).await?.key_name();
+        let login = login.keyed(key_name);
         let result = self.launcher.connect(hop, &login, || std::future::ready(Ok(way.clone()))).await;
         *known = match &result {
             Ok(master) => Known::Open(master.clone()),

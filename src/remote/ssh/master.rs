@@ -19,7 +19,7 @@ use super::log::{Log, Target, waiting_key};
 use super::{Notice, SshSettings};
 use crate::remote::dialogue::random;
 use crate::remote::fault::{classify, one_line};
-use crate::remote::login::Login;
+use crate::remote::login::{BY_JUMP, Login};
 use crate::remote::{Fault, RemoteError};
 
 const CONNECTING: &str = "connecting to";
@@ -80,6 +80,11 @@ impl Launcher {
 
     pub(super) fn connect_timeout(&self) -> Duration {
         self.settings.connect_timeout.max(Duration::from_secs(1))
+    }
+
+    /// What is read in place of the operator's own configuration.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.settings.config.as_deref()
     }
 
     /// An ssh with the environment that came in, in English, in a process group of its own so that Ctrl-C at muster
@@ -169,7 +174,7 @@ impl Launcher {
         let resolved = self.resolve(to, login).await.ok()?;
         let why = log?.refusal(&Target::tcp(&resolved.hostname, resolved.port))?;
         let fault = if why.contains("prohibited") { Fault::ForwardRefused } else { classify(&why).0 };
-        Some(login.error(fault, CONNECTING, format!("its jump host says: {why}")))
+        Some(login.error(fault, CONNECTING, format!("{BY_JUMP}{why}")))
     }
 
     async fn launch(&self, to: &Destination, through: Option<&Path>, login: &Login) -> Result<Master, RemoteError> {

@@ -67,25 +67,33 @@ impl Watched {
     }
 }
 
-/// How a node stands in a run, as one mark: `=` proven, `<` rolled back, `x` failed, `?` unknown, `.` not tried, else space.
+/// How a node stands in a run, as one mark: `=` proven, `<` rolled back, `x` failed, `?` unknown, `.` not tried, or
+/// edited while stopped, which proves nothing, else space.
 pub(crate) const fn mark(node: &NodeRun) -> char {
     match node.fate {
         Fate::Waiting | Fate::Running => ' ',
-        Fate::Proven | Fate::Edited => '=',
+        Fate::Proven => '=',
         Fate::RolledBack => '<',
         Fate::Failed => 'x',
         Fate::Unknown => '?',
-        Fate::NotTried => '.',
+        Fate::NotTried | Fate::Edited => '.',
     }
 }
 
+/// The clusters of a run in which it does something: a plan for one has the others too, without nodes.
+pub(crate) fn busy(
+    clusters: &[(ClusterName, Vec<NodeName>)],
+) -> impl DoubleEndedIterator<Item = &(ClusterName, Vec<NodeName>)> {
+    clusters.iter().filter(|(_, nodes)| !nodes.is_empty())
+}
+
 fn rows(clusters: &[(ClusterName, Vec<NodeName>)]) -> Vec<RunRow> {
-    let several = clusters.len() > 1;
+    let several = busy(clusters).nth(1).is_some();
     let of = |(cluster, nodes): &(ClusterName, Vec<NodeName>)| {
         let head = several.then(|| RunRow::Cluster(cluster.clone()));
         head.into_iter().chain(nodes.iter().cloned().map(RunRow::Node)).collect::<Vec<_>>()
     };
-    clusters.iter().flat_map(of).collect()
+    busy(clusters).flat_map(of).collect()
 }
 
 /// What the run screen knows.

@@ -83,7 +83,7 @@ fn typed_body(title: String, lines: Vec<TextLine>, what: &str, typed: &Typed, (l
     let room = columns.saturating_sub(width(&lead) + 1);
     let text = clip(&typed.text, room, look.more());
     let cursor = Some(width(&lead) + width(&text));
-    let wrong = format!("that is not {}: nothing was done", typed.word);
+    let wrong = format!("the word to type is \"{}\"; nothing was done", typed.word);
     let said = if typed.wrong { TextLine::new(Tone::Bad, &wrong) } else { TextLine::default() };
     let keys = TextLine::new(Tone::Faint, "enter: yes, once the word is there   esc: no");
     Body {

@@ -20,6 +20,8 @@ struct Columns {
     plugins: Vec<(usize, usize)>,
     /// How many plugins are to the left and to the right of those.
     hidden: (usize, usize),
+    /// How many columns there are in all.
+    whole: usize,
 }
 
 /// Before every name: the cursor, the fold or the indent.
@@ -43,7 +45,8 @@ impl Columns {
             plugins.push((at, wide));
         }
         let right = picture.columns.len().saturating_sub(screen.column + plugins.len());
-        Self { name, kong: KONG, plugins, hidden: (screen.column.min(picture.columns.len()), right) }
+        let hidden = (screen.column.min(picture.columns.len()), right);
+        Self { name, kong: KONG, plugins, hidden, whole: columns }
     }
 
     /// Where the state begins.
@@ -129,7 +132,9 @@ fn node_row(canvas: &Canvas<'_>, node: &NodeRow, columns: &Columns, cursor: &str
         line = line.with(tone, &fit(&signs, *wide, more));
     }
     let state = &node.state;
-    let why = if state.why.is_empty() { String::new() } else { format!(": {}", state.why) };
+    let begun = columns.state() + width(state.word) + ": ~ ".len();
+    let why = state.why_within(columns.whole.saturating_sub(begun));
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     line.with(tone_of(state.mark), &format!("{} {}", state.mark, state.word)).with(Tone::Plain, &why)
 }
 

@@ -33,7 +33,7 @@ pub(super) fn age(model: &Model) -> TextLine {
             } else {
                 TextLine::new(Tone::Unknown, &format!("{} of {} nodes seen", picture.seen, picture.nodes))
             };
-            let mut line = TextLine::new(Tone::Faint, &format!("looked {}  ", time_of_day(picture.looked)));
+            let mut line = TextLine::new(Tone::Faint, &format!("looked {} UTC  ", time_of_day(picture.looked)));
             line.parts.extend(seen.parts);
             line.with(Tone::Plain, " ")
         }

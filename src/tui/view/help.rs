@@ -6,11 +6,11 @@ use crate::tui::shown::fit;
 use crate::tui::text::{TextLine, hanging};
 
 const MARKS: &[(char, &str)] = &[
-    ('=', "as the inventory wants; proven"),
+    ('=', "as the inventory wants; in a run: proven"),
     ('~', "there, but different"),
     ('-', "wanted, not there"),
     ('+', "there, and should not be"),
-    ('.', "rightly absent; out; not begun"),
+    ('.', "rightly absent; Kong stopped; out; not begun"),
     ('?', "unknown: never shown as anything else"),
     ('*', "reload owed: the workers run something else than is on disk"),
     ('!', "blocked"),

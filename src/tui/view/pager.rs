@@ -41,7 +41,7 @@ fn title(model: &Model, about: &About) -> TextLine {
     match about {
         About::Node(_) => {
             let looked = model.picture.as_ref().map(|picture| time_of_day(picture.looked)).unwrap_or_default();
-            TextLine::new(Tone::Head, &format!(" a node, as it was seen at {looked}"))
+            TextLine::new(Tone::Head, &format!(" a node, as it was seen at {looked} UTC"))
                 .with(Tone::Faint, "  marks: files, directive, loaded, used")
         }
         About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run"),
@@ -75,7 +75,12 @@ pub(super) fn node_lines(model: &Model, picture: &Picture, node: &NodeRow, colum
         .with(tone_of(state.mark), &format!("{} {}", state.mark, state.word))
         .with(Tone::Faint, &format!("  {kong}"));
     let mut lines = vec![head];
-    if !state.why.is_empty() {
+    // What a plugin says stands with the plugin.
+    let of_plugin = node.plugins.iter().any(|(at, lines)| {
+        let name = picture.columns.get(*at).map_or("", String::as_str);
+        lines.iter().any(|line| state.why == format!("{name}: {line}"))
+    });
+    if !state.why.is_empty() && !of_plugin {
         lines.extend(hanging(&TextLine::new(Tone::Plain, "   "), tone_of(state.mark), &state.why, columns));
     }
     for remark in &node.remarks {
@@ -103,7 +108,7 @@ fn plugin_lines(
     let lead = TextLine::new(Tone::Head, &format!("   {}  ", fit(name, widest, model.look.more())))
         .with(tone_of(marks.loudest()), &marks.signs())
         .with(Tone::Plain, "  ");
-    let mut lines = hanging(&lead, Tone::Plain, &marks.words(), columns);
+    let mut lines = hanging(&lead, Tone::Plain, &marks.words(node.stopped), columns);
     let indent = TextLine::new(Tone::Plain, &" ".repeat(lead.width()));
     for (_, more) in node.plugins.iter().filter(|(column, _)| *column == at) {
         lines.extend(more.iter().flat_map(|line| hanging(&indent, Tone::Change, line, columns)));

@@ -42,7 +42,7 @@ fn origin(model: &Model) -> TextLine {
             TextLine::new(Tone::Unknown, "older than the last look: p makes another ")
         }
         (Some(plan), _) => {
-            TextLine::new(Tone::Faint, &format!("from the survey of {} ", time_of_day(plan.basis.surveyed)))
+            TextLine::new(Tone::Faint, &format!("from the survey of {} UTC ", time_of_day(plan.basis.surveyed)))
         }
     }
 }
@@ -222,9 +222,10 @@ impl Composer<'_> {
         lines.extend(blocker.details.iter().flat_map(|line| self.hanging(&indent, Tone::Plain, line)));
         lines.extend(blocker.hints.iter().flat_map(|hint| self.hint(hint)));
         if blocker.code.can_be_allowed() {
-            let allow = Hint::type_(format!("muster --plan --allow {}{allow}", blocker.code.word()));
-            if !blocker.hints.contains(&allow) {
-                lines.extend(self.hint(&allow));
+            let allow = format!("muster --plan --allow {}{allow}", blocker.code.word());
+            let is_said = |hint: &Hint| matches!(hint, Hint::Type(command) if command.contains(&allow));
+            if !blocker.hints.iter().any(is_said) {
+                lines.extend(self.hint(&Hint::type_(allow)));
             }
         }
         if group.hints_differ {

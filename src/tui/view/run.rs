@@ -10,7 +10,7 @@ use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun, RunState, Verd
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
-use crate::tui::screen::{RunRow, RunScreen, Watched, mark, note};
+use crate::tui::screen::{RunRow, RunScreen, Watched, busy, mark, note};
 use crate::tui::shown::{count, duration, fit, time_of_day};
 use crate::tui::text::{TextLine, hanging};
 
@@ -54,8 +54,9 @@ fn title(run: &Watched) -> TextLine {
     match &run.state.head {
         None => TextLine::new(Tone::Head, " run"),
         Some(head) => {
-            let clusters = match head.clusters.as_slice() {
-                [(only, _)] => only.to_string(),
+            let clusters: Vec<&ClusterName> = busy(&head.clusters).map(|(cluster, _)| cluster).collect();
+            let clusters = match clusters.as_slice() {
+                [only] => only.to_string(),
                 all => count(all.len(), "cluster"),
             };
             TextLine::new(Tone::Head, &format!(" run {}", head.run.short()))
@@ -89,7 +90,7 @@ fn wave_words(state: &RunState) -> Option<String> {
     let mut begun = head.clusters.iter().filter_map(|(cluster, _)| Some((cluster, *state.waves.get(cluster)?)));
     let (cluster, wave) = begun.rfind(|(_, wave)| *wave > 0)?;
     let of = head.waves.get(cluster).copied().unwrap_or(wave);
-    let place = if head.clusters.len() > 1 { format!("{cluster} ") } else { String::new() };
+    let place = if busy(&head.clusters).nth(1).is_some() { format!("{cluster} ") } else { String::new() };
     Some(format!("{place}wave {wave} of {of}"))
 }
 
@@ -304,7 +305,7 @@ fn printed_lines(state: &NodeRun, columns: usize) -> Vec<TextLine> {
 /// What a level of stopping says of itself when it was asked for.
 pub(super) fn asked_words(run: &Watched) -> Option<(CancelLevel, String)> {
     let level = run.cancelling()?;
-    let at = run.asked.map(|(_, at)| format!(" at {}", time_of_day(at))).unwrap_or_default();
+    let at = run.asked.map(|(_, at)| format!(" at {} UTC", time_of_day(at))).unwrap_or_default();
     Some((level, format!("asked for{at}: {}", note(level).0)))
 }
 

@@ -98,6 +98,7 @@ async fn a_node_that_forbids_forwarding_is_said_so_and_not_called_in_line() {
     let words = ["eu-1 is left alone", "the server forbids forwarding", "AllowTcpForwarding local", "sshd_config"];
     for args in [&["--plan"][..], &["--apply", "--all"]] {
         let said = gateways.muster(args).await;
+        assert!(!said.out.contains("check that something listens"), "the server said what it is: {}", said.out);
         let one_line = Said { out: said.out.split_whitespace().collect::<Vec<_>>().join(" "), ..said };
         one_line.assert(if args.len() == 1 { 0 } else { 6 }, &words);
     }

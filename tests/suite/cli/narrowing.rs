@@ -24,3 +24,24 @@ async fn cluster_node_and_plugin_narrow_what_is_changed_and_all_is_looked_at() {
     gateways.muster(&["--apply", "--all", "--plugin", "acme-*"]).await.assert(0, &["converged"]);
     gateways.assert_in_line().await;
 }
+
+#[tokio::test]
+async fn what_waits_in_kong_conf_is_in_the_status_and_what_to_type_next_is_about_what_was_chosen() {
+    let Some(gateways) = Gateways::of(&["eu-1", "eu-2"]).await else { return };
+    gateways.want("1.0.0");
+    for name in ["eu-1", "eu-2"] {
+        let conf = &gateways.node(name).conf;
+        let text = std::fs::read_to_string(conf).unwrap();
+        std::fs::write(conf, format!("# This file is managed by Puppet\n{text}log_level = warn\n")).unwrap();
+    }
+    let words =
+        ["waiting in kong.conf, not loaded: log_level (notice > warn)", "the same on 2 nodes", " UTC, 2 nodes in "];
+    gateways.muster(&["status"]).await.assert(0, &words);
+    let said = gateways.muster(&["status", "--format", "json"]).await;
+    let node = &said.lines()[0]["clusters"]["eu"]["nodes"]["eu-2"];
+    assert_eq!(node["waiting"], serde_json::json!(["log_level (notice > warn)"]), "{node}");
+    let said = gateways.muster(&["--plan", "--cluster", "eu", "--node", "eu-2"]).await;
+    said.assert(0, &["type: muster --plan --allow managed-conf=eu-2 --cluster eu --node eu-2\n"]);
+    let typed = ["--plan", "--allow", "managed-conf=eu-2", "--cluster", "eu", "--node", "eu-2"];
+    gateways.muster(&typed).await.assert(0, &["1 of 2 nodes"]);
+}

@@ -1,6 +1,6 @@
 //! What is refused before a node is contacted, and wrong command lines.
 
-use crate::harness::gateways::handler;
+use crate::harness::gateways::{handler, schema};
 use crate::harness::{Gateways, Wanted};
 
 /// Refused with exit 1 and these words, by `check`, `--plan` and `--apply` alike; no node has seen a connection.
@@ -66,6 +66,64 @@ async fn a_wrong_command_line_is_64_and_says_what_to_type() {
 }
 
 #[tokio::test]
+async fn a_wrong_command_line_that_asks_for_json_is_told_in_json() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    for args in [
+        &["--plan", "--no-such", "--format", "json"][..],
+        &["--format=json", "--plan", "--no-such"],
+        &["--format", "json", "--plan", "--apply", "--no-such"],
+        &["--format", "json", "--apply"],
+    ] {
+        let said = gateways.muster(args).await;
+        assert_eq!((said.code, said.out.as_str(), said.err.lines().count()), (64, "", 1), "{args:?} {}", said.err);
+        let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+        assert_eq!((&error["muster"], &error["kind"]), (&"error".into(), &"usage".into()), "{error}");
+        assert!(error["text"].as_str().is_some_and(|text| text.contains("--")), "{error}");
+        assert!(!error["hints"].as_array().unwrap().is_empty(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_bundle_is_told_by_the_path_in_the_repository_with_what_to_do_below_it() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    let first = "local x = require \"kong.plugins.acme-auth.claims\"\n";
+    gateways.commit(
+        &[
+            ("plugins/acme-auth/handler.lua", &format!("{first}return {{ PRIORITY = 1 }}\n")),
+            ("plugins/acme-auth/api.lua", "return {\n"),
+        ],
+        "three slips",
+    );
+    let said = gateways.muster(&["check"]).await;
+    let lines: Vec<&str> = said.err.lines().collect();
+    let below = |begin: &str| {
+        let at =
+            lines.iter().position(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{begin}\n{}", said.err));
+        lines.get(at + 1).copied().unwrap_or_default()
+    };
+    assert_eq!(said.code, 1);
+    assert!(below("  plugins/acme-auth/handler.lua: the handler").starts_with("    write VERSION = "), "{}", said.err);
+    assert!(below("  plugins/acme-auth/handler.lua:1: module").starts_with("    add the file"), "{}", said.err);
+    assert!(lines.iter().any(|line| line.starts_with("  plugins/acme-auth/api.lua:")), "{}", said.err);
+    assert_eq!(said.err.matches("write VERSION").count(), 1, "{}", said.err);
+    let said = gateways.muster(&["check", "--format", "json"]).await;
+    let error: serde_json::Value = serde_json::from_str(&said.err).unwrap();
+    assert_eq!(error["hints"].as_array().map(Vec::len), Some(2), "{error}");
+}
+
+#[tokio::test]
+async fn a_handler_that_is_a_function_is_refused_and_a_schema_of_another_name_is_said() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want_handler("-- old style\nreturn function(conf)\n  return true\nend\n", "a function");
+    let words = ["plugins/acme-auth/handler.lua:2: the handler of plugin acme-auth returns a function"];
+    assert_refused(&gateways, &words).await;
+    gateways.want("1.0.0");
+    gateways.commit(&[("plugins/acme-auth/schema.lua", &schema("other"))], "renamed by half");
+    gateways.muster(&["check"]).await.assert(0, &["the schema of plugin acme-auth says name = \"other\""]);
+}
+
+#[tokio::test]
 async fn check_and_schema_need_no_node() {
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     gateways.want("1.0.0");
@@ -98,7 +156,7 @@ async fn a_safety_rule_refuses_with_6_and_changes_nothing() {
     for name in ["eu-2", "eu-3"] {
         gateways.ssh.node(name).wire.refuse().await;
     }
-    let said = gateways.muster(&["--apply", "--all"]).await;
+    let said = gateways.muster(&["--apply", "--all", "--rev", "main"]).await;
     said.assert(
         6,
         &[
@@ -106,7 +164,7 @@ async fn a_safety_rule_refuses_with_6_and_changes_nothing() {
             "eu-2",
             "eu-3",
             " unknown: connecting to it",
-            "--allow too-many-unreachable",
+            "type: muster --plan --allow too-many-unreachable --rev main",
             "verdict: refused, exit 6",
         ],
     );

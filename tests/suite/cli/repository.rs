@@ -47,6 +47,11 @@ async fn where_no_repository_or_no_inventory_is_it_says_so() {
     said.assert(1, &["inventory.yaml"]);
     let inventory = gateways.inventory(&crate::harness::Wanted { bundles: &["x: { dir: x }"], ..Default::default() });
     gateways.commit(&[("fleets/eu.yaml", &inventory)], "elsewhere");
+    gateways.commit(&[("fleets/eu/inventory.yml", &inventory)], "and below");
+    gateways
+        .muster(&["--plan"])
+        .await
+        .assert(1, &["no inventory: ", "did you mean  --inventory fleets/eu/inventory.yml"]);
     let said = gateways.muster(&["--plan", "--inventory", "fleets/eu.yaml"]).await;
     said.assert(1, &["fleets/eu.yaml:"]);
 }

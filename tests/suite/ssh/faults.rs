@@ -38,7 +38,9 @@ async fn an_unknown_key_is_not_accepted() {
     let Some(fleet) = Fleet::start(vec![NodeSpec::new("n1").known(Known::Unknown)]).await else { return };
     let error = refused(&fleet).await;
     assert_eq!(error.fault, Fault::HostKeyUnknown, "{error}");
-    assert_eq!(first_command(&error), "ssh n1");
+    assert!(error.found.starts_with("host key not known: "), "{error}");
+    let config = fleet.ssh_config();
+    assert_eq!(first_command(&error), format!("ssh -F {} n1", config.display()));
     assert_eq!(fs::read_to_string(fleet.dir().join("known_hosts")).unwrap(), "");
 }
 
@@ -48,7 +50,12 @@ async fn a_changed_key_is_told_with_its_place() {
     let error = refused(&fleet).await;
     assert_eq!(error.fault, Fault::HostKeyChanged, "{error}");
     assert!(error.found.contains("known_hosts:1"), "{error}");
-    assert_eq!(first_command(&error), "ssh-keygen -R n1");
+    assert!(error.found.starts_with("host key changed: "), "{error}");
+    // What it tells to type really removes the key: after it the host is not known any more.
+    let typed = first_command(&error);
+    let done = std::process::Command::new("sh").args(["-c", typed]).output().unwrap();
+    assert!(done.status.success(), "{typed}: {}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(fs::read_to_string(fleet.dir().join("known_hosts")).unwrap(), "", "{typed}");
 }
 
 #[tokio::test]

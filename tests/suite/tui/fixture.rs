@@ -46,7 +46,8 @@ fn row(name: &str, kong: Option<&str>, cells: [&str; 3], (mark, word, why): (cha
         name: node(name),
         kong: kong.map(str::to_owned),
         cells: cells.into_iter().map(marks).collect(),
-        state: NodeState { mark, word, why: why.to_owned() },
+        stopped: false,
+        state: NodeState { mark, word, why: why.to_owned(), brief: Vec::new() },
         remarks: Vec::new(),
         plugins: Vec::new(),
     }

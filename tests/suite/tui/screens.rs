@@ -141,6 +141,40 @@ fn a_run_that_converged() {
 }
 
 #[test]
+fn a_run_of_a_plan_for_one_cluster_shows_no_other() {
+    let mut run = Recording::begin_in(&[("eu-prod", &["eu-1", "eu-2", "eu-3"]), ("us-prod", &[])]);
+    run.delivered().wave(1, &["eu-1"]);
+    let screen = play((80, 24), Look::FULL, [to_run(), run.acts].concat()).screen;
+    assert!(!screen.contains("us-prod") && !screen.contains("no wave has begun"), "{screen}");
+    assert!(screen.contains("  eu-prod  @ ") && screen.contains(" wave 1 of 2"), "{screen}");
+}
+
+#[test]
+fn a_node_whose_kong_is_stopped_is_neither_proven_nor_unknown() {
+    let mut picture = super::fixture::picture();
+    let us = &mut picture.clusters[1].nodes[0];
+    let state = muster::tui::NodeState { mark: '.', word: "stopped", why: "as wanted on disk".into(), brief: vec![] };
+    (us.stopped, us.state) = (true, state);
+    us.cells = vec![Some(muster::tui::Marks(['=', '=', '.', '?'])); 2];
+    let script = [say(Message::Looked(picture.into())), typed("jjjjj"), enter()].concat();
+    let screen = play((80, 24), Look::FULL, script).screen;
+    assert!(screen.contains(". stopped") && screen.contains("in the directive, nothing loaded: Kong is"), "{screen}");
+}
+
+#[test]
+fn the_state_says_what_there_is_room_for() {
+    let mut picture = super::fixture::picture();
+    let state = &mut picture.clusters[0].nodes[2].state;
+    state.why = "acme-auth: loaded 2.0.3, wanted 2.1.0".to_owned();
+    state.brief = vec!["request-tag, acme-auth".to_owned(), "2 plugins".to_owned()];
+    let script = say(Message::Looked(picture.into()));
+    let narrow = play((80, 24), Look::FULL, script.clone()).screen;
+    assert!(narrow.lines().any(|line| line.contains("eu-3") && line.contains("~ drift: 2 plugins")), "{narrow}");
+    let wide = play((160, 50), Look::FULL, script).screen;
+    assert!(wide.contains("~ drift: acme-auth: loaded 2.0.3, wanted 2.1.0"), "{wide}");
+}
+
+#[test]
 fn the_ladder_of_stopping() {
     let mut run = Recording::begin();
     run.delivered().wave(1, &["eu-1"]).started(3, "eu-1", "activate", "request-tag");

@@ -29,7 +29,7 @@ fn the_smallest_terminal_still_shows_the_question_and_its_keys() {
     let screen = play((60, 15), Look::FULL, script).screen;
     assert!(screen.contains("type the cluster's name to go on:"), "{screen}");
     assert!(screen.contains("esc: no"), "{screen}");
-    assert!(screen.contains("overwrites what was edited by hand"), "the worst is not cut off\n{screen}");
+    assert!(screen.contains("replaces what was edited by hand"), "the worst is not cut off\n{screen}");
 }
 
 #[test]
