@@ -48,6 +48,9 @@ pub enum SurveyError {
     /// More of something than a node can have.
     #[error("the survey lists more than {MOST} of `{0}`")]
     Flood(&'static str),
+    /// Files that were read as one do not add up: one changed meanwhile, or the node says what is not so.
+    #[error("the survey's files do not add up at `{0}`; one may have changed while it was read")]
+    Torn(String),
     /// The script ended with a complaint.
     #[error("the survey could not be made: {0}")]
     Problem(String),
@@ -78,6 +81,7 @@ pub struct SurveyDecoder {
     manifest: Ours<Manifest>,
     lease: Ours<Lease>,
     receipts: BTreeMap<String, Receipt>,
+    parts: Vec<(String, usize)>,
     entries: usize,
 }
 
@@ -173,6 +177,7 @@ impl SurveyDecoder {
             manifest: None,
             lease: None,
             receipts: BTreeMap::new(),
+            parts: Vec::new(),
             entries: 0,
         }
     }
@@ -208,6 +213,11 @@ impl SurveyDecoder {
             "rock" => self.rock(&fields("rock")),
             "rock-file" => self.rock_file(&fields("rock-file")),
             "no-blob" => self.no_blob(&fields("no-blob")),
+            "part" => {
+                let fields = fields("part");
+                self.parts.push((fields.text(0, "name")?, fields.number(1, "length")?));
+                Ok(())
+            }
             "problem" => {
                 let words: Vec<_> = (0..record.fields.len()).filter_map(|i| record.text(i)).collect();
                 Err(SurveyError::Problem(words.join(" ").chars().take(200).collect()))
@@ -224,11 +234,27 @@ impl SurveyDecoder {
             "env" => once(&mut self.env, bytes, name),
             "manifest" => once(&mut self.manifest, Manifest::parse(&text(&bytes)).map_err(|e| e.to_string()), name),
             "lease" => once(&mut self.lease, Lease::parse(&text(&bytes)).map_err(|e| e.to_string()), name),
+            "parts" => self.split(&bytes),
             other => match other.strip_prefix("receipt.") {
                 Some(id) => self.receipt(id, &text(&bytes)),
                 None => Err(SurveyError::Unasked { what: "a block", found: clean(other) }),
             },
         }
+    }
+
+    /// Takes the files that were sent as one block: behind each stands the boot id, twice, as lines.
+    fn split(&mut self, mut bytes: &[u8]) -> Outcome {
+        let boot =
+            self.host.as_ref().map(|host| &host.boot).ok_or_else(|| SurveyError::Missing("the host".to_owned()))?;
+        let mark = format!("{boot}\n{boot}\n");
+        for (name, length) in std::mem::take(&mut self.parts) {
+            let part = bytes.split_at_checked(length).filter(|_| name != "parts");
+            let part = part.and_then(|(part, rest)| Some((part, rest.strip_prefix(mark.as_bytes())?)));
+            let (part, rest) = part.ok_or_else(|| SurveyError::Torn(clean(&name)))?;
+            self.blob(&name, part.to_vec())?;
+            bytes = rest;
+        }
+        if bytes.is_empty() { Ok(()) } else { Err(SurveyError::Torn("parts".to_owned())) }
     }
 
     /// The facts, once the trailer was seen. The Admin API was not asked yet, and the facts say so.

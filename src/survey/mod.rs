@@ -109,9 +109,9 @@ pub struct HostFacts {
     pub clock: i64,
     /// Seconds since boot.
     pub uptime: u64,
-    /// The user that the script ran as, and its uid.
+    /// The user that the script ran as, by the name that the login has for it, and its uid.
     pub user: (String, u32),
-    /// Which of the optional tools are there: `flock`, `setsid`, `perl`, `curl`, `systemd-run`, `mv-t`, `sha256sum`, `sync-file`.
+    /// Which of the optional tools are there: `flock`, `setsid`, `perl`, `curl`, `systemd-run`, `sha256sum`, ...
     pub tools: BTreeSet<String>,
     /// The process filesystem can be read for other users' processes (no `hidepid`).
     pub proc_visible: bool,
