@@ -403,6 +403,40 @@ fn an_unreadable_root_is_unknown_and_not_empty() {
     }
 }
 
+#[test]
+fn what_keeps_a_deadline_goes_with_its_script_however_that_ends() {
+    for shell in Shell::all() {
+        let node = Node::new();
+        let tools = node.path().join("tools");
+        fs::create_dir(&tools).unwrap();
+        let tool = |name: &str, text: &str| {
+            fs::write(tools.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+            fs::set_permissions(tools.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let real = ["/usr/bin/sleep", "/bin/sleep"].into_iter().find(|path| Path::new(path).is_file()).unwrap();
+        tool("sleep", &format!("echo $$ >>\"${{0%/*}}/sleeps\"\nexec {real} \"$@\""));
+        let args = request(&node, &[]).args().unwrap();
+        for _ in 0..20 {
+            super::speak::call_with(shell, Script::Survey, &args, None, Some(&tools)).ends(Status::Unchanged);
+        }
+        // And one that is killed in its middle.
+        tool("stat", &format!(": >\"${{0%/*}}/hangs\"\nexec {real} 3"));
+        let talk = Talk::start(shell, Script::Survey, &args, Some(&tools));
+        super::speak::until("the survey to hang", || tools.join("hangs").exists() && tools.join("sleeps").exists());
+        talk.kill();
+        let begun = std::time::Instant::now();
+        let left = || {
+            let pids = fs::read_to_string(tools.join("sleeps")).unwrap();
+            let title = |pid: &str| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            pids.lines().map(title).filter(|title| title.contains("sleep")).collect::<Vec<_>>()
+        };
+        super::speak::until("the end of all sleeps", || {
+            assert!(begun.elapsed().as_secs() < 15, "{shell:?}: {:?}", left());
+            left().is_empty()
+        });
+    }
+}
+
 /// A directory of tools that write down their calls.
 fn counted_tools(dir: &Path) {
     fs::create_dir_all(dir).unwrap();
