@@ -261,12 +261,18 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     if facts.conf.kind == crate::survey::Kind::Absent {
         remarks.insert(0, format!("kong.conf {} is not there", node.kong.conf));
     }
+    if facts.undoes {
+        remarks.insert(
+            0,
+            "a run was left unfinished there and its guard died: the next change puts it back first".to_owned(),
+        );
+    }
     remarks.extend(diff.orphans.keys().map(|name| format!("{name} was installed by us and left the inventory")));
     remarks
 }
 
 fn condition(diff: &NodeDiff, facts: &NodeFacts) -> Condition {
-    let drift = diff.items.values().any(|item| item.truths.is_drift());
+    let drift = facts.undoes || diff.items.values().any(|item| item.truths.is_drift());
     let owed = diff.items.values().all(|item| {
         let Truths { files, directive, loaded, .. } = item.truths;
         !item.truths.is_drift() || (loaded == Mark::Differs && !files.is_drift() && !directive.is_drift())

@@ -82,6 +82,8 @@ pub struct SurveyDecoder {
     lease: Ours<Lease>,
     receipts: BTreeMap<String, Receipt>,
     parts: Vec<(String, usize)>,
+    saved: Option<Vec<u8>>,
+    orphans: BTreeMap<Process, bool>,
     entries: usize,
 }
 
@@ -178,6 +180,8 @@ impl SurveyDecoder {
             lease: None,
             receipts: BTreeMap::new(),
             parts: Vec::new(),
+            saved: None,
+            orphans: BTreeMap::new(),
             entries: 0,
         }
     }
@@ -198,6 +202,7 @@ impl SurveyDecoder {
             "master" => self.master(&fields("master")),
             "worker" => self.worker(&fields("worker")),
             "installed" => once(&mut self.installed, fields("installed").text(0, "version")?, "installed"),
+            "orphan" => self.orphan(&fields("orphan")),
             "log" => self.log(&fields("log")),
             "root" => self.root(&fields("root")),
             "file" => self.file(&fields("file"), 2),
@@ -232,6 +237,7 @@ impl SurveyDecoder {
         match name {
             "conf" => once(&mut self.conf, bytes, name),
             "env" => once(&mut self.env, bytes, name),
+            "saved" => once(&mut self.saved, bytes, name),
             "manifest" => once(&mut self.manifest, Manifest::parse(&text(&bytes)).map_err(|e| e.to_string()), name),
             "lease" => once(&mut self.lease, Lease::parse(&text(&bytes)).map_err(|e| e.to_string()), name),
             "parts" => self.split(&bytes),
@@ -267,6 +273,10 @@ impl SurveyDecoder {
         if let Some(root) = self.roots.iter().find(|root| !roots.contains_key(*root)) {
             return Err(missing(&format!("the root {root}")));
         }
+        // Only what a guard left that can no longer do it itself is put back by whoever comes next.
+        let dead = self.guard.as_ref().is_some_and(|guard| !guard.alive && guard.state != "confirmed");
+        self.saved = self.saved.filter(|_| dead);
+        let undoes = self.saved.is_some();
         let mut place = |name: &'static str| self.places.remove(name).ok_or_else(|| missing(name));
         Ok(NodeFacts {
             host,
@@ -276,7 +286,7 @@ impl SurveyDecoder {
             home: place("home")?,
             conf_managed: self.conf.as_deref().and_then(managed),
             conf_file: self.conf.map(|bytes| Sealed::new(Conf::parse(bytes).into())),
-            env_file: self.env.map(|bytes| Sealed::new(EnvFile::parse(bytes).into())),
+            env_file: self.saved.or(self.env).map(|bytes| Sealed::new(EnvFile::parse(bytes).into())),
             master: self.master,
             installed_version: self.installed,
             roots,
@@ -286,6 +296,8 @@ impl SurveyDecoder {
             lease: self.lease,
             receipts: self.receipts.into_values().collect(),
             guard: self.guard,
+            undoes,
+            orphans: self.orphans,
             rocks: self.rocks,
             log: self.log,
             admin: Err(Trouble {
@@ -365,6 +377,11 @@ impl SurveyDecoder {
             _ => return Err(fields.bad("state")),
         };
         set.insert(fields.process()?);
+        Ok(())
+    }
+
+    fn orphan(&mut self, fields: &Fields<'_>) -> Outcome {
+        self.orphans.insert(fields.process()?, fields.flag(2, "tie")?);
         Ok(())
     }
 

@@ -66,7 +66,7 @@ pub struct NodeFacts {
     pub home: PlaceFacts,
     /// kong.conf as it stands, if it could be read.
     pub conf_file: Option<Sealed<Shared<Conf>>>,
-    /// `PREFIX/.kong_env` as it stands: what the next HUP reads.
+    /// `PREFIX/.kong_env`: what the next HUP reads. As it stands; with [`NodeFacts::undoes`], as it will be.
     pub env_file: Option<Sealed<Shared<EnvFile>>>,
     /// What the kong.conf says of itself: a "managed by" line of a configuration manager, cleaned and shortened.
     pub conf_managed: Option<String>,
@@ -88,6 +88,12 @@ pub struct NodeFacts {
     pub receipts: Vec<Receipt>,
     /// A guard that is still there.
     pub guard: Option<GuardFacts>,
+    /// The guard died before it had put back what an unfinished run had staged: whoever changes the node next does that
+    /// first, and `env_file` is what it brings back.
+    pub undoes: bool,
+    /// Where no master was found: workers of nginx that serve, and whether they hold files or sockets below the prefix
+    /// (`false`: that cannot be seen, and they have no master at all).
+    pub orphans: BTreeMap<Process, bool>,
     /// Rocks that LuaRocks says own modules below `kong.plugins`.
     pub rocks: Vec<Rock>,
     /// The error log.

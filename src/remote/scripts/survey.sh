@@ -29,7 +29,9 @@
 #            rock NAME VERSION, then rock-file PATH   a rock, and its files below the roots
 #            no-blob NAME unreadable|long|torn
 #            part NAME LENGTH               the next of `parts`, which is sent after the last of them
-# Blobs:     conf env manifest lease receipt.RUN.STEP; or `parts`: several of these, behind each the boot id twice, as lines
+# Blobs:     conf env manifest lease receipt.RUN.STEP
+#            saved                          what `.kong_env` was, where a guard whose process died has not put it back
+#            parts                          several of these in one, behind each the boot id twice, as lines
 #
 # A process costs more than all the rest of a look at one file, and a look at a fleet is this script on every node: so what
 # the shell can find out by itself it does, and one stat, one cat and one sha256sum are given everything at once
@@ -202,6 +204,7 @@ part() {
 find_parts() {
 	parts=
 	if [ -f "$a_prefix/.kong_env" ]; then part env "$a_prefix/.kong_env" "$blob_most"; fi
+	if [ "$undoes" = 1 ]; then part saved "$a_home/state/guard/save/.kong_env" "$blob_most"; fi
 	if [ -f "$a_conf" ]; then part conf "$real_conf" "$blob_most"; fi
 	if [ -e "$a_home" ] && [ ! -x "$a_home/state" ] && [ -d "$a_home/state" ]; then
 		emit no-blob manifest unreadable
@@ -433,6 +436,7 @@ tell_log() {
 
 look_at_master() {
 	if ! find_master "$a_prefix" "$real_prefix"; then
+		look_for_orphans
 		ask_version
 		return
 	fi
@@ -452,6 +456,45 @@ look_at_master() {
 	workers "$master"
 	for each in $live; do emit worker "${each%:*}" "${each#*:}" live; done
 	for each in $leaving; do emit worker "${each%:*}" "${each#*:}" leaving; done
+}
+
+# Workers outlive a master that is killed, and serve on: a Kong without a master is not one that does not run. They hold the
+# logs open, or a socket that is bound below the prefix.
+look_for_orphans() {
+	found=$(grep -l '^nginx: worker process' /proc/[0-9]*/cmdline 2>/dev/null)
+	for each in $found; do
+		each=${each#/proc/}
+		each=${each%/cmdline}
+		process "$each" && [ "$state" != Z ] || continue
+		begun=$start
+		held=$(ls -l "/proc/$each/fd/" 2>/dev/null)
+		if holds "$each"; then
+			emit orphan "$each" "$begun" 1
+			continue
+		fi
+		title "$parent"
+		case $held:$title in
+			*' -> '* | *:'nginx: master process'*) ;;
+			*) emit orphan "$each" "$begun" 0 ;;
+		esac
+	done
+}
+
+# holds PID: something below the prefix, by $held, the list of what it has open.
+holds() {
+	for below in "$a_prefix" "$real_prefix"; do
+		case $held in *" -> $below/"*) return 0 ;; esac
+		bounds=$(grep -F " $below/" "/proc/$1/net/unix" 2>/dev/null)
+		lines
+		for bound in $bounds; do
+			words
+			# shellcheck disable=SC2086 # numbers, and a path that comes last
+			set -- "$1" ${bound%%/*}
+			case $held in *"socket:[${8-}]"*) return 0 ;; esac
+		done
+		words
+	done
+	return 1
 }
 
 # What the installed command says of itself. It starts perl and nginx twice, so only where no running Kong can be asked.
@@ -598,7 +641,9 @@ list_files() {
 		}'
 }
 
+# $undoes: 1 if its process died before its work was done: whoever changes the node next does that first.
 look_at_guard() {
+	undoes=0
 	[ -d "$a_home/state/guard" ] || return 0
 	is=none
 	for token in armed confirmed fired; do
@@ -620,6 +665,9 @@ look_at_guard() {
 	lives=0
 	if [ -n "$pid" ] && alive "$pid" "$begun"; then lives=1; fi
 	emit guard "$is" "$step" "$left" "$lives"
+	case $lives$is in
+		0armed | 0fired) [ -e "$a_home/state/guard/done" ] || undoes=1 ;;
+	esac
 }
 
 # Rocks by their own list of files: a Lua table, which is read by its braces, as running it would be running their code.
@@ -691,6 +739,7 @@ await_change
 boot
 uptime
 look_at_tools
+look_at_guard
 find_places
 find_parts
 find_links
@@ -709,6 +758,5 @@ tell_links
 tell_files
 cd /
 look_at_master
-look_at_guard
 look_at_rocks
 finish 10
