@@ -143,3 +143,16 @@ fn files_in_one_block_are_told_apart_by_their_lengths_and_by_what_is_between_the
     );
     assert!(matches!(feed(&mut SurveyDecoder::new(decoder.request), "blob parts 0\n"), Err(SurveyError::Missing(_))));
 }
+
+#[test]
+fn what_a_guard_saved_counts_only_where_the_guard_is_dead_and_nothing_was_confirmed() {
+    for (guard, undoes) in
+        [("armed x.1 5 0", true), ("fired x.1 5 0", true), ("armed x.1 5 1", false), ("confirmed x.1 5 0", false)]
+    {
+        let facts = facts(&[], &format!("guard {guard}\nblob env 6\na = 1\nblob saved 6\na = 2\n"));
+        let wanted: &[u8] = if undoes { b"a = 2\n" } else { b"a = 1\n" };
+        assert_eq!((facts.undoes, &facts.env_file.unwrap().open().bytes()[..]), (undoes, wanted), "{guard}");
+    }
+    assert!(!facts(&[], "blob saved 6\na = 2\n").undoes, "there is no guard");
+    assert_eq!(facts(&[], "orphan 7 8 1\norphan 9 9 0\n").orphans.len(), 2);
+}
