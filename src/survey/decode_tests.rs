@@ -151,7 +151,7 @@ fn what_a_guard_saved_counts_only_where_the_guard_is_dead_and_nothing_was_confir
     {
         let facts = facts(&[], &format!("guard {guard}\nblob env 6\na = 1\nblob saved 6\na = 2\n"));
         let wanted: &[u8] = if undoes { b"a = 2\n" } else { b"a = 1\n" };
-        assert_eq!((facts.undoes, &facts.env_file.unwrap().open().bytes()[..]), (undoes, wanted), "{guard}");
+        assert_eq!((facts.undoes, facts.env_file.unwrap().open().bytes()), (undoes, wanted), "{guard}");
     }
     assert!(!facts(&[], "blob saved 6\na = 2\n").undoes, "there is no guard");
     assert_eq!(facts(&[], "orphan 7 8 1\norphan 9 9 0\n").orphans.len(), 2);
