@@ -403,7 +403,7 @@ impl<'a> Draft<'a> {
         if self.plan.changes.is_empty() && self.plan.blockers.is_empty() {
             let (name, detail) = ("settings".to_owned(), "an unfinished run staged others".to_owned());
             let (kind, from, to, diff) = (ChangeKind::Reload, None, None, Arc::default());
-            self.plan.changes.push(NodeChange { kind, name, from, to, detail, diff });
+            self.plan.changes.push(NodeChange { kind, name, from, to, detail, diff }.into());
         }
     }
 
