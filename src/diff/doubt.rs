@@ -65,11 +65,26 @@ fn no_prefix(kong: &KongPaths, facts: &NodeFacts) -> Option<Doubt> {
     Some(Doubt { prefix: true, what, hints: vec![hint] })
 }
 
+fn pids(facts: &NodeFacts) -> String {
+    let pids: Vec<String> = facts.orphans.keys().take(4).map(|(pid, _)| pid.to_string()).collect();
+    pids.join(", ")
+}
+
 fn no_master(kong: &KongPaths, facts: &NodeFacts) -> Option<Doubt> {
     if facts.master.is_some() {
         return None;
     }
+    let tied = facts.orphans.values().filter(|tied| **tied).count();
     let what = match &facts.admin {
+        Err(_) if tied > 0 => format!(
+            "no master below {}, and {tied} of its workers serve: the master was killed, or the prefix is another",
+            kong.prefix
+        ),
+        Err(_) if !facts.orphans.is_empty() => format!(
+            "no master below {}, and there are workers of nginx without a master ({}), of which it cannot be seen whose they are",
+            kong.prefix,
+            pids(facts)
+        ),
         Err(trouble) if trouble.code == Trouble::NOT_RUNNING => return None,
         Err(trouble) => {
             format!("no master below {}, and whether its Admin API answers is not clear: {}", kong.prefix, trouble.text)

@@ -274,6 +274,12 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     if facts.conf.kind == crate::survey::Kind::Absent {
         remarks.insert(0, format!("kong.conf {} is not there", node.kong.conf));
     }
+    if facts.undoes {
+        remarks.insert(
+            0,
+            "a run was left unfinished there and its guard died: the next change puts it back first".to_owned(),
+        );
+    }
     remarks
 }
 
@@ -295,7 +301,7 @@ fn waiting_words(waiting: &[String]) -> Option<String> {
 
 fn condition(diff: &NodeDiff, facts: &NodeFacts, prune: bool) -> Condition {
     let removal = prune && !diff.orphans.is_empty();
-    let drift = removal || diff.items.values().any(|item| item.truths.is_drift());
+    let drift = removal || facts.undoes || diff.items.values().any(|item| item.truths.is_drift());
     let owed = diff.items.values().all(|item| {
         let Truths { files, directive, loaded, .. } = item.truths;
         !item.truths.is_drift() || (loaded == Mark::Differs && !files.is_drift() && !directive.is_drift())

@@ -64,7 +64,8 @@ pub async fn inspect(
         Some(status.ready(remote).await?.status)
     };
     let (admin, ready) = tokio::join!(late, ready);
-    facts.admin = if running { admin } else { admin.map_err(|trouble| stopped(site, trouble)) };
+    facts.admin =
+        if running || !facts.orphans.is_empty() { admin } else { admin.map_err(|trouble| stopped(site, trouble)) };
     facts.ready = ready;
     Ok(facts)
 }

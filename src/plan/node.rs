@@ -390,7 +390,25 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What an unfinished run staged goes before anything else is done, so that whatever is loaded now, it has to be loaded
+    /// again (protocols.md A, "Dead-man's guard").
+    fn undoes(&mut self) {
+        if !self.facts.undoes {
+            return;
+        }
+        let left = self.facts.guard.as_ref().map_or("an unfinished run", |guard| guard.step.as_str());
+        let text = format!("step {left} was left unfinished, and its guard died: it is put back first");
+        self.plan.notes.push(("unfinished".to_owned(), text));
+        self.reload = true;
+        if self.plan.changes.is_empty() && self.plan.blockers.is_empty() {
+            let (name, detail) = ("settings".to_owned(), "an unfinished run staged others".to_owned());
+            let (kind, from, to, diff) = (ChangeKind::Reload, None, None, Arc::default());
+            self.plan.changes.push(NodeChange { kind, name, from, to, detail, diff }.into());
+        }
+    }
+
     fn finish(mut self) -> NodePlan {
+        self.undoes();
         let wanted = !self.switches.is_empty() || !self.add.is_empty() || self.reload;
         if wanted && !obstacle::node(&mut self) {
             activation::make(&mut self);

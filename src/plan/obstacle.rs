@@ -286,6 +286,10 @@ fn conf_readable(draft: &mut Draft<'_>) {
 /// Settings that any reload would apply beside ours (protocols.md A, "Evidence before").
 fn pending(draft: &mut Draft<'_>) {
     let (Ok(admin), Some(env)) = (&draft.facts.admin, &draft.facts.env_file) else { return };
+    // What runs is what an unfinished run staged, and what comes back is what was loaded before it.
+    if draft.facts.undoes {
+        return;
+    }
     let mut details = Vec::new();
     let running = [("log_level", &admin.log_level), ("database", &admin.database), ("role", &admin.role)];
     for (key, value) in running {

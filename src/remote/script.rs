@@ -14,8 +14,12 @@ pub enum Script {
     Activate,
 }
 
-const SURVEY: &str =
-    concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/master.sh"), include_str!("scripts/survey.sh"));
+const SURVEY: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/machine.sh"),
+    include_str!("scripts/survey.sh"),
+);
 
 const LEASE: &str =
     concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/lock.sh"), include_str!("scripts/lease.sh"));

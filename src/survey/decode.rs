@@ -48,6 +48,9 @@ pub enum SurveyError {
     /// More of something than a node can have.
     #[error("the survey lists more than {MOST} of `{0}`")]
     Flood(&'static str),
+    /// Files that were read as one do not add up: one changed meanwhile, or the node says what is not so.
+    #[error("the survey's files do not add up at `{0}`; one may have changed while it was read")]
+    Torn(String),
     /// The script ended with a complaint.
     #[error("the survey could not be made: {0}")]
     Problem(String),
@@ -78,6 +81,9 @@ pub struct SurveyDecoder {
     manifest: Ours<Manifest>,
     lease: Ours<Lease>,
     receipts: BTreeMap<String, Receipt>,
+    parts: Vec<(String, usize)>,
+    saved: Option<Vec<u8>>,
+    orphans: BTreeMap<Process, bool>,
     entries: usize,
 }
 
@@ -173,6 +179,9 @@ impl SurveyDecoder {
             manifest: None,
             lease: None,
             receipts: BTreeMap::new(),
+            parts: Vec::new(),
+            saved: None,
+            orphans: BTreeMap::new(),
             entries: 0,
         }
     }
@@ -193,6 +202,7 @@ impl SurveyDecoder {
             "master" => self.master(&fields("master")),
             "worker" => self.worker(&fields("worker")),
             "installed" => once(&mut self.installed, fields("installed").text(0, "version")?, "installed"),
+            "orphan" => self.orphan(&fields("orphan")),
             "log" => self.log(&fields("log")),
             "root" => self.root(&fields("root")),
             "file" => self.file(&fields("file"), 2),
@@ -208,6 +218,11 @@ impl SurveyDecoder {
             "rock" => self.rock(&fields("rock")),
             "rock-file" => self.rock_file(&fields("rock-file")),
             "no-blob" => self.no_blob(&fields("no-blob")),
+            "part" => {
+                let fields = fields("part");
+                self.parts.push((fields.text(0, "name")?, fields.number(1, "length")?));
+                Ok(())
+            }
             "problem" => {
                 let words: Vec<_> = (0..record.fields.len()).filter_map(|i| record.text(i)).collect();
                 Err(SurveyError::Problem(words.join(" ").chars().take(200).collect()))
@@ -222,13 +237,30 @@ impl SurveyDecoder {
         match name {
             "conf" => once(&mut self.conf, bytes, name),
             "env" => once(&mut self.env, bytes, name),
+            "saved" => once(&mut self.saved, bytes, name),
             "manifest" => once(&mut self.manifest, Manifest::parse(&text(&bytes)).map_err(|e| e.to_string()), name),
             "lease" => once(&mut self.lease, Lease::parse(&text(&bytes)).map_err(|e| e.to_string()), name),
+            "parts" => self.split(&bytes),
             other => match other.strip_prefix("receipt.") {
                 Some(id) => self.receipt(id, &text(&bytes)),
                 None => Err(SurveyError::Unasked { what: "a block", found: clean(other) }),
             },
         }
+    }
+
+    /// Takes the files that were sent as one block: behind each stands the boot id, twice, as lines.
+    fn split(&mut self, mut bytes: &[u8]) -> Outcome {
+        let boot =
+            self.host.as_ref().map(|host| &host.boot).ok_or_else(|| SurveyError::Missing("the host".to_owned()))?;
+        let mark = format!("{boot}\n{boot}\n");
+        for (name, length) in std::mem::take(&mut self.parts) {
+            let part = bytes.split_at_checked(length).filter(|_| name != "parts");
+            let part = part.and_then(|(part, rest)| Some((part, rest.strip_prefix(mark.as_bytes())?)));
+            let (part, rest) = part.ok_or_else(|| SurveyError::Torn(clean(&name)))?;
+            self.blob(&name, part.to_vec())?;
+            bytes = rest;
+        }
+        if bytes.is_empty() { Ok(()) } else { Err(SurveyError::Torn("parts".to_owned())) }
     }
 
     /// The facts, once the trailer was seen. The Admin API was not asked yet, and the facts say so.
@@ -241,6 +273,10 @@ impl SurveyDecoder {
         if let Some(root) = self.roots.iter().find(|root| !roots.contains_key(*root)) {
             return Err(missing(&format!("the root {root}")));
         }
+        // Only what a guard left that can no longer do it itself is put back by whoever comes next.
+        let dead = self.guard.as_ref().is_some_and(|guard| !guard.alive && guard.state != "confirmed");
+        self.saved = self.saved.filter(|_| dead);
+        let undoes = self.saved.is_some();
         let mut place = |name: &'static str| self.places.remove(name).ok_or_else(|| missing(name));
         Ok(NodeFacts {
             host,
@@ -250,7 +286,7 @@ impl SurveyDecoder {
             home: place("home")?,
             conf_managed: self.conf.as_deref().and_then(managed),
             conf_file: self.conf.map(|bytes| Sealed::new(Conf::parse(bytes).into())),
-            env_file: self.env.map(|bytes| Sealed::new(EnvFile::parse(bytes).into())),
+            env_file: self.saved.or(self.env).map(|bytes| Sealed::new(EnvFile::parse(bytes).into())),
             master: self.master,
             installed_version: self.installed,
             roots,
@@ -260,6 +296,8 @@ impl SurveyDecoder {
             lease: self.lease,
             receipts: self.receipts.into_values().collect(),
             guard: self.guard,
+            undoes,
+            orphans: self.orphans,
             rocks: self.rocks,
             log: self.log,
             admin: Err(Trouble {
@@ -339,6 +377,11 @@ impl SurveyDecoder {
             _ => return Err(fields.bad("state")),
         };
         set.insert(fields.process()?);
+        Ok(())
+    }
+
+    fn orphan(&mut self, fields: &Fields<'_>) -> Outcome {
+        self.orphans.insert(fields.process()?, fields.flag(2, "tie")?);
         Ok(())
     }
 

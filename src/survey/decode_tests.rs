@@ -116,3 +116,43 @@ fn arguments_name_every_root() {
     let args = decoder(&["a", "b c"]).request.args().unwrap();
     assert_eq!((args.get("root_2"), args.get("root_n"), args.get("cli")), (Some("b c"), Some("2"), None));
 }
+
+#[test]
+fn files_in_one_block_are_told_apart_by_their_lengths_and_by_what_is_between_them() {
+    let host = "host m B 1 1 root 0 1\n";
+    let told = |parts: &str, block: &str| {
+        let mut decoder = decoder(&[]);
+        let text = format!("{host}{parts}blob parts {}\n{block}", block.len());
+        feed(&mut decoder, &text).map(|()| decoder)
+    };
+    let parts = "part env 4\npart conf 3\n";
+    let decoder = told(parts, "a=b\nB\nB\nx\0yB\nB\n").unwrap();
+    assert_eq!((decoder.env.as_deref(), decoder.conf.as_deref()), (Some(&b"a=b\n"[..]), Some(&b"x\0y"[..])));
+    let torn = [
+        ("part env 4\npart conf 3\n", "a=b\nx\0yB\nB\nB\nB\n"),
+        ("part env 4\npart conf 99999999999\n", "a=b\nB\nB\nx\0yB\nB\n"),
+        ("part env 4\n", "a=b\nB\nB\nmore"),
+        ("part parts 4\n", "a=b\nB\nB\n"),
+    ];
+    for (parts, block) in torn {
+        assert!(matches!(told(parts, block), Err(SurveyError::Torn(_))), "{parts}");
+    }
+    assert_eq!(
+        told("part secret 1\n", "xB\nB\n").err().map(|e| e.to_string()).unwrap(),
+        "the survey tells of a block that was not asked for: secret"
+    );
+    assert!(matches!(feed(&mut SurveyDecoder::new(decoder.request), "blob parts 0\n"), Err(SurveyError::Missing(_))));
+}
+
+#[test]
+fn what_a_guard_saved_counts_only_where_the_guard_is_dead_and_nothing_was_confirmed() {
+    for (guard, undoes) in
+        [("armed x.1 5 0", true), ("fired x.1 5 0", true), ("armed x.1 5 1", false), ("confirmed x.1 5 0", false)]
+    {
+        let facts = facts(&[], &format!("guard {guard}\nblob env 6\na = 1\nblob saved 6\na = 2\n"));
+        let wanted: &[u8] = if undoes { b"a = 2\n" } else { b"a = 1\n" };
+        assert_eq!((facts.undoes, facts.env_file.unwrap().open().bytes()), (undoes, wanted), "{guard}");
+    }
+    assert!(!facts(&[], "blob saved 6\na = 2\n").undoes, "there is no guard");
+    assert_eq!(facts(&[], "orphan 7 8 1\norphan 9 9 0\n").orphans.len(), 2);
+}

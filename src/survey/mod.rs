@@ -68,7 +68,7 @@ pub struct NodeFacts {
     pub home: PlaceFacts,
     /// kong.conf as it stands, if it could be read.
     pub conf_file: Option<Sealed<Shared<Conf>>>,
-    /// `PREFIX/.kong_env` as it stands: what the next HUP reads.
+    /// `PREFIX/.kong_env`: what the next HUP reads. As it stands; with [`NodeFacts::undoes`], as it will be.
     pub env_file: Option<Sealed<Shared<EnvFile>>>,
     /// What the kong.conf says of itself: a "managed by" line of a configuration manager, cleaned and shortened.
     pub conf_managed: Option<String>,
@@ -90,6 +90,12 @@ pub struct NodeFacts {
     pub receipts: Vec<Receipt>,
     /// A guard that is still there.
     pub guard: Option<GuardFacts>,
+    /// The guard died before it had put back what an unfinished run had staged: whoever changes the node next does that
+    /// first, and `env_file` is what it brings back.
+    pub undoes: bool,
+    /// Where no master was found: workers of nginx that serve, and whether they hold files or sockets below the prefix
+    /// (`false`: that cannot be seen, and they have no master at all).
+    pub orphans: BTreeMap<Process, bool>,
     /// Rocks that LuaRocks says own modules below `kong.plugins`.
     pub rocks: Vec<Rock>,
     /// The error log.
@@ -111,9 +117,9 @@ pub struct HostFacts {
     pub clock: i64,
     /// Seconds since boot.
     pub uptime: u64,
-    /// The user that the script ran as, and its uid.
+    /// The user that the script ran as, by the name that the login has for it, and its uid.
     pub user: (String, u32),
-    /// Which of the optional tools are there: `flock`, `setsid`, `perl`, `curl`, `systemd-run`, `mv-t`, `sha256sum`, `sync-file`.
+    /// Which of the optional tools are there: `flock`, `setsid`, `perl`, `curl`, `systemd-run`, `sha256sum`, ...
     pub tools: BTreeSet<String>,
     /// The process filesystem can be read for other users' processes (no `hidepid`).
     pub proc_visible: bool,

@@ -67,7 +67,10 @@ impl<'a> Plain<'a> {
     pub(crate) async fn survey_alone(&self) {
         let mut command = self.ssh();
         self.forwards(&mut command);
-        self.survey(command).await;
+        // The script is over before the requests are, and with it ssh would be: it waits for the end of its input.
+        let line = format!("{}; cat >/dev/null", remote::command(Privilege::None).trim_start_matches("exec "));
+        command.arg(&self.gateway.name).arg(line);
+        self.survey(Self::speak(command, Script::Survey, self.survey_args(), &[]).await).await;
     }
 
     /// The survey's script alone, on this machine, without ssh and without the requests: what no transport can save.
@@ -102,11 +105,10 @@ impl<'a> Plain<'a> {
 
     /// A survey over the connection.
     pub(crate) async fn survey_through(&self) {
-        self.survey(self.through()).await;
+        self.survey(self.talk(self.through(), Script::Survey, self.survey_args(), &[]).await).await;
     }
 
-    async fn survey(&self, command: Command) {
-        let mut talk = self.talk(command, Script::Survey, self.survey_args(), &[]).await;
+    async fn survey(&self, mut talk: Talk) {
         // The forwards are there once the script speaks.
         let asked = async {
             for (path, face) in LOOKED_AT {
@@ -114,8 +116,17 @@ impl<'a> Plain<'a> {
             }
         };
         while talk.next().await.is_some_and(|item| !matches!(item, Item::End(_) | Item::Record(_))) {}
-        let read = async { talk.end().await };
+        let read = async {
+            loop {
+                match talk.next().await {
+                    Some(Item::End(status)) => return status,
+                    Some(_) => {}
+                    None => panic!("the survey of {} broke off", self.gateway.name),
+                }
+            }
+        };
         let ((), status) = tokio::join!(asked, read);
+        talk.close().await;
         assert_eq!(status, Status::Unchanged, "the survey of {}", self.gateway.name);
     }
 

@@ -268,20 +268,9 @@ post_guard() {
 
 # alarm: when the guard's time is up, this script hears of it although it is waiting for a word.
 alarm() {
-	process $$
-	begun=$start
-	(
-		trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
-		uptime
-		sleep $((deadline_at - uptime + 2)) &
-		sleeper=$!
-		wait "$sleeper"
-		! alive $$ "$begun" || kill -USR1 $$
-	) </dev/null >/dev/null 2>&1 9>&- &
-	dogs="$dogs $!"
+	dog $((deadline_at + 2)) USR1
 	# In the trap itself, not behind the read: bash may go on reading after a trap.
 	trap 'give_up 23' USR1
-	trap unwatch EXIT
 }
 
 intend() {

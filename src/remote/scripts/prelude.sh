@@ -144,17 +144,26 @@ alive() {
 
 dogs=
 
-# deadline SECONDS: this script does not live longer. The dog holds no descriptor of ours, so that nobody waits for it, and
-# bites nobody who got our number later.
+# deadline SECONDS: this script does not live longer.
 deadline() {
+	uptime
+	dog $((uptime + 1 + $1)) TERM
+}
+
+# dog UPTIME SIGNAL: sends this script a signal at that time, unless it is gone. The dog holds no descriptor of ours, so that
+# nobody waits for it, and bites nobody who got our number later. It sleeps for a second at a time and has no trap, so that
+# whatever ends it at whatever instant leaves nothing that lives longer than that second.
+dog() {
 	process $$
 	begun=$start
 	(
-		trap 'kill "$sleeper" 2>/dev/null; exit 0' TERM
-		sleep "$1" &
-		sleeper=$!
-		wait "$sleeper"
-		! alive $$ "$begun" || kill -TERM $$
+		uptime
+		while [ "$uptime" -lt "$1" ]; do
+			sleep 1
+			alive $$ "$begun" || exit 0
+			uptime
+		done
+		kill "-$2" $$
 	) </dev/null >/dev/null 2>&1 9>&- &
 	dogs="$dogs $!"
 	trap unwatch EXIT

@@ -6,13 +6,16 @@
 #            rocks                          the tree of LuaRocks, `.../rocks-5.1` (may be missing)
 #            seconds                        the deadline (60)
 #            moment                         how long a change that goes on at this moment is let end first (10)
-# Records:   host MACHINE BOOT CLOCK UPTIME USER UID PROC      PROC: 1 if other users' processes can be seen
+# Records:   host MACHINE BOOT CLOCK UPTIME USER UID PROC      USER as the login has it; PROC: 1 if other users' processes
+#                                                              can be seen
 #            tools NAME...
 #            place conf|prefix|lua-root|home KIND WRITABLE FREE-KIB MOUNT [DEV INODE MODE UID GID LINKS REAL]
 #                                           KIND file directory other link absent denied; MODE in hexadecimal, type included;
 #                                           WRITABLE and FREE-KIB are those of the nearest parent where nothing is there
 #            master PID START UID GID NOFILE IDLE [CWD]
 #            worker PID START live|leaving
+#            orphan PID START TIED          where there is no master: a worker of nginx that serves. TIED: 1 if it holds a file
+#                                           or a socket below the prefix; 0 if that cannot be seen and it has no master at all
 #            installed VERSION              what `kong version` printed
 #            log PATH INODE LENGTH          the error log, if it is a file
 #            root N KIND [DEV CTIME MOUNT [TARGET]]
@@ -25,32 +28,39 @@
 #            guard STATE STEP LEFT ALIVE    STATE armed confirmed fired none
 #            rock NAME VERSION, then rock-file PATH   a rock, and its files below the roots
 #            no-blob NAME unreadable|long|torn
+#            part NAME LENGTH               the next of `parts`, which is sent after the last of them
 # Blobs:     conf env manifest lease receipt.RUN.STEP
+#            saved                          what `.kong_env` was, where a guard whose process died has not put it back
+#            parts                          several of these in one, behind each the boot id twice, as lines
+#
+# A process costs more than all the rest of a look at one file, and a look at a fleet is this script on every node: so what
+# the shell can find out by itself it does, and one stat, one cat and one sha256sum are given everything at once
+# (docs/performance.md). Where a name or a change meanwhile makes their answers doubtful, each is asked again, alone.
 
 # How much of one root is hashed, and how many files are looked at in all.
 files_most=2000
 bytes_most=67108864
 all_most=20000
+# Up to so many files are found by the shell itself; a tree with more is listed by find.
+few=400
+blanks=' 	
+'
+mark=/proc/sys/kernel/random/boot_id
 blob_most=262144
 # A name of these characters only is the same in a record, in a line of stat, for xargs.
 odd_name='*[!A-Za-z0-9._/+@=,-]*'
 
-look_at_host() {
-	machine=
-	{ read -r machine _ </etc/machine-id; } 2>/dev/null
-	boot
-	uptime
-	clock=$(date +%s)
-	who=$(id)
-	who=${who#uid=}
-	number=${who%%[!0-9]*}
-	case $who in
-		"$number("*) who=${who#*\(} && who=${who%%\)*} ;;
-		*) who=$number ;;
-	esac
-	visible=0
-	if { read -r _ </proc/1/stat; } 2>/dev/null; then visible=1; fi
-	emit host "$machine" "$boot" "$clock" "$uptime" "$who" "$number" "$visible"
+# --- what the shell finds by itself
+
+# lines, words: how an unquoted variable is split until the other is called; lines are never patterns.
+lines() {
+	set -f
+	IFS=$newline
+}
+
+words() {
+	IFS=$blanks
+	set +f
 }
 
 look_at_tools() {
@@ -58,10 +68,6 @@ look_at_tools() {
 	for tool in flock setsid perl curl systemd-run sha256sum tar gzip setpriv timeout; do
 		if has "$tool"; then tools="$tools $tool"; fi
 	done
-	case $(mv -T /proc/self/none-1 /proc/self/none-2 2>&1) in
-		*nvalid* | *nrecognized* | *sage*) ;;
-		*) tools="$tools mv-t" ;;
-	esac
 	# shellcheck disable=SC2086 # words of ours
 	emit tools $tools
 }
@@ -85,157 +91,40 @@ where() {
 	[ "$kind" = link ] || [ ! -d "$near" ] || [ -x "$near" ] || kind=denied
 }
 
-# mounted PATH...: as many words 0 or 1, whether each is a mount point, in $mounted.
-mounted() {
-	paths=
-	for path; do paths="$paths$path$newline"; done
-	mounted=$(MUSTER_PATHS=$paths awk '
-		BEGIN {
-			n = split(ENVIRON["MUSTER_PATHS"], path, "\n") - 1
-			for (i = 1; i <= n; i++) { gsub(/\\/, "\\134", path[i]); gsub(/ /, "\\040", path[i]) }
-		}
-		{ here[$5] = 1 }
-		END { for (i = 1; i <= n; i++) printf "%d ", path[i] in here }' /proc/self/mountinfo 2>/dev/null)
-}
-
-# free PATH...: as many words, the free KiB of the filesystem of each, in $free.
-free() {
-	free=$(df -Pk "$@" 2>/dev/null | awk 'NR > 1 { for (i = 4; i < NF; i++) if ($(i + 1) ~ /^[0-9]+%$|^-$/) break; printf "%s ", $i }')
-	wanted=$#
-	# shellcheck disable=SC2086 # numbers
-	set -- $free
-	[ $# -eq "$wanted" ] || free=
-}
-
-# real PATH...: as many lines, the paths without links, in $real; empty if that cannot be said line by line.
+# real PATH: it without links, in $real; a process only for a link to a file, and where we may not enter.
 real() {
-	wanted=$#
-	real=$(realpath -- "$@" 2>/dev/null) || real=$(for each; do readlink -f -- "$each"; done)
-	lines=0
-	rest=$real
-	while [ -n "$rest" ]; do
-		lines=$((lines + 1))
-		case $rest in *"$newline"*) rest=${rest#*"$newline"} ;; *) rest= ;; esac
-	done
-	[ "$lines" -eq "$wanted" ] || real=
+	real=
+	if [ -d "$1" ]; then
+		if cd -P "$1/" 2>/dev/null; then real=$PWD; fi
+	elif [ ! -h "$1" ]; then
+		if cd -P "${1%/*}/" 2>/dev/null; then real=${PWD%/}/${1##*/}; fi
+	fi
+	cd /
+	case $real in /*) ;; *) real=$(realpath -- "$1" 2>/dev/null) || real=$(readlink -f -- "$1") || real= ;; esac
+	# As one line it could not be told from two.
+	case $real in '' | *"$newline"*) real=$1 ;; esac
 }
 
-# line NAME: cuts the first line off the variable NAME, into $first.
+# first_line NAME: cuts the first line off the variable NAME, into $first.
 first_line() {
 	eval "first=\${$1%%\"\$newline\"*}
 	case \$$1 in *\"\$newline\"*) $1=\${$1#*\"\$newline\"} ;; *) $1= ;; esac"
 }
 
-# word NAME: likewise the first word.
-first_word() {
-	eval "first=\${$1%% *}
-	case \$$1 in *' '*) $1=\${$1#* } ;; *) $1= ;; esac"
-}
-
-look_at_places() {
-	set --
-	nears=
+find_places() {
 	for name in conf prefix lua_root home; do
 		arg "$name"
 		where "$arg"
-		eval "kind_$name=\$kind near_$name=\$near"
-		if [ "$kind" = there ]; then set -- "$@" "$arg"; fi
-	done
-	stats=
-	reals=
-	mounts=
-	if [ $# -gt 0 ]; then
-		stats=$(stat -L -c '%d %i %f %u %g %h' -- "$@" 2>/dev/null) || stats=
-		real "$@"
-		reals=$real
-		mounted "$@"
-		mounts=$mounted
-	fi
-	free "$near_conf" "$near_prefix" "$near_lua_root" "$near_home"
-	for name in conf prefix lua_root home; do
-		place "$name"
+		real=$arg
+		[ "$kind" != there ] || real "$arg"
+		eval "kind_$name=\$kind near_$name=\$near real_$name=\$real"
 	done
 }
 
-place() {
-	eval "kind=\$kind_$1 near=\$near_$1 path=\$a_$1"
-	writable=0
-	if [ -w "$near" ]; then writable=1; fi
-	first_word free
-	space=${first:--}
-	shown=$1
-	[ "$1" != lua_root ] || shown=lua-root
-	if [ "$kind" != there ] || [ -z "$stats" ]; then
-		emit place "$shown" "$kind" "$writable" "$space" 0
-		return
-	fi
-	first_line stats
-	facts=$first
-	first_line reals
-	path=${first:-$path}
-	eval "real_$1=\$path"
-	first_word mounts
-	if [ -d "$path" ]; then kind=directory; elif [ -f "$path" ]; then kind=file; else kind=other; fi
-	# shellcheck disable=SC2086 # numbers
-	emit place "$shown" "$kind" "$writable" "$space" "${first:-0}" $facts "$path"
-}
-
-look_at_conf() {
-	if [ -f "$a_conf" ]; then blob conf "$a_conf" "$blob_most"; fi
-	log=logs/error.log
-	if [ -f "$a_prefix/.kong_env" ]; then
-		blob env "$a_prefix/.kong_env" "$blob_most"
-		case $newline$bytes in *"${newline}proxy_error_log = "*)
-			log=$newline$bytes
-			log=${log##*"${newline}proxy_error_log = "}
-			log=${log%%"$newline"*}
-			;;
-		esac
-	fi
-	bytes=
-	case $log in
-		'' | syslog:*) return ;;
-		/*) ;;
-		*) log=$a_prefix/$log ;;
-	esac
-	if [ -f "$log" ]; then
-		# shellcheck disable=SC2046 # numbers
-		emit log "$log" $(stat -L -c '%i %s' -- "$log" 2>/dev/null || echo 0 0)
-	fi
-}
-
-look_at_master() {
-	if ! find_master "$a_prefix" "${real_prefix-$a_prefix}"; then
-		ask_version
-		return
-	fi
-	resting=0
-	if idle "$master"; then resting=1; fi
-	nofile=-
-	while read -r one two three soft _; do
-		[ "$one $two $three" != 'Max open files' ] || nofile=$soft
-	done 2>/dev/null <"/proc/$master/limits"
-	cwd=$(cd "/proc/$master/cwd" 2>/dev/null && pwd -P)
-	case $cwd in /proc/*) cwd= ;; esac
-	emit master "$master" "$master_start" "${uid:--}" "${gid:--}" "$nofile" "$resting" "$cwd"
-	workers "$master"
-	for each in $live; do emit worker "${each%:*}" "${each#*:}" live; done
-	for each in $leaving; do emit worker "${each%:*}" "${each#*:}" leaving; done
-}
-
-# What the installed command says of itself. It starts perl and nginx twice, so only where no running Kong can be asked.
-ask_version() {
-	arg cli ''
-	[ -n "$arg" ] || return 0
-	has timeout || return 0
-	version=$(cd / && env -i PATH="$PATH" timeout 10 "$arg" version 2>/dev/null </dev/null) || return 0
-	emit installed "${version%%"$newline"*}"
-}
-
-look_at_roots() {
+# find_roots: those that are there, as lines `NUMBER ./PATH` in $roots. Tells of the others.
+find_roots() {
 	count root
-	set --
-	present=
+	roots=
 	names=
 	at=0
 	here=0
@@ -245,89 +134,333 @@ look_at_roots() {
 		eval "root=\$a_root_$at"
 		names="$names$root$newline"
 		if [ "$here" = 1 ] && { [ -e "./$root" ] || [ -h "./$root" ]; }; then
-			set -- "$@" "./$root"
-			present="$present $at"
+			roots="$roots$at ./$root$newline"
 		else
 			where "$a_lua_root/$root"
 			emit root "$at" "$kind"
 		fi
 	done
-	if [ $# -gt 0 ]; then
-		mounted_roots "$@"
-		numbers=$present
-		links_and_kinds root "$@"
-		list_files "$@"
+}
+
+# find_files: every file below the roots, as lines in $files; those that are links themselves in $linked. With plain=0 they
+# are too many or too odd for that, and find has to list them.
+find_files() {
+	files=
+	linked=
+	found=0
+	plain=1
+	lines
+	for each in $roots; do
+		words
+		walk "${each#* }" 0
+	done
+	words
+}
+
+# walk PATH DEPTH
+walk() {
+	found=$((found + 1))
+	# shellcheck disable=SC2254 # it is a pattern
+	case $1 in $odd_name) plain=0 ;; esac
+	if [ "$plain" = 0 ] || [ "$found" -gt "$few" ] || [ "$2" -gt 16 ]; then
+		plain=0
+	elif [ -d "$1" ]; then
+		[ -r "$1" ] && [ -x "$1" ] || plain=0
+		for entry in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+			[ "$plain" = 1 ] || return
+			if [ -e "$entry" ] || [ -h "$entry" ]; then walk "$entry" $(($2 + 1)); fi
+		done
+	elif [ ! -f "$1" ]; then
+		# A link that leads nowhere is no file of a root.
+		[ "$2" = 0 ] && [ -h "$1" ] && [ ! -e "$1" ] && linked=$linked$1$newline || plain=0
+	elif [ -h "$1" ]; then
+		linked=$linked$1$newline
+	else
+		files=$files$1$newline
 	fi
-	look_at_links
-	cd /
 }
 
-mounted_roots() {
-	base=${real_lua_root-$a_lua_root}
-	for each; do
-		set -- "$@" "$base${each#.}"
-		shift
-	done
-	mounted "$@"
-	mounts=$mounted
-}
-
-# links_and_kinds TAG PATH...: one record for each. All in one stat; where a target is too odd for that, one by one.
-links_and_kinds() {
-	tag=$1
-	shift
-	all=$(stat -c '%f %d %Z %N' -- "$@" 2>/dev/null) || all=
-	wanted=0
-	rest=$all
-	while [ -n "$rest" ]; do
-		first_line rest
-		wanted=$((wanted + 1))
-	done
-	[ "$wanted" -eq $# ] || all=
-	for each; do
-		first_line all
-		[ -n "$first" ] || first=$(stat -c '%f %d %Z' -- "$each" 2>/dev/null) || first='0 0 0'
-		mode=${first%% *}
-		facts=${first#* }
-		ctime=${facts#* }
-		ctime=${ctime%% *}
-		target=
-		case $mode in a*)
-			target=${first#*"'$each' -> '"}
-			case ${target%\'} in
-				"$first" | *[!A-Za-z0-9._/+@=,-]*) target=$(readlink -- "$each" 2>/dev/null) ;;
-				*) target=${target%\'} ;;
-			esac
-			;;
-		esac
-		"one_$tag" "$each"
-	done
-}
-
-one_root() {
-	first_word mounts
-	case $mode in
-		a???) kind=link ;;
-		4???) kind=directory ;;
-		8???) kind=file ;;
-		0) kind=absent ;;
-		*) kind=other ;;
-	esac
-	numbers=${numbers# }
-	emit root "${numbers%% *}" "$kind" "${facts%% *}" "$ctime" "${first:-0}" "$target"
-	numbers=${numbers#"${numbers%% *}"}
-}
-
-one_current() {
-	[ -z "$target" ] || emit current "${1##*/}" "$ctime" "$target"
-}
-
-look_at_links() {
-	set --
+# find_links: the switchable links, as lines in $links; others than bundles may have are none of ours.
+find_links() {
+	links=
 	for each in "$a_home"/current/*; do
-		if [ -h "$each" ]; then set -- "$@" "$each"; fi
+		case ${each##*/} in *[!A-Za-z0-9._-]*) continue ;; esac
+		if [ -h "$each" ]; then links=$links$each$newline; fi
 	done
-	[ $# -eq 0 ] || links_and_kinds current "$@"
+}
+
+# part NAME FILE LIMIT: one of the files that are sent, as a line `NAME LIMIT FILE` in $parts; at once if it is no plain one.
+part() {
+	[ -e "$2" ] || return 0
+	if [ ! -r "$2" ]; then
+		emit no-blob "$1" unreadable
+	elif [ -h "$2" ] || [ ! -f "$2" ]; then
+		blob "$1" "$2" "$3"
+	else
+		parts="$parts$1 $3 $2$newline"
+	fi
+}
+
+find_parts() {
+	parts=
+	if [ -f "$a_prefix/.kong_env" ]; then part env "$a_prefix/.kong_env" "$blob_most"; fi
+	if [ "$undoes" = 1 ]; then part saved "$a_home/state/guard/save/.kong_env" "$blob_most"; fi
+	if [ -f "$a_conf" ]; then part conf "$real_conf" "$blob_most"; fi
+	if [ -e "$a_home" ] && [ ! -x "$a_home/state" ] && [ -d "$a_home/state" ]; then
+		emit no-blob manifest unreadable
+		emit no-blob lease unreadable
+		return
+	fi
+	part manifest "$a_home/state/manifest" "$blob_most"
+	part lease "$a_home/state/lease" 4096
+	find_receipts
+}
+
+# The newest three say what the workers run; older ones matter only while they are open. Names sort by time.
+find_receipts() {
+	set --
+	for each in "$a_home"/state/receipts/*; do
+		case ${each##*/} in '*' | *[!A-Za-z0-9.]*) ;; *) set -- "$@" "$each" ;; esac
+	done
+	left=$#
+	open=
+	[ "$left" -le 3 ] || open=$newline$(grep -L '^result ' "$@" 2>/dev/null)$newline
+	for each; do
+		left=$((left - 1))
+		case $open in
+			*"$newline$each$newline"*) ;;
+			*) [ "$left" -lt 3 ] || continue ;;
+		esac
+		part "receipt.${each##*/}" "$each" 65536
+	done
+}
+
+# --- what one stat says of everything that was found
+
+# ask_stat: its lines in $stats, in the order in which `take` asks for them; empty if one is missing or is more than a line.
+ask_stat() {
+	set -- /proc/self/stat
+	for name in conf prefix lua_root home; do
+		eval "each=\$real_$name kind=\$kind_$name"
+		[ "$kind" != there ] || set -- "$@" "$each"
+	done
+	lines
+	for each in $parts; do
+		each=${each#* }
+		set -- "$@" "${each#* }"
+	done
+	if [ -n "$log" ]; then set -- "$@" "$log"; fi
+	for each in $roots; do set -- "$@" "${each#* }"; done
+	[ "$plain" = 1 ] || files=
+	# shellcheck disable=SC2086 # lines
+	set -- "$@" $links $files
+	words
+	[ "$here" = 1 ] && cd "$a_lua_root" || cd /
+	stats=$(stat -c '%f %d %i %u %g %h %s %Z %N' -- "$@" 2>/dev/null)
+	number=0
+	lines
+	for each in $stats; do number=$((number + 1)); done
+	words
+	[ "$number" -eq $# ] || stats=
+}
+
+# take PATH: the next line of $stats, or what stat says of this path alone, in $mode (hexadecimal, with the type), $device,
+# $inode, $owner, $group, $hard, $size, $ctime and $target. The mode is 0 if nothing is there any more.
+take() {
+	first_line stats
+	[ -n "$first" ] || first=$(stat -c '%f %d %i %u %g %h %s %Z' -- "$1" 2>/dev/null) || first=
+	target=
+	case $first in a*)
+		target=${first#*"'$1' -> '"}
+		case ${target%\'} in
+			"$first" | *[!A-Za-z0-9._/+@=,-]*) target=$(readlink -- "$1" 2>/dev/null) ;;
+			*) target=${target%\'} ;;
+		esac
+		;;
+	esac
+	# What comes behind the numbers is a name, which begins with none of these.
+	# shellcheck disable=SC2086 # numbers
+	set -- ${first%%[!0-9a-f ]*}
+	[ $# -eq 8 ] || set -- 0 0 0 0 0 0 0 0
+	mode=$1 device=$2 inode=$3 owner=$4 group=$5 hard=$6 size=$7 ctime=$8
+}
+
+# take_end PATH: the same of what is at the end of all links, at once.
+take_end() {
+	rest=$stats
+	stats=$(stat -L -c '%f %d %i %u %g %h %s %Z' -- "$1" 2>/dev/null) || stats='0 0 0 0 0 0 0 0'
+	take "$1"
+	stats=$rest
+}
+
+# mounted PATH...: those that are mount points, as lines, in $mounted.
+mounted() {
+	mounted=$newline
+	wanted=$newline
+	for path; do
+		case $path in *\\* | *' '*) path=$(printf %s "$path" | sed 's/\\/\\134/g; s/ /\\040/g') ;; esac
+		wanted=$wanted$path$newline
+	done
+	while read -r _ _ _ _ path _; do
+		case $wanted in *"$newline$path$newline"*) mounted=$mounted$path$newline ;; esac
+	done 2>/dev/null </proc/self/mountinfo
+	case $mounted in *\\*) mounted=$newline$(printf %s "$mounted" | sed 's/\\040/ /g; s/\\134/\\/g')$newline ;; esac
+}
+
+# is_mount PATH: 1 or 0, in $mount.
+is_mount() {
+	mount=0
+	case $mounted in *"$newline$1$newline"*) mount=1 ;; esac
+}
+
+find_mounts() {
+	set -- "$real_conf" "$real_prefix" "$real_lua_root" "$real_home"
+	lines
+	for each in $roots; do set -- "$@" "$real_lua_root${each#*.}"; done
+	words
+	mounted "$@"
+}
+
+# The time is that at which stat itself began: what is in /proc is made when it is looked at.
+tell_host() {
+	take /proc/self/stat
+	clock=$ctime
+	case $clock in 1????????? | 2?????????) ;; *) clock=$(date +%s) ;; esac
+	machine=
+	{ read -r machine _ </etc/machine-id; } 2>/dev/null
+	number=
+	while read -r name number _; do
+		[ "$name" != Uid: ] || break
+	done 2>/dev/null <"/proc/$$/status"
+	[ "$name" = Uid: ] || number=$(id -u)
+	visible=0
+	if { read -r _ </proc/1/stat; } 2>/dev/null; then visible=1; fi
+	emit host "$machine" "$boot" "$clock" "$uptime" "${USER:-${LOGNAME:-$number}}" "$number" "$visible"
+}
+
+tell_places() {
+	free=$(stat -f -c '%a %S' -- "$near_conf" "$near_prefix" "$near_lua_root" "$near_home" 2>/dev/null) || free=
+	for name in conf prefix lua_root home; do
+		tell_place "$name"
+	done
+}
+
+tell_place() {
+	eval "kind=\$kind_$1 near=\$near_$1 path=\$real_$1"
+	writable=0
+	if [ -w "$near" ]; then writable=1; fi
+	first_line free
+	space=-
+	case $first in *[!0-9\ ]* | '') ;; *) space=$((${first% *} * ${first#* } / 1024)) ;; esac
+	shown=$1
+	[ "$1" != lua_root ] || shown=lua-root
+	if [ "$kind" = there ]; then
+		take "$path"
+		[ ! -h "$path" ] || take_end "$path"
+	fi
+	if [ "$kind" != there ] || [ "$mode" = 0 ]; then
+		emit place "$shown" "$kind" "$writable" "$space" 0
+		return
+	fi
+	is_mount "$path"
+	if [ -d "$path" ]; then kind=directory; elif [ -f "$path" ]; then kind=file; else kind=other; fi
+	emit place "$shown" "$kind" "$writable" "$space" "$mount" "$device" "$inode" "$mode" "$owner" "$group" "$hard" "$path"
+}
+
+# tell_parts: all of them in one cat. What was read must be as long as stat said, else each is sent alone.
+tell_parts() {
+	set --
+	sent=
+	whole=0
+	content=
+	lines
+	for each in $parts; do
+		words
+		name=${each%% *}
+		each=${each#* }
+		take "${each#* }"
+		if [ "$size" -gt "${each%% *}" ]; then
+			emit no-blob "$name" long
+		elif [ "$mode" != 0 ]; then
+			whole=$((whole + size + 2 * ${#boot} + 2))
+			set -- "$@" "${each#* }" "$mark" "$mark"
+			sent="$sent$name $size $each$newline"
+		fi
+	done
+	[ $# -eq 0 ] || [ "$boot" = unknown ] || content=$(cat -- "$@" 2>/dev/null)$newline
+	as_one=0
+	[ "${#content}" -ne "$whole" ] || as_one=1
+	lines
+	for each in $sent; do
+		words
+		name=${each%% *}
+		each=${each#* }
+		size=${each%% *}
+		each=${each#* }
+		if [ "$as_one" = 1 ]; then emit part "$name" "$size"; else blob "$name" "${each#* }" "${each%% *}"; fi
+	done
+	words
+	if [ "$as_one" = 1 ] && [ "$whole" -gt 0 ]; then printf 'blob parts %s\n%s' "$whole" "$content"; fi
+}
+
+# tell_log: the error log; where it is by default, it was asked about already.
+tell_log() {
+	usual=$log
+	if [ -n "$usual" ]; then take "$usual"; fi
+	log=logs/error.log
+	case $as_one$parts in
+		1env\ *)
+			lines
+			for each in $content; do
+				case $each in
+					'proxy_error_log = '*) log=${each#*= } ;;
+					"$boot") break ;;
+				esac
+			done
+			words
+			content=
+			;;
+		?env\ *) log=$(sed -n 's/^proxy_error_log = //p' "$a_prefix/.kong_env" 2>/dev/null | tail -n 1) ;;
+	esac
+	case $log in
+		'' | syslog:*) return ;;
+		/*) ;;
+		*) log=$a_prefix/$log ;;
+	esac
+	if [ "$log" != "$usual" ]; then
+		[ -f "$log" ] || return 0
+		take_end "$log"
+	fi
+	[ "$mode" = 0 ] || emit log "$log" "$inode" "$size"
+}
+
+tell_roots() {
+	lines
+	for each in $roots; do
+		words
+		path=${each#* }
+		take "$path"
+		case $mode in
+			a???) kind=link ;;
+			4???) kind=directory ;;
+			8???) kind=file ;;
+			0) kind=absent ;;
+			*) kind=other ;;
+		esac
+		is_mount "$real_lua_root${path#.}"
+		emit root "${each%% *}" "$kind" "$device" "$ctime" "$mount" "$target"
+	done
+	words
+}
+
+tell_links() {
+	lines
+	for each in $links; do
+		words
+		take "$each"
+		[ -z "$target" ] || emit current "${each##*/}" "$ctime" "$target"
+	done
+	words
 	for each in "$a_home"/releases/*/*; do
 		if [ -d "$each" ]; then
 			digest=${each##*/}
@@ -337,154 +470,61 @@ look_at_links() {
 	done
 }
 
-# list_files PATH...: every file below, links followed, in a handful of processes however many there are.
-list_files() {
-	{
-		# shellcheck disable=SC2016 # for the inner sh
-		MUSTER_SUMMER=$summer find -L "$@" -maxdepth 40 \
-			\( -path "$odd_name" ! -type d -exec sh -c '
-				left=100
-				for path; do
-					left=$((left - 1))
-					if [ "$left" -lt 0 ]; then echo cut; break; fi
-					facts=$(stat -L -c "%f %s %Z" "$path" 2>/dev/null) || facts=$(stat -c "%f %s %Z" "$path" 2>/dev/null) || continue
-					hash=-
-					size=${facts#* }
-					case ${facts%% *}:${size%% *} in
-						8???:????????*) ;;
-						8???:*) hash=$($MUSTER_SUMMER <"$path") 2>/dev/null || hash=- ;;
-					esac
-					name=$(printf %s "${path#./}" | od -An -v -tx1 | tr -d " \n" | tr a-f A-F | sed "s/../%&/g")
-					echo "odd ${facts%% *} ${facts##* } ${hash%% *} $name"
-				done' muster {} + \) \
-			-o \( -type l -exec stat -c '%f %s %Z %n' {} + \) \
-			-o \( ! -type d -exec stat -L -c '%f %s %Z %n' {} + \) 2>/dev/null
-		echo "end $?"
-	} | MUSTER_ROOTS=$names awk -v files="$files_most" -v bytes="$bytes_most" -v most="$all_most" -v summer="$summer" '
-		BEGIN { n = split(ENVIRON["MUSTER_ROOTS"], root, "\n") - 1 }
-		function which(path, i) {
-			for (i = 1; i <= n; i++)
-				if (path == "./" root[i] || index(path, "./" root[i] "/") == 1) return i
-			return 0
-		}
-		++lines > most { cut[0] = 1; exit }
-		$1 == "odd" { print; next }
-		$1 == "cut" { cut[0] = 1; next }
-		$1 == "end" { if ($2 != 0) cut[0] = 1; next }
-		{
-			r = which($4)
-			if (++seen[r] > files || (size[r] += $2) > bytes) { cut[r] = 1; next }
-			print "file " $1 " " $3 " " substr($4, 3)
-			if (length($1) == 4 && $1 ~ /^8/) hash[++hashes] = $4
-		}
-		END {
-			for (r in cut) print "cut " r
-			fflush()
-			command = "xargs " summer " 2>/dev/null | sed \"s/^\\([0-9a-f]*\\) [ *]\\.\\//sum \\1 /\""
-			for (i = 1; i <= hashes; i++) print hash[i] | command
-			if (hashes) close(command)
-		}'
-}
-
-look_at_state() {
-	if [ -e "$a_home" ] && [ ! -x "$a_home/state" ] && [ -d "$a_home/state" ]; then
-		emit no-blob manifest unreadable
-		emit no-blob lease unreadable
+tell_files() {
+	if [ "$plain" = 0 ]; then
+		list_all
 		return
 	fi
-	if [ -e "$a_home/state/manifest" ]; then blob manifest "$a_home/state/manifest" "$blob_most"; fi
-	if [ -e "$a_home/state/lease" ]; then blob lease "$a_home/state/lease" 4096; fi
 	set --
-	for each in "$a_home"/state/receipts/*; do
-		case ${each##*/} in '*' | *[!A-Za-z0-9.]*) ;; *) set -- "$@" "$each" ;; esac
+	listed=
+	all=0
+	lines
+	for each in $files; do
+		words
+		take "$each"
+		if [ "$mode" = 0 ]; then
+			listed="${listed}cut 0$newline"
+			continue
+		fi
+		all=$((all + size))
+		listed="${listed}file $mode $ctime ${each#./}$newline"
+		set -- "$@" "$each"
 	done
-	# The newest three say what the workers run; older ones matter only while they are open. Names sort by time.
-	[ $# -eq 0 ] || open=$newline$(grep -L '^result ' "$@" 2>/dev/null)$newline
-	left=$#
-	for each; do
-		case $open in *"$newline$each$newline"*) left=$((left - 1)) ;; *)
-			left=$((left - 1))
-			[ "$left" -lt 3 ] || continue
-			;;
-		esac
-		blob "receipt.${each##*/}" "$each" 65536
+	lines
+	for each in $linked; do
+		words
+		take_end "$each"
+		[ "$mode" != 0 ] || take "$each"
+		listed="${listed}file $mode $ctime ${each#./}$newline"
+		case $mode in 8???) all=$((all + size)) && set -- "$@" "$each" ;; esac
 	done
-	look_at_guard
+	words
+	if [ "$all" -gt "$bytes_most" ]; then
+		list_all
+		return
+	fi
+	printf %s "$listed"
+	[ $# -gt 0 ] || return 0
+	# shellcheck disable=SC2086 # words of ours
+	sums=$($summer "$@" 2>/dev/null)
+	lines
+	for each in $sums; do printf 'sum %s %s\n' "${each%% *}" "${each#*./}"; done
+	words
 }
 
-look_at_guard() {
-	[ -d "$a_home/state/guard" ] || return 0
-	is=none
-	for token in armed confirmed fired; do
-		if [ -e "$a_home/state/guard/$token" ]; then is=$token; fi
-	done
-	step=-
-	left=0
-	{
-		while read -r name value; do
-			case $name in
-				step) step=$value ;;
-				deadline) left=$((value - uptime)) ;;
-			esac
-		done <"$a_home/state/guard/facts"
-	} 2>/dev/null
-	pid=
-	begun=
-	{ read -r pid begun _ <"$a_home/state/guard/ready"; } 2>/dev/null
-	lives=0
-	if [ -n "$pid" ] && alive "$pid" "$begun"; then lives=1; fi
-	emit guard "$is" "$step" "$left" "$lives"
-}
-
-# Rocks by their own list of files: a Lua table, which is read by its braces, as running it would be running their code.
-look_at_rocks() {
-	arg rocks "${a_lua_root%/share/lua/5.1}/lib/luarocks/rocks-5.1"
-	set -- "$arg"/*/*/rock_manifest
-	[ -e "$1" ] || return 0
-	MUSTER_ROOTS=$names awk '
-		BEGIN {
-			n = split(ENVIRON["MUSTER_ROOTS"], root, "\n") - 1
-			for (i = 1; i < 256; i++) code[sprintf("%c", i)] = i
-		}
-		function field(text, i, c, out) {
-			for (i = 1; i <= length(text); i++) {
-				c = substr(text, i, 1)
-				out = out (c ~ /[A-Za-z0-9._\/+@=,-]/ ? c : sprintf("%%%02X", code[c]))
-			}
-			return out
-		}
-		function ours(path, i) {
-			for (i = 1; i <= n; i++)
-				if (path == root[i] || index(path, root[i] "/") == 1) return 1
-			return 0
-		}
-		FNR == 1 {
-			depth = 0
-			parts = split(FILENAME, part, "/")
-			rock = "rock " field(part[parts - 2]) " " field(part[parts - 1])
-			said = 0
-		}
-		/^[ \t]*}/ { if (depth > 0) depth--; next }
-		/=/ {
-			key = $0
-			sub(/^[ \t]*/, "", key)
-			if (key ~ /^\["/) { sub(/^\["/, "", key); sub(/"\] *=.*$/, "", key) }
-			else sub(/ *=.*$/, "", key)
-			if ($0 ~ /{[ \t]*$/) { stack[++depth] = key; next }
-			if (stack[2] != "lua" || depth < 2) next
-			path = ""
-			for (i = 3; i <= depth; i++) path = path stack[i] "/"
-			path = path key
-			if (!ours(path)) next
-			if (!said++) print rock
-			print "rock-file " field(path)
-		}' "$@" 2>/dev/null
+list_all() {
+	set --
+	lines
+	for each in $roots; do set -- "$@" "${each#* }"; done
+	words
+	[ $# -eq 0 ] || list_files "$@"
 }
 
 # await_change: a change that is under way is over in a moment, and what is seen in its middle is true of nothing: a run that
 # died leaves its script to put back or to commit, and a plan made meanwhile would find the node moved. The kernel tells who
 # has the lock; nothing is locked for it.
 await_change() {
+	[ -d "$a_home/state/guard" ] || return 0
 	arg moment 10
 	uptime
 	until=$((uptime + arg))
@@ -501,12 +541,27 @@ arg seconds 60
 watch
 deadline "$arg"
 await_change
-look_at_host
+boot
+uptime
 look_at_tools
-look_at_places
-look_at_conf
+look_at_guard
+find_places
+find_parts
+find_links
+find_roots
+find_files
+log=$a_prefix/logs/error.log
+[ -f "$log" ] && [ ! -h "$log" ] || log=
+ask_stat
+find_mounts
+tell_host
+tell_places
+tell_parts
+tell_log
+tell_roots
+tell_links
+tell_files
+cd /
 look_at_master
-look_at_state
-look_at_roots
 look_at_rocks
 finish 10

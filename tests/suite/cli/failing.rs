@@ -108,6 +108,25 @@ async fn a_node_that_forbids_forwarding_is_said_so_and_not_called_in_line() {
 }
 
 #[tokio::test]
+async fn a_killed_master_is_seen_by_its_workers_where_the_admin_api_cannot_be_asked() {
+    let door = |spec: NodeSpec| spec.server("AllowTcpForwarding no").server("AllowStreamLocalForwarding no");
+    let Some(gateways) = Gateways::start(&[("eu", &["eu-1", "eu-2"])], door).await else { return };
+    gateways.want("1.0.0");
+    let master = nix::unistd::Pid::from_raw(gateways.node("eu-1").master().unwrap());
+    nix::sys::signal::kill(master, nix::sys::signal::Signal::SIGKILL).unwrap();
+    gateways.node("eu-2").stop().unwrap();
+    assert_eq!(gateways.proxied("eu-1").await, Some((200, None)));
+    let said = gateways.muster(&["status"]).await;
+    said.assert(4, &["no master below", "of its workers serve: the master was killed", "? unknown", "eu-2"]);
+    // The other one does not run, and that is all there is to say of it.
+    let said = gateways.muster(&["--apply", "--all"]).await;
+    said.assert(3, &["(no-master)", "eu-1 is left alone", "1 edited while stopped"]);
+    assert_eq!(gateways.proxied("eu-1").await, Some((200, None)));
+    let installed = |name: &str| gateways.node(name).lua_root.join("kong/plugins/acme-auth").exists();
+    assert_eq!((installed("eu-1"), installed("eu-2")), (false, true));
+}
+
+#[tokio::test]
 async fn what_the_operator_has_in_his_configuration_for_himself_changes_nothing() {
     let door = |spec: NodeSpec| {
         spec.server("AcceptEnv *")

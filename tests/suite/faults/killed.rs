@@ -101,3 +101,65 @@ async fn so_it_is_over_ssh_where_the_connection_dies_with_muster_or_outlives_it(
     let row = tokio::task::spawn_blocking(move || die_and_finish(number, &Operated::over_ssh(&["a", "b"], config)));
     super::show(&row.await.unwrap());
 }
+
+/// The children of a process, whichever of its threads started them.
+fn children_of_threads(pid: i32) -> Vec<i32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    texts.flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+/// An apply of which everything dies in the middle of the proof: muster, its script, and the guard.
+fn all_killed(fleet: &Operated) {
+    let node = &fleet.nodes[0].1;
+    node.change(|settings| settings.faults.slow_load = 1.0).unwrap();
+    let mut command = fleet.muster(&["--apply", "--all", "--format", "json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let came = lines.map(|line| moment(&line.unwrap())).any(|seen| seen == "step-progressed prove");
+    assert!(came, "there was no proof");
+    let ready = std::fs::read_to_string(node.dir.join("muster/state/guard/ready")).unwrap();
+    let mut doomed: Vec<i32> = vec![ready.split(' ').next().unwrap().parse().unwrap()];
+    let mut parents = vec![i32::try_from(child.id()).unwrap()];
+    while let Some(parent) = parents.pop() {
+        parents.extend(children_of_threads(parent));
+        doomed.push(parent);
+    }
+    for pid in doomed {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+    }
+    child.wait().unwrap();
+    node.change(|settings| settings.faults.slow_load = 0.0).unwrap();
+    assert!(node.dir.join("muster/state/guard/armed").exists(), "the guard did its work before it was killed");
+}
+
+#[test]
+fn what_a_killed_guard_left_is_put_back_by_the_one_next_apply_which_converges() {
+    // What was being installed is still wanted; or it is not any more, and nothing but putting back is left to do.
+    for wanted in ["2.0.0", "1.0.0"] {
+        let fleet = Operated::started(&["a"]);
+        assert_eq!(fleet.run(&["--apply", "--all"]).0, Some(0));
+        let prober = Prober::of(&fleet.nodes[0].1);
+        fleet.commit("2.0.0", "present");
+        all_killed(&fleet);
+        fleet.commit(wanted, "present");
+        let (code, said) = fleet.run(&["--plan", "--detailed-exitcode"]);
+        assert_eq!(code, Some(2), "{wanted}: {said}");
+        let one_line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words = "was left unfinished, and its guard died: it is put back first";
+        assert!(one_line.contains(words), "{wanted}: {said}");
+        let (code, said) = fleet.run(&["--apply", "--all"]);
+        assert_eq!(code, Some(0), "{wanted}: {said}");
+        assert!(said.contains("verdict: converged"), "{wanted}: {said}");
+        let (code, said) = fleet.run(&["--plan", "--detailed-exitcode"]);
+        assert_eq!(code, Some(0), "{wanted}: {said}");
+        let receipts = std::fs::read_dir(fleet.nodes[0].1.dir.join("muster/state/receipts")).unwrap().flatten();
+        let undone = receipts
+            .filter(|receipt| std::fs::read_to_string(receipt.path()).unwrap().contains("result undone proved"));
+        assert_eq!(undone.count(), 1, "{wanted}");
+        let answer = super::fleet::ask((fleet.nodes[0].1.address, muster::standin::site::PROXY).into()).unwrap();
+        assert!(answer.to_lowercase().contains(&format!("x-plugin-acme-auth: {wanted}")), "{answer}");
+        let (missed, asked) = prober.missed();
+        assert!(missed.is_empty() && asked > 20, "{wanted}: {missed:?} of {asked}");
+    }
+}

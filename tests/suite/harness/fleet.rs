@@ -208,8 +208,8 @@ impl Fleet {
     /// Waits until nothing of this fleet is left: no master, no sshd, no session, no socket.
     pub(crate) async fn assert_nothing_left(&self) {
         let mut last = Vec::new();
-        // The `sleep` of a script's own deadline can outlive it by a minute, if it ended in the instant when that began.
-        let limit = Duration::from_secs(75);
+        // The `sleep` of a script's deadline may outlive it by a second.
+        let limit = Duration::from_secs(10);
         let until = tokio::time::Instant::now() + limit;
         poll_until(limit + Duration::from_secs(1), "nothing is left", || {
             last = self.left();

@@ -258,8 +258,7 @@ impl Gateways {
     /// No connection, no guard, no script, no socket is left.
     pub(crate) async fn assert_nothing_left(&self) {
         self.ssh.assert_nothing_left().await;
-        // As there: the sleep of a script's deadline may outlive it by a minute.
-        super::poll_until(Duration::from_secs(75), "nothing is left on the nodes", || {
+        super::poll_until(Duration::from_secs(10), "nothing is left on the nodes", || {
             self.left().is_empty().then_some(())
         })
         .await;

@@ -327,6 +327,8 @@ impl NodeModel {
             lease: None,
             receipts: self.receipts.clone(),
             guard: self.guard.clone(),
+            undoes: false,
+            orphans: BTreeMap::new(),
             rocks: self.rocks.clone(),
             log: LogFacts::default(),
             admin: self.admin(),

@@ -218,7 +218,7 @@ fn places_are_described_and_absent_ones_too() {
         assert_eq!((facts.prefix.kind, facts.prefix.mount), (Kind::Directory, false));
         assert!(facts.host.clock > 1_600_000_000 && !facts.host.boot.is_empty() && facts.host.proc_visible);
         assert_eq!(facts.host.user.1, nix::unistd::geteuid().as_raw());
-        assert!(facts.host.tools.contains("mv-t") && facts.host.tools.contains("sha256sum"), "{:?}", facts.host.tools);
+        assert!(facts.host.tools.contains("sha256sum"), "{:?}", facts.host.tools);
     }
 }
 
@@ -364,8 +364,8 @@ fn a_survey_ends_with_its_client() {
         let node = Node::new();
         let tools = node.path().join("tools");
         fs::create_dir(&tools).unwrap();
-        fs::write(tools.join("df"), "#!/bin/sh\necho $$ >\"${0%/*}/pid\"\nexec sleep 600\n").unwrap();
-        fs::set_permissions(tools.join("df"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(tools.join("stat"), "#!/bin/sh\necho $$ >\"${0%/*}/pid\"\nexec sleep 600\n").unwrap();
+        fs::set_permissions(tools.join("stat"), fs::Permissions::from_mode(0o755)).unwrap();
         let args = request(&node, &[]).args().unwrap();
         // Once because the client goes, once because the time is up.
         for (args, goes) in [(args.clone(), true), (args.with("seconds", "1").unwrap(), false)] {
@@ -400,5 +400,136 @@ fn an_unreadable_root_is_unknown_and_not_empty() {
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
         assert!(facts.roots[&root("kong/plugins/old")].cut, "{shell:?}");
         assert_eq!(digest("x").len(), 64);
+    }
+}
+
+#[test]
+fn what_keeps_a_deadline_goes_with_its_script_however_that_ends() {
+    for shell in Shell::all() {
+        let node = Node::new();
+        let tools = node.path().join("tools");
+        fs::create_dir(&tools).unwrap();
+        let tool = |name: &str, text: &str| {
+            fs::write(tools.join(name), format!("#!/bin/sh\n{text}\n")).unwrap();
+            fs::set_permissions(tools.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let real = ["/usr/bin/sleep", "/bin/sleep"].into_iter().find(|path| Path::new(path).is_file()).unwrap();
+        tool("sleep", &format!("echo $$ >>\"${{0%/*}}/sleeps\"\nexec {real} \"$@\""));
+        let args = request(&node, &[]).args().unwrap();
+        for _ in 0..20 {
+            super::speak::call_with(shell, Script::Survey, &args, None, Some(&tools)).ends(Status::Unchanged);
+        }
+        // And one that is killed in its middle.
+        tool("stat", &format!(": >\"${{0%/*}}/hangs\"\nexec {real} 3"));
+        let talk = Talk::start(shell, Script::Survey, &args, Some(&tools));
+        super::speak::until("the survey to hang", || tools.join("hangs").exists() && tools.join("sleeps").exists());
+        talk.kill();
+        let begun = std::time::Instant::now();
+        let left = || {
+            let pids = fs::read_to_string(tools.join("sleeps")).unwrap();
+            let title = |pid: &str| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            pids.lines().map(title).filter(|title| title.contains("sleep")).collect::<Vec<_>>()
+        };
+        super::speak::until("the end of all sleeps", || {
+            assert!(begun.elapsed().as_secs() < 15, "{shell:?}: {:?}", left());
+            left().is_empty()
+        });
+    }
+}
+
+/// A directory of tools that write down their calls.
+fn counted_tools(dir: &Path) {
+    fs::create_dir_all(dir).unwrap();
+    let tools =
+        "stat cat sha256sum sleep find awk sed grep id date mv wc head tail realpath readlink df od tr sort xargs";
+    for tool in tools.split(' ') {
+        let real =
+            ["/usr/bin", "/bin"].iter().map(|dir| Path::new(dir).join(tool)).find(|path| path.is_file()).unwrap();
+        let text = format!("#!/bin/sh\necho {tool} >>'{}/calls'\nexec {} \"$@\"\n", dir.display(), real.display());
+        fs::write(dir.join(tool), text).unwrap();
+        fs::set_permissions(dir.join(tool), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn a_look_at_a_usual_node_starts_five_processes() {
+    if !is_there("perl") {
+        return;
+    }
+    for shell in Shell::all() {
+        let mut node = Node::new();
+        // Every field that needs escapes costs three more.
+        let prefix = node.prefix.with_file_name("prefix");
+        fs::rename(&node.prefix, &prefix).unwrap();
+        node.prefix = prefix;
+        assert!(node.start());
+        let release = node.hello("hello 1");
+        let mut talk = Plan::hello(&node, "candidate", &release).talk(&node, shell, None);
+        assert!(proven(&mut talk));
+        talk.say(b"confirm\n");
+        talk.end().ends(Status::Changed);
+        let tools = node.path().join("tools");
+        counted_tools(&tools);
+        let request = request(&node, &["kong/plugins/hello", "kong/plugins/old"]);
+        let answer = super::speak::call_with(shell, Script::Survey, &request.args().unwrap(), None, Some(&tools));
+        let facts = read(&answer.ends(Status::Unchanged), &request);
+        assert!(facts.manifest.is_some() && facts.master.is_some() && facts.receipts.len() == 1);
+        assert!(facts.roots[&root("kong/plugins/hello")].files["handler.lua"].digest.is_some());
+        let calls = fs::read_to_string(tools.join("calls")).unwrap();
+        let mut calls: Vec<_> = calls.lines().collect();
+        calls.sort_unstable();
+        assert_eq!(calls, ["cat", "sha256sum", "sleep", "stat", "stat"], "{shell:?}");
+    }
+}
+
+#[test]
+fn the_tools_of_busybox_tell_the_same() {
+    if !is_there("busybox") {
+        return;
+    }
+    for shell in Shell::all() {
+        let node = Node::new();
+        let release = node.hello("hello 1");
+        symlink(format!("../releases/hello/{release}"), node.home.join("current/hello")).unwrap();
+        symlink(node.home.join("current/hello/kong/plugins/hello"), node.root.join("kong/plugins/hello")).unwrap();
+        let request = request(&node, &["kong/plugins/hello", "kong/plugins/old", "kong/plugins/none"]);
+        let tools = node.path().join("tools");
+        fs::create_dir(&tools).unwrap();
+        for tool in
+            ["stat", "cat", "sha256sum", "sleep", "find", "awk", "sed", "grep", "date", "realpath", "readlink", "xargs"]
+        {
+            fs::write(tools.join(tool), format!("#!/bin/sh\nexec busybox {tool} \"$@\"\n")).unwrap();
+            fs::set_permissions(tools.join(tool), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let mut facts = [None, Some(tools.as_path())].map(|path| {
+            let answer = super::speak::call_with(shell, Script::Survey, &request.args().unwrap(), None, path);
+            read(&answer.ends(Status::Unchanged), &request)
+        });
+        let [usual, busy] = &mut facts;
+        assert_eq!(format!("{:?}", busy.roots), format!("{:?}", usual.roots), "{shell:?}");
+        assert_eq!((&busy.current, &busy.releases, &busy.lease), (&usual.current, &usual.releases, &usual.lease));
+        for (busy, usual) in [(&busy.conf, &usual.conf), (&busy.home, &usual.home), (&busy.prefix, &usual.prefix)] {
+            assert_eq!((&busy.real, busy.id, busy.mode, busy.links), (&usual.real, usual.id, usual.mode, usual.links));
+        }
+        assert!((busy.host.clock - usual.host.clock).abs() < 60 && busy.conf.free_kib.is_some());
+    }
+}
+
+#[test]
+fn a_file_with_zero_bytes_or_without_an_end_of_line_is_told_alone_or_exactly() {
+    for shell in Shell::all() {
+        let node = Node::new();
+        let env = node.prefix.join(".kong_env");
+        fs::write(&env, "a = b").unwrap();
+        let facts = look(shell, &node, &[]);
+        assert_eq!(facts.env_file.unwrap().open().bytes(), b"a = b", "{shell:?}");
+        assert_eq!(facts.conf_file.unwrap().open().bytes(), &fs::read(&node.conf).unwrap());
+        fs::write(&env, b"a = \0b\n").unwrap();
+        let facts = look(shell, &node, &[]);
+        assert!(
+            facts.env_file.is_none(),
+            "{shell:?}: a shell cannot carry zero bytes, and what it cannot it does not tell"
+        );
+        assert_eq!(facts.conf_file.unwrap().open().bytes(), &fs::read(&node.conf).unwrap());
     }
 }
