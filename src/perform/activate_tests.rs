@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::name::{BundlePath, Digest, Owner, RunId};
+use crate::name::{BundlePath, Digest, Owner};
 use crate::perform::gateway::{self, Gateway, NEW, Notes, OLD, OLD_SAME, Reaction, stage};
-use crate::perform::{RunIdentity, scripted};
+use crate::perform::scripted;
 use crate::remote::Connect as _;
 
 const TWO: [u32; 2] = [11, 12];
@@ -16,8 +16,7 @@ struct Done {
 }
 
 async fn carry_out(gateway: &Gateway, activate: &Activate, notes: Notes) -> Done {
-    let identity =
-        RunIdentity { run: RunId::from_parts(1, 2), holder: "ops@here".to_owned(), ttl: Duration::from_mins(10) };
+    let identity = scripted::identity();
     let remote: Arc<dyn Remote> = gateway.node.connect(&scripted::address("eu-1")).await.unwrap();
     let site = scripted::site("eu-1");
     let begun = Instant::now();

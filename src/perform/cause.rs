@@ -5,6 +5,7 @@ use crate::kong::printable;
 use crate::name::NodeName;
 use crate::remote::{Fault, RemoteError};
 use crate::run::Cause;
+use crate::survey::Trouble;
 use crate::wire::Record;
 
 /// A cause without details or hints.
@@ -25,6 +26,11 @@ pub fn fault_word(fault: Fault) -> String {
 /// What a transport found.
 pub(crate) fn of_remote(error: &RemoteError) -> Cause {
     Cause { hints: error.hints.clone(), ..cause(&fault_word(error.fault), error.to_string()) }
+}
+
+/// What an Admin API was found to do.
+pub(crate) fn of_trouble(trouble: Trouble) -> Cause {
+    Cause { hints: trouble.hints, ..cause(&trouble.code, trouble.text) }
 }
 
 /// What a script complained of: its `problem` record, in words and with what to do.

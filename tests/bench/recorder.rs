@@ -32,6 +32,8 @@ pub(crate) async fn calls(fleet: &Gateways, picture: &Picture, plan: &Plan, roun
     let pool = Arc::new(Pool::new(Arc::new(Recorder { book: book.clone() })));
     let identity = RunIdentity {
         run: RunId::from_parts(round, 1),
+        owner: plan.basis.owner.clone(),
+        commit: plan.basis.revision.clone(),
         holder: "bench@localhost".to_owned(),
         ttl: Duration::from_mins(5),
     };

@@ -155,6 +155,8 @@ impl Bench {
         let place = Place { site: self.site.clone(), doors: Doors::of(&self.site, env, Duration::from_secs(5)) };
         let identity = RunIdentity {
             run: RunId::from_parts(u64::from(std::process::id()), RUNS.fetch_add(1, Ordering::Relaxed).into()),
+            owner: "edge".parse().unwrap(),
+            commit: "3f2a91c4b5".repeat(4).parse().unwrap(),
             holder: "test@here".to_owned(),
             ttl: Duration::from_mins(10),
         };
