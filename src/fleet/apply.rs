@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use super::{Fleet, Picture};
 use crate::action::{Action, Fence};
-use crate::hint::Sealed;
 use crate::execute::{self, Clock, Control, Job, Looked, Readers, Relook};
+use crate::hint::Sealed;
 use crate::journal::{self, JournalError, Writer};
 use crate::name::{BundlePath, ClusterName, Digest, NodeName, PluginName, RunId};
-use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings, UndoKeeper, Watch};
+use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings, UndoKeeper, Watch, reapplied};
 use crate::plan::{self, Allow, Judgement, Plan, Selection};
-use crate::run::{Cause, Event, Outcome, Reporter, RunState, SkipReason, StepEnd, StepPhase, SurveyCounts};
+use crate::run::{Event, Outcome, Reporter, RunState, SkipReason, StepEnd, StepPhase, SurveyCounts};
 
 /// How often the leases of a run are renewed, at the least: at most ten nodes a second, so that renewing 5,000 of them is
 /// no work to speak of.
@@ -210,15 +210,6 @@ fn held(why: String) -> StepEnd {
     StepEnd::Skipped { why: SkipReason::Held { why } }
 }
 
-fn reapplied(rows: &[String]) -> Cause {
-    Cause {
-        code: Cause::REAPPLIED.to_owned(),
-        text: format!("somebody uses it again: {}", rows.join("; ")),
-        details: Vec::new(),
-        hints: Vec::new(),
-    }
-}
-
 /// Looks again once the steps are over, and plans again: what is left is what that plan would do.
 struct Again {
     fleet: Arc<Fleet>,
@@ -257,7 +248,7 @@ impl Relook for Again {
             let picture = self.look_at(&nodes).await;
             match plan::judge(fence, &picture.survey, &picture.diff) {
                 Judgement::Holds => return proven(fence, watch),
-                Judgement::Broken { rows } => return StepEnd::Failed { cause: reapplied(&rows) },
+                Judgement::Broken { rows } => return StepEnd::Failed { cause: reapplied(&rows, None) },
                 Judgement::Held { why } => return held(why.join("; ")),
                 Judgement::Waits { why, .. } if Instant::now() >= until => return held(why),
                 Judgement::Waits { .. } if watch.cancelled().is_some() => {

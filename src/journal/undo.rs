@@ -71,7 +71,10 @@ mod tests {
         let first = keep_undo(dir.path(), &run, "legacy-hmac", "one").unwrap();
         let second = keep_undo(dir.path(), &run, "legacy-hmac", "two").unwrap();
         assert!(first.ends_with("legacy-hmac.yaml") && second.ends_with("legacy-hmac-2.yaml"));
-        assert_eq!((fs::read_to_string(&first).unwrap(), fs::read_to_string(&second).unwrap()), ("one".into(), "two".into()));
+        assert_eq!(
+            (fs::read_to_string(&first).unwrap(), fs::read_to_string(&second).unwrap()),
+            ("one".into(), "two".into())
+        );
         assert_eq!(fs::metadata(&first).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(undo_bundles(dir.path(), &run).unwrap(), [second, first]);
     }

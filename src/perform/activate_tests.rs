@@ -8,6 +8,19 @@ use crate::remote::Connect as _;
 
 const TWO: [u32; 2] = [11, 12];
 
+/// A cluster of one node.
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl Elsewhere for Nowhere {
+    async fn admin(
+        &self,
+        node: &crate::name::NodeName,
+    ) -> Result<(Arc<dyn Remote>, crate::perform::admin::Face), Cause> {
+        Err(cause("unknown-node", format!("{node} is not there")))
+    }
+}
+
 struct Done {
     end: StepEnd,
     standing: Option<Standing>,
@@ -29,6 +42,7 @@ async fn carry_out(gateway: &Gateway, activate: &Activate, notes: Notes) -> Done
         activate,
         settings: &Settings::default(),
         watch: &notes,
+        elsewhere: &Nowhere,
     };
     let (end, standing) = activation.perform().await;
     Done { end, standing, took: begun.elapsed(), notes }

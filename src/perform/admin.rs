@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hint::{Hint, Sealed};
-use crate::kong::entities::{AnswerError, NodeStatus, error_message};
+use crate::kong::entities::{AnswerError, NodeStatus, ScopeKind, error_message};
 use crate::kong::{NodeInfo, PluginPage, PluginRow, printable};
 use crate::name::{PluginName, Shared};
 use crate::remote::{Fault, HttpAddress, HttpAnswer, HttpRequest, Remote, RemoteError};
@@ -233,6 +233,17 @@ pub fn shown(address: &HttpAddress) -> String {
 /// The path of one row. Only an id names a row: by a name Kong answers 204 and deletes nothing (measured.md 5).
 pub fn row_path(workspace: Option<&str>, id: &str) -> String {
     format!("{}/plugins/{}", prefix(workspace), encoded(id))
+}
+
+/// The word for what a row is applied to, and its path.
+pub(super) fn scope_path(workspace: Option<&str>, kind: ScopeKind, id: &str) -> (&'static str, String) {
+    let (word, table) = match kind {
+        ScopeKind::Service => ("service", "services"),
+        ScopeKind::Route => ("route", "routes"),
+        ScopeKind::Consumer => ("consumer", "consumers"),
+        ScopeKind::ConsumerGroup => ("consumer group", "consumer_groups"),
+    };
+    (word, format!("{}/{table}/{}", prefix(workspace), encoded(id)))
 }
 
 fn prefix(workspace: Option<&str>) -> String {

@@ -241,6 +241,7 @@ pub(crate) fn activate(way: ReloadWay) -> Activate {
         loaded: [(PluginName::parse("acme-auth").unwrap(), Some("2.1.0".to_owned()))].into(),
         gone: std::collections::BTreeSet::default(),
         count_through: Vec::new(),
+        keep: Activate::keep(),
         manifest: vec!["muster-manifest 1".to_owned()].into(),
         content: [(bundle(), digest())].into(),
     }

@@ -20,6 +20,7 @@ mod activate;
 pub mod admin;
 mod call;
 mod cause;
+mod delete;
 mod deliver;
 mod doors;
 mod evidence;
@@ -31,6 +32,8 @@ mod lease;
 mod node;
 mod order;
 pub mod proof;
+mod recount;
+pub mod restore;
 mod rows;
 #[cfg(test)]
 pub(crate) mod scripted;
@@ -43,6 +46,7 @@ pub use cause::fault_word;
 pub use deliver::{Cargo, Parcel};
 pub use doors::Doors;
 pub use node::{NodePerformer, Place};
+pub use recount::reapplied;
 
 use standing::Standing;
 

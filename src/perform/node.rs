@@ -19,10 +19,11 @@ use super::activate::Activation;
 use super::admin::Face;
 use super::cause::{cause, of_remote, of_trouble};
 use super::lease::{self, Errand};
+use super::recount::Elsewhere;
 use super::unapply::Unapplying;
 use super::{
     Cargo, Doors, Lease, LeaseRefusal, Peers, Perform, Reach, RunIdentity, Settings, Site, Standing, UndoKeeper, Watch,
-    deliver,
+    delete, deliver,
 };
 
 /// A node with its faces.
@@ -90,14 +91,6 @@ impl NodePerformer {
 
     pub(super) const fn identity(&self) -> &RunIdentity {
         &self.identity
-    }
-
-    /// The Admin API of a node, and the way to it.
-    pub(super) async fn admin(&self, node: &NodeName) -> Result<(Arc<dyn Remote>, Face), Cause> {
-        let place = self.place(node)?;
-        let face = place.doors.admin.clone().map_err(of_trouble)?;
-        let remote = self.remote(place).await.map_err(|error| of_remote(&error))?;
-        Ok((remote, face))
     }
 
     /// What is known of the connection to this node is no longer believed.
@@ -229,14 +222,29 @@ impl NodePerformer {
                     activate: action,
                     settings: &self.settings,
                     watch,
+                    elsewhere: self,
                 };
                 let (end, standing) = activation.perform().await;
                 let done = matches!(end, StepEnd::Done { .. });
                 self.held(node, |held| held.standing = standing.filter(|_| done));
                 Ok(end)
             }
-            Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => Err(cause("internal", "no step of a node")),
+            Action::Delete(action) => {
+                let number = step.id.number();
+                Ok(delete::perform(&*remote, &place.site, &lease, number, action, watch).await)
+            }
+            Action::Unapply(_) | Action::Fence(_) => Err(cause("internal", "no step of a node")),
         }
+    }
+}
+
+#[async_trait]
+impl Elsewhere for NodePerformer {
+    async fn admin(&self, node: &NodeName) -> Result<(Arc<dyn Remote>, Face), Cause> {
+        let place = self.place(node)?;
+        let face = place.doors.admin.clone().map_err(of_trouble)?;
+        let remote = self.remote(place).await.map_err(|error| of_remote(&error))?;
+        Ok((remote, face))
     }
 }
 

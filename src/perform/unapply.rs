@@ -18,6 +18,7 @@ use crate::run::{CancelLevel, Cause, Outcome, SkipReason, StepEnd, StepPhase};
 use super::admin::{Face, Row, WholeRow, answered, has_workspaces, row_path};
 use super::cause::{advised, cause, of_remote, of_trouble};
 use super::node::NodePerformer;
+use super::recount::Elsewhere as _;
 use super::undo::{UndoBundle, UndoHead, UndoRow};
 use super::{LeaseRefusal, Watch, rows};
 
@@ -180,7 +181,9 @@ impl Unapplying<'_> {
         let mut paths = Vec::new();
         for space in spaces {
             let of_space = rows.iter().filter(|row| row.workspace == *space);
-            let rows = of_space.map(|row| UndoRow { row: row.row.clone(), whole: Sealed::new(row.whole.open().clone()) }).collect();
+            let rows = of_space
+                .map(|row| UndoRow { row: row.row.clone(), whole: Sealed::new(row.whole.open().clone()) })
+                .collect();
             let bundle = UndoBundle { head: head.clone(), workspace: space.clone(), rows };
             let kept = keeper.keep(&bundle.file_name(), &bundle.render(|id| self.words_of(id)));
             paths.push(kept.map_err(|error| {
@@ -287,7 +290,8 @@ impl Unapplying<'_> {
             let text = format!("through no node of {} could it be done; last: {}", self.cluster, last.text);
             return StepEnd::Failed { cause: untouched(Cause { details, text: printable(&text, 1000), ..last }) };
         }
-        let text = format!("{} as far as was answered, and what is left cannot be listed: {}", self.progress(work), last.text);
+        let text =
+            format!("{} as far as was answered, and what is left cannot be listed: {}", self.progress(work), last.text);
         let mut why = Cause { details, text: printable(&text, 1000), ..last };
         self.say_ways_back(work, &mut why);
         why.hints.insert(0, Hint::type_("muster --plan"));

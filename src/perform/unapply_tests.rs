@@ -211,7 +211,8 @@ impl World {
         let performer = performer.keeping(Arc::new(Shelf(Arc::clone(&self.kong))));
         let planned = [("r1", "global"), ("r3", "service billing"), ("r4", "service carts")];
         let planned = planned.map(|(id, scope)| {
-            let row = json!({ "id": id, "enabled": true, "scope": scope, "workspace": null, "tags": [], "updated_at": 1 });
+            let row =
+                json!({ "id": id, "enabled": true, "scope": scope, "workspace": null, "tags": [], "updated_at": 1 });
             serde_json::from_value::<PluginRow>(row).unwrap()
         });
         let unapply = Unapply {
@@ -290,7 +291,10 @@ async fn the_gentle_way_disables_what_is_enabled() {
     let again = Notes::default();
     let end = world.unapply(Withdrawal::Disable, &again).await;
     assert_eq!(end, StepEnd::Done { outcome: Outcome::Unchanged });
-    assert_eq!((proven(&again).as_str(), world.kong().kept.len()), ("un-applied legacy: all disabled, nothing to do", 1));
+    assert_eq!(
+        (proven(&again).as_str(), world.kong().kept.len()),
+        ("un-applied legacy: all disabled, nothing to do", 1)
+    );
 }
 
 #[tokio::test]

@@ -156,19 +156,19 @@ impl UndoBundle {
         }
         let head = UndoHead::parse(&head)?;
         // The parser's own words may quote what stands there, and that may be a secret.
-        let file: Value =
-            serde_yaml::from_str(text).map_err(|_| UndoError::Rows("they are no YAML".to_owned()))?;
+        let file: Value = serde_yaml::from_str(text).map_err(|_| UndoError::Rows("they are no YAML".to_owned()))?;
         let workspace = file["_workspace"].as_str().map(str::to_owned);
         let plugins = file["plugins"].as_array().ok_or_else(|| UndoError::Rows("there is no list".to_owned()))?;
-        let rows = plugins.iter().enumerate().map(|(at, row)| {
-            read_row(row).ok_or_else(|| UndoError::Rows(format!("row {} is not one", at + 1)))
-        });
+        let rows = plugins
+            .iter()
+            .enumerate()
+            .map(|(at, row)| read_row(row).ok_or_else(|| UndoError::Rows(format!("row {} is not one", at + 1))));
         Ok(Self { head, workspace, rows: rows.collect::<Result<_, _>>()? })
     }
 }
 
 /// A row as decK has it: what it hangs on by its id alone, and nothing that is empty. decK knows no `updated_at`.
-fn as_deck(row: &Value) -> Map<String, Value> {
+pub(super) fn as_deck(row: &Value) -> Map<String, Value> {
     let Some(row) = row.as_object() else { return Map::new() };
     let first = ORDER.iter().chain(&OWNERS).filter_map(|key| row.get_key_value(*key));
     let rest = row.iter().filter(|(key, _)| !ORDER.contains(&key.as_str()) && !OWNERS.contains(&key.as_str()));
@@ -210,12 +210,12 @@ fn json(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn head() -> UndoHead {
+    pub(in crate::perform) fn head() -> UndoHead {
         UndoHead {
             owner: Owner::parse("edge-team").unwrap(),
             cluster: ClusterName::parse("eu-prod").unwrap(),

@@ -43,6 +43,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         loaded: alike.loaded.share(cluster, std::mem::take(&mut draft.loaded).into()),
         gone: BTreeSet::new(),
         count_through: Vec::new(),
+        keep: Activate::keep(),
         manifest: alike.manifests.share(cluster, manifest.lines().into()),
         content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));

@@ -240,6 +240,7 @@ impl Bench {
             loaded: [(plugin(), bundle.plugins[&plugin()].version.clone())].into(),
             gone: BTreeSet::new(),
             count_through: Vec::new(),
+            keep: Activate::keep(),
             manifest: manifest.lines().into(),
             content: [(bundle.name.clone(), bundle.digest.clone())].into(),
         }
