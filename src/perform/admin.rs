@@ -280,8 +280,11 @@ fn whole_page(body: &[u8]) -> Result<Page<(PluginRow, Sealed<serde_json::Value>)
     Ok(Page { items, not_understood: read.not_understood, offset: read.offset })
 }
 
+/// What is escaped in a path: all but letters, digits, `-` and `_`.
+const ODD: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
 fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    percent_encoding::utf8_percent_encode(text, ODD).to_string()
 }
 
 pub(crate) fn trouble(code: &str, text: String, hints: Vec<Hint>) -> Trouble {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::action::Delete;
+use crate::name::{BundleName, BundlePath, PluginName};
 use crate::remote::{Call, Remote, Script};
 use crate::run::{Outcome, SkipReason, StepEnd, StepPhase};
 use crate::wire::{ArgError, Args, Status};
@@ -26,10 +27,10 @@ fn arguments(site: &Site, lease: &Lease<'_>, step: u32, delete: &Delete) -> Resu
         .with("prefix", site.prefix.as_str())?
         .with("lua_root", site.lua_root.as_str())?
         .with("manifest_generation", delete.generation.to_string())?
-        .with_list("plugin", delete.plugins.iter().map(|plugin| plugin.as_str()))?
-        .with_list("bundle", delete.bundles.keys().map(|bundle| bundle.as_str()))?
+        .with_list("plugin", delete.plugins.iter().map(PluginName::as_str))?
+        .with_list("bundle", delete.bundles.keys().map(BundleName::as_str))?
         .with_list("root", roots)?
-        .with_list("adopt", delete.adopts.iter().map(|root| root.as_str()))?
+        .with_list("adopt", delete.adopts.iter().map(BundlePath::as_str))?
         .with_list("manifest", delete.manifest.iter())
 }
 
@@ -96,7 +97,6 @@ fn held(told: &Told) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::{BundleName, BundlePath, PluginName};
     use crate::perform::gateway::Notes;
     use crate::perform::scripted::{self, Scripted};
     use crate::remote::Connect as _;

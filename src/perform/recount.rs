@@ -54,7 +54,7 @@ pub(super) async fn through_own(
     gone: &BTreeSet<PluginName>,
 ) -> Result<(), Cause> {
     let counted = count(remote, face, master, gone).await;
-    judge(node, counted.map_err(|why| uncounted(node, why))?)
+    judge(node, &counted.map_err(|why| uncounted(node, why))?)
 }
 
 /// The same for a node whose Kong is stopped, as the first of these nodes that can be asked shows it.
@@ -71,7 +71,7 @@ pub(super) async fn through_others(
             count(&*remote, &face, None, gone).await
         };
         match found.await {
-            Ok(rows) => return judge(node, rows),
+            Ok(rows) => return judge(node, &rows),
             Err(why) => last = Cause { text: format!("through {other}: {}", why.text), ..why },
         }
     }
@@ -96,8 +96,8 @@ async fn count(
     Ok(in_words(&rows::in_words(face, remote, rows, gone).await))
 }
 
-fn judge(node: &NodeName, rows: Vec<String>) -> Result<(), Cause> {
-    if rows.is_empty() { Ok(()) } else { Err(reapplied(&rows, Some(node))) }
+fn judge(node: &NodeName, rows: &[String]) -> Result<(), Cause> {
+    if rows.is_empty() { Ok(()) } else { Err(reapplied(rows, Some(node))) }
 }
 
 fn uncounted(node: &NodeName, why: Cause) -> Cause {

@@ -1,7 +1,8 @@
 //! Bringing back the rows of an undo bundle: what is missing is put, what is there is left as it is.
 //!
-//! `PUT /plugins/ID` makes a row with that id or replaces it, answered with 200 (Kong's kong/api/endpoints.lua,
-//! `put_entity_endpoint`); decK brings rows with ids back the same way (go-kong, kong/plugin_service.go, `Create`). As it
+//! `PUT /plugins/ID` makes a row with that id or replaces it, answered with 200 (`put_entity_endpoint` in Kong's
+//! `kong/api/endpoints.lua`); decK brings rows with ids back the same way (`Create` in go-kong's
+//! `kong/plugin_service.go`). As it
 //! replaces, it is asked for only where a listing has no such row.
 
 use std::collections::BTreeSet;
@@ -63,14 +64,14 @@ pub async fn compare(remote: &dyn Remote, face: &Face, bundle: &UndoBundle) -> R
     let now = list(remote, face, bundle).await?;
     let mut rows = Vec::new();
     for row in &bundle.rows {
-        let fate = match now.iter().find(|other| other.row.id == row.row.id) {
+        let is_now = match now.iter().find(|other| other.row.id == row.row.id) {
             Some(other) => beside(row, other.whole.open()),
             None => match gone_owner(remote, face, bundle, row).await? {
                 Some(owner) => RowFate::OwnerGone(owner),
                 None => RowFate::Missing,
             },
         };
-        rows.push(Restored { row: row.row.clone(), fate });
+        rows.push(Restored { row: row.row.clone(), fate: is_now });
     }
     Ok(rows)
 }

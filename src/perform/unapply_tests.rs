@@ -197,14 +197,14 @@ impl World {
     }
 
     async fn unapply(&self, how: Withdrawal, notes: &Notes) -> StepEnd {
-        let nodes = 1..=self.kong().moods.len();
+        let numbers = 1..=self.kong().moods.len();
         let place = |number: usize| {
             let to = HttpAddress::Tcp(([127, 0, 0, 1], u16::try_from(number).unwrap()).into());
             let face = Face { to, token: None, deadline: Duration::from_secs(5) };
             let doors = Doors { admin: Ok(face), status: None, proxy: None };
             (name(number), Place { site: scripted::site(&format!("eu-{number}")), doors })
         };
-        let places = nodes.clone().map(place).collect();
+        let places = numbers.clone().map(place).collect();
         let reach = Arc::new(Direct(self.nodes.clone()));
         let cargo = Arc::new(BTreeMap::new());
         let performer = NodePerformer::new(reach, places, cargo, scripted::identity(), Settings::default());
@@ -219,7 +219,7 @@ impl World {
             name: "legacy".to_owned(),
             how,
             rows: BTreeMap::from([(PluginName::parse("legacy").unwrap(), planned.into())]),
-            through: nodes.map(name).collect(),
+            through: numbers.map(name).collect(),
         };
         let step = Step {
             id: serde_json::from_value(4.into()).unwrap(),
