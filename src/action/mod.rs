@@ -142,10 +142,21 @@ pub struct Activate {
     /// Nodes of the same cluster through which the rows are counted where the node's own Kong is stopped.
     #[serde(default)]
     pub count_through: Vec<NodeName>,
+    /// How many releases of each switched bundle are kept on the node, the new one counted; 0: all. Older ones are deleted at
+    /// the end of the commit, unless old workers are leaving.
+    #[serde(default = "Activate::keep")]
+    pub keep: u32,
     /// Our manifest afterwards, as lines.
     pub manifest: Shared<Vec<String>>,
     /// The content that the workers run afterwards.
     pub content: Shared<BTreeMap<BundleName, Digest>>,
+}
+
+impl Activate {
+    /// How many releases are kept where the inventory does not say: the new one, and the one to go back to.
+    pub const fn keep() -> u32 {
+        2
+    }
 }
 
 /// What happens to the rows of a plugin that is to go.

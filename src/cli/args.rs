@@ -120,6 +120,14 @@ pub enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Show the rows that a run took out of use and what they are now; or bring them back.
+    RestoreRows {
+        /// The run.
+        run: String,
+        /// Do it; without this they are only shown.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Show who holds which nodes, with guards that are still armed. Works with a broken inventory, too.
     Locks,
     /// Take the leases of a cluster away from a run that is gone. Works with a broken inventory, too.
@@ -151,6 +159,8 @@ pub enum Mode {
     Runs,
     /// `resume`.
     Resume,
+    /// `restore-rows`.
+    RestoreRows,
     /// `locks`.
     Locks,
     /// `unlock`.
@@ -166,6 +176,7 @@ impl CommandLine {
             Some(Command::Schema) => Mode::Schema,
             Some(Command::Runs { .. }) => Mode::Runs,
             Some(Command::Resume { .. }) => Mode::Resume,
+            Some(Command::RestoreRows { .. }) => Mode::RestoreRows,
             Some(Command::Locks) => Mode::Locks,
             Some(Command::Unlock { .. }) => Mode::Unlock,
             None if self.plan => Mode::Plan,
@@ -242,6 +253,7 @@ impl Mode {
             Self::Schema => "muster schema",
             Self::Runs => "muster runs",
             Self::Resume => "muster resume",
+            Self::RestoreRows => "muster restore-rows",
             Self::Locks => "muster locks",
             Self::Unlock => "muster unlock",
         }

@@ -24,7 +24,7 @@ fn list(last: usize, format: Format, env: &mut Env) -> Result<u8, Failure> {
     let told = entries.iter().take(last).map(|entry| report::runs::Told {
         run: entry.run.clone(),
         ended: journal::has_ended(&runs, &entry.run),
-        undo: journal::undo_bundles(&runs, &entry.run),
+        undo: journal::undo_bundles(&runs, &entry.run).unwrap_or_default(),
         state: entry.read().map(|journal| journal.state()).map_err(|error| error.to_string()),
     });
     let told: Vec<_> = told.collect();

@@ -181,7 +181,11 @@ fn disturb(nodes: &BTreeMap<&'static str, Node>) -> Result<(), DemoError> {
     if let Some(node) = nodes.get(ADMIN) {
         let service = rows::post(node, "/services", &json!({"name": "billing", "host": "127.0.0.1", "port": 9}))?;
         let scope = json!({"id": service["id"]});
-        rows::post(node, "/plugins", &json!({"name": "legacy-hmac", "service": scope, "config": {"value": "billing"}}))?;
+        rows::post(
+            node,
+            "/plugins",
+            &json!({"name": "legacy-hmac", "service": scope, "config": {"value": "billing"}}),
+        )?;
         rows::post(node, "/plugins", &json!({"name": "legacy-hmac", "enabled": false}))?;
     }
     for node in nodes.values() {

@@ -12,9 +12,10 @@ use super::control::Orders;
 use super::errand::{Answer, Errand, Lookout, Subject, cause, lost};
 use super::{Clock, Control, Job, Looked, Readers, Relook};
 use crate::action::Action;
+use crate::hint::Hint;
 use crate::name::{ClusterName, NodeName};
 use crate::perform::{LeaseRefusal, Perform};
-use crate::plan::{Plan, Step, StepId};
+use crate::plan::{Plan, Step, StepId, Target};
 use crate::run::{CancelLevel, Cause, Event, EventKind, RunState, SkipReason, StepEnd};
 
 /// How many chatter events may wait; what comes above that is dropped.
@@ -232,7 +233,10 @@ impl Dispatcher {
             (Errand::Health(node), Ok(Answer::Health(result))) => Turn::Health(node, result),
             (Errand::Health(node), Err(error)) => Turn::Health(node, Err(lost(error))),
             (Errand::Step(step), Ok(Answer::Step(end))) => self.step_returned(step, end),
-            (Errand::Step(step), Err(error)) => self.step_returned(step, StepEnd::Unknown { cause: lost(error) }),
+            (Errand::Step(step), Err(error)) => {
+                let end = self.step_lost(step, error);
+                self.step_returned(step, end)
+            }
             (Errand::Step(step), Ok(_)) => {
                 let cause = cause("internal", "the worker answered something else");
                 self.step_returned(step, StepEnd::Unknown { cause })
@@ -251,7 +255,24 @@ impl Dispatcher {
         Turn::StepEnded(step)
     }
 
-    /// Records the end of a step. When it did not end well, no other step of its node is begun.
+    /// What is known of a step whose task came to no answer.
+    fn step_lost(&self, step: StepId, error: JoinError) -> StepEnd {
+        match self.job.plan.step(step).map(|step| &step.action) {
+            // It only looked.
+            Some(Action::Fence(_)) if error.is_cancelled() => StepEnd::Skipped { why: SkipReason::Cancelled },
+            Some(Action::Unapply(_)) if error.is_cancelled() => {
+                let text =
+                    "left while rows were being un-applied; those that are gone are in the undo bundle of this run";
+                let hints =
+                    vec![Hint::type_("muster --plan"), Hint::type_(format!("muster restore-rows {}", self.job.run))];
+                StepEnd::Unknown { cause: Cause { hints, ..cause("left", text) } }
+            }
+            _ => StepEnd::Unknown { cause: lost(error) },
+        }
+    }
+
+    /// Records the end of a step. When it did not end well, no other step of its node is begun; a step of the whole cluster
+    /// that is held, or was not begun, keeps back only what needs it.
     pub(super) fn end_step(&mut self, id: StepId, end: StepEnd) {
         let plan = Arc::clone(&self.job.plan);
         let Some(step) = plan.step(id) else { return };
@@ -265,8 +286,9 @@ impl Dispatcher {
             StepEnd::Skipped { why } if !matches!(why, SkipReason::NodeMoved { .. }) => why.clone(),
             _ => SkipReason::Needs { step: id },
         };
+        let held = step.target == Target::Cluster && matches!(end, StepEnd::Skipped { .. });
         self.ended(step, end);
-        if !well {
+        if !well && !held {
             self.skip(&why, |other| other.target == step.target && other.cluster == step.cluster);
         }
     }
@@ -318,7 +340,7 @@ impl Dispatcher {
         self.hear();
         for (errand, handle) in self.away.values() {
             let stays = match errand {
-                Errand::Step(step) => self.committing.contains(step),
+                Errand::Step(step) => self.committing.contains(step) || self.leaves_by_itself(*step),
                 Errand::Release(_) => true,
                 Errand::Lease(_) | Errand::Health(_) | Errand::Look | Errand::PlanBack => false,
             };
@@ -326,6 +348,11 @@ impl Dispatcher {
                 handle.abort();
             }
         }
+    }
+
+    /// An un-apply ends between two rows, and says how far it came.
+    fn leaves_by_itself(&self, step: StepId) -> bool {
+        self.job.plan.step(step).is_some_and(|step| matches!(step.action, Action::Unapply(_)))
     }
 
     /// How many errands are out.

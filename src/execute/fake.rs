@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::errand::cause;
 use super::{Clock, Control, Job, Looked, Readers, Relook};
-use crate::action::{Action, Activate, Deliver, Fence, NodeBasis, ReloadWay};
+use crate::action::{Action, Activate, Delete, Deliver, Fence, NodeBasis, ReloadWay, Unapply, Withdrawal};
 use crate::name::{ClusterName, Digest, NodeName, Owner, PluginName, Revision, RunId};
 use crate::perform::{LeaseRefusal, Perform, Watch};
 use crate::plan::{Basis, ClusterPlan, NodeLists, Phase, Plan, Step, StepId, Target, Wave, WaveId};
@@ -112,9 +112,40 @@ impl Draft {
         self
     }
 
+    /// A cluster from which a plugin goes: un-apply, a wave after the other, the fence, the files. Steps have ids in this order.
+    pub(super) fn removal(mut self, name: &str, rollout: Rollout, waves: &[&[&str]]) -> Self {
+        let first = self.plan.steps.len();
+        let unapply = Unapply {
+            name: "legacy".to_owned(),
+            how: Withdrawal::Delete,
+            rows: BTreeMap::from([(legacy(), Vec::new())]),
+            through: vec![node(waves[0][0])],
+        };
+        let unapply = self.any(name, Target::Cluster, Phase::Unapply, Action::Unapply(Box::new(unapply)), Vec::new());
+        self = self.cluster(name, rollout, 0, waves);
+        let mut needs = Vec::new();
+        for step in &mut self.plan.steps[first + 1..] {
+            step.needs.push(unapply);
+            needs.push(step.id);
+            if let Action::Activate(activate) = &mut step.action {
+                activate.gone.insert(legacy());
+            }
+        }
+        let nodes: Vec<NodeName> = waves.iter().flat_map(|wave| wave.iter().map(|n| node(n))).collect();
+        let fence = Fence { plugins: [legacy()].into(), nodes: nodes.clone(), limit: 60 };
+        let fence = self.any(name, Target::Cluster, Phase::Fence, Action::Fence(fence), needs);
+        for node in &nodes {
+            self.step(name, node, Phase::Clean, delete(), vec![fence]);
+        }
+        self
+    }
+
     fn step(&mut self, name: &str, node: &NodeName, phase: Phase, action: Action, needs: Vec<StepId>) -> StepId {
+        self.any(name, Target::Node(node.clone()), phase, action, needs)
+    }
+
+    fn any(&mut self, name: &str, target: Target, phase: Phase, action: Action, needs: Vec<StepId>) -> StepId {
         let id = step_id(u32::try_from(self.plan.steps.len()).unwrap());
-        let target = Target::Node(node.clone());
         let why = "content differs".to_owned().into();
         self.plan.steps.push(Step { id, cluster: cluster(name), target, phase, action, why, needs });
         id
@@ -123,6 +154,20 @@ impl Draft {
     pub(super) fn plan(self) -> Plan {
         self.plan
     }
+}
+
+pub(super) fn legacy() -> PluginName {
+    PluginName::parse("legacy").unwrap()
+}
+
+fn delete() -> Action {
+    Action::Delete(Box::new(Delete {
+        bundles: BTreeMap::new(),
+        adopts: BTreeSet::new(),
+        plugins: [legacy()].into(),
+        generation: 1,
+        manifest: Vec::new().into(),
+    }))
 }
 
 fn deliver(bundle: &str) -> Action {
@@ -145,6 +190,7 @@ fn activate() -> Action {
         loaded: BTreeMap::new().into(),
         gone: BTreeSet::new(),
         count_through: Vec::new(),
+        keep: Activate::keep(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))
@@ -177,6 +223,14 @@ pub(super) fn failed() -> StepEnd {
 
 pub(super) fn unknown() -> StepEnd {
     StepEnd::Unknown { cause: cause("lost", "the connection broke") }
+}
+
+pub(super) fn reapplied() -> StepEnd {
+    StepEnd::Failed { cause: crate::perform::reapplied(&["legacy: service billing".to_owned()], None) }
+}
+
+pub(super) fn held() -> StepEnd {
+    StepEnd::Skipped { why: SkipReason::Held { why: "eu-9: could not be seen".to_owned() } }
 }
 
 pub(super) fn moved() -> StepEnd {
@@ -218,6 +272,8 @@ pub(super) struct Seen {
     pub(super) durable: u64,
     pub(super) released: BTreeSet<NodeName>,
     pub(super) looked: usize,
+    /// How often a fence was looked at.
+    pub(super) fences: usize,
     /// Steps that were carried out although their start was not durable.
     pub(super) unannounced: Vec<StepId>,
 }
@@ -257,6 +313,9 @@ impl Perform for Stage {
             }
             Act::End(after, end) => {
                 tokio::time::sleep(Duration::from_millis(after)).await;
+                if matches!((&step.action, &end), (Action::Unapply(_), StepEnd::Done { .. })) {
+                    watch.proven("un-applied legacy: 2 rows, none left; undo bundle runs/01/legacy.yaml".to_owned());
+                }
                 if activates && matches!(end, StepEnd::Done { .. }) {
                     watch.proven("2 new workers, request-tag 1.4.0, acme-auth 2.1.0".to_owned());
                 }
@@ -286,7 +345,7 @@ impl Stage {
         let mut seen = self.seen.lock().unwrap();
         let durable = seen.durable;
         let mut kept = seen.events.iter().filter(|event| event.seq <= durable);
-        if !kept.any(|event| matches!(event.kind, EventKind::StepStarted { step, .. } if step == id)) {
+        if !kept.any(|event| matches!(event.kind, EventKind::StepStarted { step, .. } | EventKind::ClusterStepStarted { step, .. } if step == id)) {
             seen.unannounced.push(id);
         }
     }
@@ -306,6 +365,7 @@ impl Relook for Stage {
 
     async fn fence(&self, _: &Fence, watch: &dyn Watch) -> StepEnd {
         tokio::time::sleep(Duration::from_secs(1)).await;
+        self.seen.lock().unwrap().fences += 1;
         let end = self.script.fence.clone().unwrap_or_else(done);
         if matches!(end, StepEnd::Done { .. }) {
             watch.proven("no row, not listed, not loaded".to_owned());

@@ -51,7 +51,7 @@ impl Dispatcher {
             if let Turn::StepEnded(id) = self.next(None).await
                 && let Some(lane) = self.job.plan.step(id).and_then(|step| busy.remove(step.target.node()?))
             {
-                self.count(cluster, &lane.node, phase, budget);
+                self.count(cluster, id, &lane.node, budget);
                 waiting.push_front(lane);
             }
         }
@@ -85,8 +85,18 @@ impl Dispatcher {
     fn next_step(&mut self, lane: &mut Lane) -> Option<StepId> {
         let id = lane.steps.pop_front().filter(|id| !self.ends.contains_key(id))?;
         let Some(unmet) = self.unmet(id) else { return Some(id) };
-        self.end_step(id, StepEnd::Skipped { why: SkipReason::Needs { step: unmet } });
+        let why = self.why_not(unmet);
+        self.end_step(id, StepEnd::Skipped { why });
         None
+    }
+
+    /// Why what needs this step is not begun: what holds it holds that, too.
+    pub(super) fn why_not(&self, unmet: StepId) -> SkipReason {
+        let ended = self.state.cluster_steps.values().flatten().find(|known| known.step == unmet);
+        match ended.and_then(|known| known.end.as_ref()) {
+            Some(StepEnd::Skipped { why: why @ SkipReason::Held { .. } }) => why.clone(),
+            _ => SkipReason::Needs { step: unmet },
+        }
     }
 
     /// A step that this one needs and that did not end well.
@@ -122,13 +132,15 @@ impl Dispatcher {
         !cancelled && !self.state.locked && self.unrecorded.is_none() && budget.spent.is_none()
     }
 
-    fn count(&self, cluster: &ClusterPlan, node: &NodeName, phase: Phase, budget: &mut Budget) {
+    /// What the end of a step means for the budget. A node that went wrong before is not counted for a step that did not.
+    fn count(&self, cluster: &ClusterPlan, step: StepId, node: &NodeName, budget: &mut Budget) {
         let fate = self.state.nodes.get(node).map(|node| node.fate).unwrap_or_default();
         if let Some(cause) = self.broken.get(&cluster.cluster).filter(|_| !self.putting_back) {
             budget.spent = Some(cause.text.clone());
         }
-        if fate.is_bad() {
-            budget.count(cluster, fate != Fate::RolledBack && matches!(phase, Phase::Wave(_)));
+        if fate.is_bad() && self.ends.get(&step) == Some(&false) {
+            let wave = self.job.plan.step(step).is_some_and(|step| matches!(step.phase, Phase::Wave(_)));
+            budget.count(cluster, fate != Fate::RolledBack && wave);
         }
     }
 }

@@ -99,4 +99,6 @@ mod fake;
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]
+mod removal_tests;
+#[cfg(test)]
 mod tests;

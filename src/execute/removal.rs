@@ -9,9 +9,9 @@ use super::errand::{Answer, Errand};
 use super::lane::Budget;
 use super::schedule::Leases;
 use crate::action::Action;
-use crate::name::{ClusterName, NodeName, PluginName};
-use crate::plan::{ClusterPlan, Phase, Plan, StepId};
-use crate::run::{CancelLevel, EventKind, SkipReason, StepEnd};
+use crate::name::{ClusterName, NodeName, PluginName, collapse};
+use crate::plan::{ClusterPlan, Phase, Plan, Step, StepId};
+use crate::run::{CancelLevel, Cause, EventKind, StepEnd};
 
 impl Dispatcher {
     /// The steps of the whole cluster in this phase, one after the other. One that fails stops the cluster.
@@ -23,7 +23,8 @@ impl Dispatcher {
                 continue;
             }
             if let Some(unmet) = self.unmet(step.id) {
-                self.end_step(step.id, StepEnd::Skipped { why: SkipReason::Needs { step: unmet } });
+                let why = self.why_not(unmet);
+                self.end_step(step.id, StepEnd::Skipped { why });
             } else if self.begin(&[step.id]) {
                 self.wait_for_end(step.id).await;
                 budget.spent = budget.spent.take().or_else(|| self.failure(&cluster.cluster, step.id));
@@ -50,22 +51,20 @@ impl Dispatcher {
     }
 
     /// Puts the second step of a removal back where somebody uses the plugin again: a node that does not list it would not
-    /// start any more (measured.md 5). It is done in spite of a spent budget and of a cancelling that lets steps end.
-    pub(super) async fn put_back(&mut self, cluster: &ClusterPlan, leases: &mut Leases) {
-        let Some(cause) = self.broken.get(&cluster.cluster).cloned() else { return };
+    /// start any more (measured.md 5). It is done in spite of a spent budget and of a cancelling that lets steps end. What is
+    /// left in danger is returned in words.
+    pub(super) async fn put_back(&mut self, cluster: &ClusterPlan, leases: &mut Leases) -> Option<String> {
+        let cause = self.broken.get(&cluster.cluster).cloned()?;
+        let done = self.without(&cluster.cluster);
         if self.cancel() >= Some(CancelLevel::LeaveSteps) || self.unrecorded.is_some() {
-            return;
+            return in_danger(&done);
         }
-        let Some(more) = self.plan_back(&cluster.cluster).await.filter(|plan| !plan.is_empty()) else { return };
-        let known = self.job.plan.waves.len();
-        let mut steps_of: BTreeMap<NodeName, u32> = BTreeMap::new();
-        for node in more.steps.iter().filter_map(|step| step.target.node()) {
-            *steps_of.entry(node.clone()).or_default() += 1;
+        let Some(more) = self.plan_back(&cluster.cluster).await else { return in_danger(&done) };
+        if more.is_empty() {
+            return blocked(&more);
         }
-        let waves = u32::try_from(more.waves.len()).unwrap_or(u32::MAX);
-        let whole = Arc::new(self.job.plan.followed_by(*more));
-        self.job.plan = Arc::clone(&whole);
-        self.record(EventKind::StepsAdded { cluster: cluster.cluster.clone(), cause, steps_of, waves });
+        let (blocked, known) = (blocked(&more), self.job.plan.waves.len());
+        let whole = self.add(cluster, cause, *more);
         self.putting_back = true;
         let mut budget = Budget::default();
         for wave in &whole.waves[known..] {
@@ -73,6 +72,36 @@ impl Dispatcher {
             self.carry(cluster, Phase::Wave(wave.id), &mut budget).await;
         }
         self.putting_back = false;
+        let added = |step: &&Step| matches!(step.phase, Phase::Wave(id) if id.0 as usize >= known);
+        let bad = whole.steps.iter().filter(added).filter(|step| self.ends.get(&step.id) != Some(&true));
+        let bad: BTreeSet<NodeName> = bad.filter_map(|step| step.target.node().cloned()).collect();
+        let words: Vec<String> = in_danger(&bad).into_iter().chain(blocked).collect();
+        (!words.is_empty()).then(|| words.join("; "))
+    }
+
+    /// The steps are the run's from here on.
+    fn add(&mut self, cluster: &ClusterPlan, mut cause: Cause, more: Plan) -> Arc<Plan> {
+        let mut steps_of: BTreeMap<NodeName, u32> = BTreeMap::new();
+        for node in more.steps.iter().filter_map(|step| step.target.node()) {
+            *steps_of.entry(node.clone()).or_default() += 1;
+        }
+        let nodes: Vec<NodeName> = steps_of.keys().cloned().collect();
+        let it = if nodes.len() == 1 { "it does" } else { "they do" };
+        cause
+            .details
+            .push(format!("{} would not start again now, as {it} not list it; it is listed again", collapse(&nodes)));
+        let waves = u32::try_from(more.waves.len()).unwrap_or(u32::MAX);
+        self.job.plan = Arc::new(self.job.plan.followed_by(more));
+        self.record(EventKind::StepsAdded { cluster: cluster.cluster.clone(), cause, steps_of, waves });
+        Arc::clone(&self.job.plan)
+    }
+
+    /// The nodes on which this run took a plugin out of the directive.
+    fn without(&self, cluster: &ClusterName) -> BTreeSet<NodeName> {
+        let gone = |step: &&Step| matches!(&step.action, Action::Activate(activate) if !activate.gone.is_empty());
+        let steps = self.job.plan.steps.iter().filter(|step| step.cluster == *cluster).filter(gone);
+        let done = steps.filter(|step| self.ends.get(&step.id) == Some(&true));
+        done.filter_map(|step| step.target.node().cloned()).collect()
     }
 
     async fn plan_back(&mut self, cluster: &ClusterName) -> Option<Box<Plan>> {
@@ -104,4 +133,18 @@ impl Dispatcher {
         };
         steps.flat_map(|step| of(&step.action)).collect()
     }
+}
+
+/// The nodes that do not list what is used, and are left so.
+fn in_danger(nodes: &BTreeSet<NodeName>) -> Option<String> {
+    let names: Vec<NodeName> = nodes.iter().cloned().collect();
+    let it = if names.len() == 1 { "it does" } else { "they do" };
+    (!names.is_empty())
+        .then(|| format!("{} would not start again now, as {it} not list what is used", collapse(&names)))
+}
+
+/// What keeps a node from listing it again.
+fn blocked(more: &Plan) -> Option<String> {
+    let lines: Vec<&str> = more.blockers.iter().map(|blocker| blocker.what.as_str()).take(3).collect();
+    (!lines.is_empty()).then(|| format!("not put back: {}", lines.join("; ")))
 }

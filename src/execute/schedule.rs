@@ -114,7 +114,9 @@ impl Dispatcher {
             self.once(cluster, Phase::Fence, &mut budget).await;
             self.carry(cluster, Phase::Clean, &mut budget).await;
         }
-        self.put_back(cluster, &mut leases).await;
+        if let Some(danger) = self.put_back(cluster, &mut leases).await {
+            budget.spent = Some(budget.spent.map_or_else(|| danger.clone(), |why| format!("{why}; {danger}")));
+        }
         self.stop(cluster, budget);
         self.release(leases).await;
     }

@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Fleet, Picture};
 use crate::action::{Action, Fence};
 use crate::execute::{self, Clock, Control, Job, Looked, Readers, Relook};
+use crate::hint::Sealed;
 use crate::journal::{self, JournalError, Writer};
 use crate::name::{BundlePath, ClusterName, Digest, NodeName, PluginName, RunId};
-use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings, Watch};
+use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings, UndoKeeper, Watch, reapplied};
 use crate::plan::{self, Allow, Judgement, Plan, Selection};
-use crate::run::{Cause, Event, Outcome, Reporter, RunState, SkipReason, StepEnd, StepPhase, SurveyCounts};
+use crate::run::{Event, Outcome, Reporter, RunState, SkipReason, StepEnd, StepPhase, SurveyCounts};
 
 /// How often the leases of a run are renewed, at the least: at most ten nodes a second, so that renewing 5,000 of them is
 /// no work to speak of.
@@ -37,6 +39,24 @@ impl Peers for Recorded {
     /// The name must be ours, too: another machine may have a journal of that run as a copy, without its lock.
     fn has_ended(&self, run: &RunId, holder: &str) -> bool {
         holder == self.operator && journal::has_ended(&self.runs, run)
+    }
+}
+
+/// Undo bundles lie beside the journal of their run.
+struct BesideJournal {
+    runs: PathBuf,
+    run: RunId,
+    clock: Clock,
+}
+
+impl UndoKeeper for BesideJournal {
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// It blocks for the length of an fsync, on purpose: nothing may be deleted before.
+    fn keep(&self, name: &str, text: &Sealed<String>) -> std::io::Result<String> {
+        journal::keep_undo(&self.runs, &self.run, name, text.open()).map(|path| path.display().to_string())
     }
 }
 
@@ -90,9 +110,17 @@ impl Fleet {
         let places = self.places(&picture);
         let settings = Settings { settle: self.settle(&plan), ..Settings::default() };
         let renewal = renewal(places.len());
-        let identity = RunIdentity { run: run.clone(), holder: operator.clone(), ttl: renewal * RENEWALS };
+        let identity = RunIdentity {
+            run: run.clone(),
+            owner: plan.basis.owner.clone(),
+            commit: plan.basis.revision.clone(),
+            holder: operator.clone(),
+            ttl: renewal * RENEWALS,
+        };
+        let undo = BesideJournal { runs: runs.clone(), run: run.clone(), clock: clock.clone() };
         let performer = NodePerformer::new(self.pool.clone(), places, Arc::new(cargo), identity, settings);
-        let performer = Arc::new(performer.beside(Arc::new(Recorded { runs, operator: operator.clone() })));
+        let performer = performer.beside(Arc::new(Recorded { runs, operator: operator.clone() }));
+        let performer = Arc::new(performer.keeping(Arc::new(undo)));
         let again = Arc::new(Again {
             fleet: self.clone(),
             latest: Mutex::new(picture),
@@ -182,15 +210,6 @@ fn held(why: String) -> StepEnd {
     StepEnd::Skipped { why: SkipReason::Held { why } }
 }
 
-fn reapplied(rows: &[String]) -> Cause {
-    Cause {
-        code: Cause::REAPPLIED.to_owned(),
-        text: format!("somebody uses it again: {}", rows.join("; ")),
-        details: Vec::new(),
-        hints: Vec::new(),
-    }
-}
-
 /// Looks again once the steps are over, and plans again: what is left is what that plan would do.
 struct Again {
     fleet: Arc<Fleet>,
@@ -229,7 +248,7 @@ impl Relook for Again {
             let picture = self.look_at(&nodes).await;
             match plan::judge(fence, &picture.survey, &picture.diff) {
                 Judgement::Holds => return proven(fence, watch),
-                Judgement::Broken { rows } => return StepEnd::Failed { cause: reapplied(&rows) },
+                Judgement::Broken { rows } => return StepEnd::Failed { cause: reapplied(&rows, None) },
                 Judgement::Held { why } => return held(why.join("; ")),
                 Judgement::Waits { why, .. } if Instant::now() >= until => return held(why),
                 Judgement::Waits { .. } if watch.cancelled().is_some() => {

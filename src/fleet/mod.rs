@@ -6,6 +6,7 @@
 mod apply;
 mod desired;
 mod locks;
+mod restore;
 mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 pub use apply::{Applied, Apply, ApplyError};
 pub use desired::{BundleTrouble, Desired, DesiredError, Source};
 pub use locks::{Unlocked, locks, unlock};
+pub use restore::restore_rows;
 pub use site::{SiteError, site};
 
 use crate::diff::{self, FleetDiff};

@@ -2,16 +2,18 @@
 //!
 //! Owns: the file's format (docs/events.md), its durability, and reading it back whatever its writer came to. Must not
 //! know: what an event means. One run is one directory, `RUNS/RUN/`, with `journal.jsonl` in it: a head, then one event
-//! on each line.
+//! on each line; and with the undo bundles of the run beside it, if it took rows out of use.
 
 mod list;
 mod reader;
+mod undo;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
 pub use list::{Entry, list};
 pub use reader::{Journal, Line, Unknown, read};
+pub use undo::{keep_undo, undo_bundles};
 pub use writer::Writer;
 
 use crate::hint::Hint;
@@ -23,14 +25,6 @@ pub const FORMAT: u32 = 1;
 /// Where the journal of a run is, under the directory of all runs.
 pub fn path(runs: &Path, run: &RunId) -> PathBuf {
     runs.join(run.as_str()).join("journal.jsonl")
-}
-
-/// The undo bundles of a run, in the order of their names.
-pub fn undo_bundles(runs: &Path, run: &RunId) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(runs.join(run.as_str())).into_iter().flatten().flatten().map(|item| item.path());
-    let mut bundles: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
-    bundles.sort();
-    bundles
 }
 
 /// Whether the run whose journal is here has ended: nobody holds the lock that its writer had. `false` without a journal.

@@ -202,6 +202,18 @@ pub enum ScopeKind {
     ConsumerGroup,
 }
 
+impl ScopeKind {
+    /// As people call it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Route => "route",
+            Self::Consumer => "consumer",
+            Self::ConsumerGroup => "consumer group",
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct RawRow {
     id: String,

@@ -10,7 +10,7 @@ use crate::remote::{Call, Ended, Remote, RemoteError, Reply, Script};
 use crate::survey::{AdminFacts, NodeFacts, SurveyDecoder, SurveyError, SurveyRequest, Trouble};
 use crate::wire::Status;
 
-use super::admin::{Face, trouble};
+use super::admin::{Face, has_workspaces, trouble};
 use super::cause::of_problem;
 use super::{Doors, Site, rows};
 
@@ -114,9 +114,7 @@ async fn ask(
 async fn admin_facts(face: &Face, remote: &dyn Remote, matters: &BTreeSet<PluginName>) -> Result<AdminFacts, Trouble> {
     let (facts, default_rows) = tokio::join!(face.node(remote), face.rows(remote, false));
     let mut facts = facts?;
-    // Before 3.6 only the version tells the Enterprise edition; only that one has workspaces (facts.md C1, C4).
-    let enterprise = facts.edition.as_deref() == Some("enterprise") || facts.version.contains("enterprise");
-    let found = if enterprise { face.rows(remote, true).await } else { default_rows };
+    let found = if has_workspaces(&facts) { face.rows(remote, true).await } else { default_rows };
     match found {
         Ok(found) => facts.rows = rows::in_words(face, remote, found, matters).await.into(),
         Err(trouble) => facts.rows_trouble = Some(trouble),

@@ -7,11 +7,14 @@ use crate::kong::printable;
 use crate::name::{NodeName, RunId};
 use crate::remote::{Call, Remote, Script};
 use crate::run::Cause;
-use crate::wire::{ArgError, Args, Status};
+use crate::wire::{ArgError, Args, Lease, Status};
 
 use super::call::{self, Told};
 use super::cause::{advised, cause};
 use super::{LeaseRefusal, Peers, RunIdentity, Site};
+
+/// How long the script may take; it has a deadline of its own before this one.
+const DEADLINE: Duration = Duration::from_secs(70);
 
 /// What the lease script is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +25,6 @@ pub(crate) enum Errand {
     Renew(u64),
     /// Give it back.
     Release(u64),
-    /// Take it away from whoever has it, as a person says so: that run's scripts find another generation.
-    Break(u64),
 }
 
 fn arguments(site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Args, ArgError> {
@@ -38,7 +39,6 @@ fn arguments(site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Args, Ar
         }
         Errand::Renew(generation) => args.with("op", "renew")?.with("generation", generation.to_string()),
         Errand::Release(generation) => args.with("op", "release")?.with("generation", generation.to_string()),
-        Errand::Break(generation) => args.with("op", "break")?.with("generation", generation.to_string()),
     }
 }
 
@@ -56,6 +56,18 @@ pub(crate) async fn take(
         Some((run, _)) => self::run(remote, site, identity, Errand::Take { dead: Some(run) }).await,
         None => generation(site, &told, &Errand::Take { dead: None }),
     }
+}
+
+/// Takes it away from whoever has it, as a person says so: that run's scripts find another generation.
+pub(crate) async fn take_away(remote: &dyn Remote, site: &Site, lease: &Lease) -> Result<(), LeaseRefusal> {
+    let args = || {
+        let args = Args::new().with("home", site.home.as_str())?.with("op", "break")?;
+        args.with("run", lease.run.as_str())?.with("generation", lease.generation.to_string())
+    };
+    let args = args().map_err(|e| LeaseRefusal::Failed(cause("not-sent", e.to_string())))?;
+    let call = Call { script: Script::Lease, args, payload: None, deadline: DEADLINE };
+    let told = call::to_the_end(remote, call).await.map_err(LeaseRefusal::Failed)?;
+    generation(site, &told, &Errand::Release(lease.generation)).map(drop)
 }
 
 /// Whose lease it is, if a run has it.
@@ -78,7 +90,7 @@ pub(crate) async fn run(
 
 async fn ask(remote: &dyn Remote, site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Told, LeaseRefusal> {
     let args = arguments(site, run, errand).map_err(|e| LeaseRefusal::Failed(cause("not-sent", e.to_string())))?;
-    let call = Call { script: Script::Lease, args, payload: None, deadline: Duration::from_secs(70) };
+    let call = Call { script: Script::Lease, args, payload: None, deadline: DEADLINE };
     call::to_the_end(remote, call).await.map_err(LeaseRefusal::Failed)
 }
 
@@ -86,9 +98,7 @@ fn generation(site: &Site, told: &Told, errand: &Errand) -> Result<u64, LeaseRef
     match told.status {
         Status::Changed | Status::Unchanged => match (told.find("lease").and_then(|r| r.number(0)), errand) {
             (Some(generation), _) => Ok(generation),
-            (None, Errand::Release(generation) | Errand::Renew(generation) | Errand::Break(generation)) => {
-                Ok(*generation)
-            }
+            (None, Errand::Release(generation) | Errand::Renew(generation)) => Ok(*generation),
             (None, Errand::Take { .. }) => {
                 Err(LeaseRefusal::Failed(cause("garbled", "the lease was taken, and its generation was not told")))
             }

@@ -16,10 +16,14 @@ use crate::remote::{Fault, Remote, RemoteError};
 use crate::run::{Cause, StepEnd};
 
 use super::activate::Activation;
-use super::cause::{cause, of_remote};
+use super::admin::Face;
+use super::cause::{cause, of_remote, of_trouble};
 use super::lease::{self, Errand};
+use super::recount::Elsewhere;
+use super::unapply::Unapplying;
 use super::{
-    Cargo, Doors, Lease, LeaseRefusal, Peers, Perform, Reach, RunIdentity, Settings, Site, Standing, Watch, deliver,
+    Cargo, Doors, Lease, LeaseRefusal, Peers, Perform, Reach, RunIdentity, Settings, Site, Standing, UndoKeeper, Watch,
+    delete, deliver,
 };
 
 /// A node with its faces.
@@ -48,6 +52,7 @@ pub struct NodePerformer {
     identity: RunIdentity,
     settings: Settings,
     peers: Option<Arc<dyn Peers>>,
+    undo: Option<Arc<dyn UndoKeeper>>,
     held: Mutex<HashMap<NodeName, Held>>,
 }
 
@@ -63,7 +68,7 @@ impl NodePerformer {
         identity: RunIdentity,
         settings: Settings,
     ) -> Self {
-        Self { reach, places, cargo, identity, settings, peers: None, held: Mutex::default() }
+        Self { reach, places, cargo, identity, settings, peers: None, undo: None, held: Mutex::default() }
     }
 
     /// The same, taking leases over from runs that these know to have died.
@@ -71,6 +76,35 @@ impl NodePerformer {
     pub fn beside(mut self, peers: Arc<dyn Peers>) -> Self {
         self.peers = Some(peers);
         self
+    }
+
+    /// The same, keeping undo bundles here. Without it no row is deleted.
+    #[must_use]
+    pub fn keeping(mut self, undo: Arc<dyn UndoKeeper>) -> Self {
+        self.undo = Some(undo);
+        self
+    }
+
+    pub(super) fn undo(&self) -> Option<&dyn UndoKeeper> {
+        self.undo.as_deref()
+    }
+
+    pub(super) const fn identity(&self) -> &RunIdentity {
+        &self.identity
+    }
+
+    /// What is known of the connection to this node is no longer believed.
+    pub(super) async fn forget(&self, node: &NodeName) {
+        self.reach.forget(node).await;
+    }
+
+    /// Sees to it that the node's lease is this run's, as the node itself says.
+    pub(super) async fn secure(&self, node: &NodeName) -> Result<(), LeaseRefusal> {
+        let _turn = self.turn(node).await;
+        let Some(generation) = self.held(node, |held| held.generation) else { return self.take(node).await.map(drop) };
+        let place = self.place(node).map_err(LeaseRefusal::Failed)?;
+        let remote = self.remote(place).await.map_err(|error| LeaseRefusal::Failed(of_remote(&error)))?;
+        lease::run(&*remote, &place.site, &self.identity, Errand::Renew(generation)).await.map(drop)
     }
 
     /// Renews what is held, each time after so long, until it is dropped: so a lease may be short, and a run that died is
@@ -150,6 +184,20 @@ impl NodePerformer {
         end
     }
 
+    async fn on_cluster(&self, step: &Step, watch: &dyn Watch) -> StepEnd {
+        let Action::Unapply(unapply) = &step.action else {
+            return StepEnd::Failed { cause: cause("internal", "no step of a cluster") };
+        };
+        let ours = |node: &NodeName| self.held(node, |held| held.generation).is_some();
+        let foreign: Vec<&NodeName> = unapply.through.iter().filter(|node| !ours(node)).collect();
+        let end = Unapplying { performer: self, cluster: &step.cluster, unapply, watch }.perform().await;
+        // Leases that were taken for this alone are nobody else's to give back.
+        for node in foreign {
+            self.release(node).await;
+        }
+        end
+    }
+
     async fn carry_out(
         &self,
         node: &NodeName,
@@ -174,14 +222,29 @@ impl NodePerformer {
                     activate: action,
                     settings: &self.settings,
                     watch,
+                    elsewhere: self,
                 };
                 let (end, standing) = activation.perform().await;
                 let done = matches!(end, StepEnd::Done { .. });
                 self.held(node, |held| held.standing = standing.filter(|_| done));
                 Ok(end)
             }
-            Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => Err(cause("internal", "no step of a node")),
+            Action::Delete(action) => {
+                let number = step.id.number();
+                Ok(delete::perform(&*remote, &place.site, &lease, number, action, watch).await)
+            }
+            Action::Unapply(_) | Action::Fence(_) => Err(cause("internal", "no step of a node")),
         }
+    }
+}
+
+#[async_trait]
+impl Elsewhere for NodePerformer {
+    async fn admin(&self, node: &NodeName) -> Result<(Arc<dyn Remote>, Face), Cause> {
+        let place = self.place(node)?;
+        let face = place.doors.admin.clone().map_err(of_trouble)?;
+        let remote = self.remote(place).await.map_err(|error| of_remote(&error))?;
+        Ok((remote, face))
     }
 }
 
@@ -195,7 +258,7 @@ impl Perform for NodePerformer {
     async fn perform(&self, step: &Step, watch: &dyn Watch) -> StepEnd {
         match &step.target {
             Target::Node(node) => self.on_node(node, step, watch).await,
-            Target::Cluster => StepEnd::Failed { cause: cause("internal", "no step of a cluster") },
+            Target::Cluster => self.on_cluster(step, watch).await,
         }
     }
 

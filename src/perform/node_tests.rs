@@ -3,9 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::action::{Deliver, ReloadWay};
 use crate::name::{BundlePath, ClusterName, Digest, RunId};
+use crate::perform::Parcel;
 use crate::perform::gateway::{self, Gateway, NEW, Notes, OLD, stage};
 use crate::perform::scripted::{self, Scripted};
-use crate::perform::{Parcel, RunIdentity};
 use crate::plan::{Phase, Target};
 use crate::remote::{Connect as _, Ended, NodeAddress, Script};
 use crate::run::{Outcome, SkipReason};
@@ -33,8 +33,7 @@ fn performer(scripted: &Scripted) -> NodePerformer {
     let files = BTreeMap::from([(BundlePath::parse("kong/plugins/acme-auth/handler.lua").unwrap(), Digest::of(b"h"))]);
     let parcel = Arc::new(Parcel { bytes: b"targz".to_vec(), files });
     let cargo = BTreeMap::from([(gateway::digest(), parcel)]);
-    let identity =
-        RunIdentity { run: RunId::from_parts(1, 2), holder: "ops@here".to_owned(), ttl: Duration::from_mins(10) };
+    let identity = scripted::identity();
     NodePerformer::new(
         Arc::new(Direct(scripted.clone())),
         BTreeMap::from([(node(), place)]),

@@ -49,6 +49,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         gone: BTreeSet::new(),
         count_through: Vec::new(),
         manifest: alike.manifests.ask(next, |next| manifest(next).lines().into()),
+        keep: 2,
         content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));
 }

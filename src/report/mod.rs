@@ -8,6 +8,7 @@ pub mod json;
 pub mod locks;
 pub mod nodes;
 pub mod plan;
+pub mod rows;
 pub mod runs;
 pub mod status;
 pub mod text;

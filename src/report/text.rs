@@ -129,17 +129,30 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
             Said::new(node, format!("{}: {about}", if action == "activate" { "activating" } else { action }))
         }
         EventKind::StepProven { node, text, .. } => Said::new(node, format!("proven: {text}")),
-        EventKind::StepEnded { node, action, end, .. } => return step_ended(node.as_str(), action, end),
-        EventKind::ClusterStepStarted { cluster, action, about, .. } => {
-            Said::new(cluster, format!("{}: {about}", if action == "fence" { "before any file goes" } else { action }))
+        // Why files are held was said of the cluster.
+        EventKind::StepEnded { end: StepEnd::Skipped { why: why @ SkipReason::Held { .. } }, .. }
+            if is_held(why, state) =>
+        {
+            return None;
         }
+        EventKind::StepEnded { node, action, end, .. } => return step_ended(node.as_str(), action, end),
+        EventKind::ClusterStepStarted { cluster, action, about, .. } if action == "fence" => {
+            Said::new(cluster, format!("before files go, every node is looked at: {about}"))
+        }
+        EventKind::ClusterStepStarted { cluster, about, .. } => Said::new(cluster, format!("un-applying {about}")),
         EventKind::ClusterStepProven { cluster, text, .. } => Said::new(cluster, text).good(),
         EventKind::ClusterStepEnded { cluster, action, end, .. } => {
             return cluster_step_ended(cluster.as_str(), action, end);
         }
         EventKind::StepsAdded { cluster, cause, steps_of, .. } => {
             let nodes: Vec<_> = steps_of.keys().cloned().collect();
-            Said::new(cluster, format!("putting back on {}: {}", brief(&nodes, 40), cause.text)).bad(cause)
+            let words = format!("putting back on {}, as it is used again", brief(&nodes, 40));
+            // What was found, and both ways out, was said where it was found.
+            Said {
+                more: cause.details.last().cloned().into_iter().collect(),
+                tone: Tone::Bad,
+                ..Said::new(cluster, words)
+            }
         }
         EventKind::ClusterDelivered { cluster, bundles, nodes } => {
             let sized = |(name, size): (_, &Option<u64>)| match size {
@@ -195,6 +208,10 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
     let said = |words: String| Said::new(node, words);
     Some(match end {
         StepEnd::Done { .. } if delivers => return None,
+        StepEnd::Done { outcome: Outcome::Changed } if action == "delete" => said("files deleted".to_owned()).good(),
+        StepEnd::Done { outcome: Outcome::Unchanged } if action == "delete" => {
+            said("no files were left".to_owned()).good()
+        }
         StepEnd::Done { outcome: Outcome::Changed } => said("committed".to_owned()).good(),
         StepEnd::Done { outcome: Outcome::Edited } => said("edited; Kong is stopped, so nothing is proven".to_owned()),
         StepEnd::Done { outcome: Outcome::Unchanged } => said("was so already, nothing changed".to_owned()).good(),
@@ -205,6 +222,7 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
         StepEnd::Unknown { cause } => said(format!("{action} unknown: {}", cause.text)).bad(cause),
         StepEnd::Skipped { why } => match why {
             SkipReason::Needs { .. } if !delivers => said(format!("{action} not begun: {}", why.words())),
+            SkipReason::Held { why } if action == "delete" => said(format!("its files are held: {why}")),
             SkipReason::Held { .. } => said(format!("{action} {}", why.words())),
             SkipReason::NodeMoved { .. } => Said {
                 more: vec![Hint::type_("muster --plan").to_string()],
@@ -219,6 +237,12 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
             | SkipReason::NotRecorded => return None,
         },
     })
+}
+
+/// Whether a step of a cluster is held by this.
+fn is_held(why: &SkipReason, state: &RunState) -> bool {
+    let steps = state.cluster_steps.values().flatten();
+    steps.into_iter().any(|step| matches!(&step.end, Some(StepEnd::Skipped { why: other }) if other == why))
 }
 
 /// A step of a whole cluster; what it came to when it ended well was said as it was proven.

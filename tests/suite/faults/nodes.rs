@@ -155,6 +155,8 @@ impl Bench {
         let place = Place { site: self.site.clone(), doors: Doors::of(&self.site, env, Duration::from_secs(5)) };
         let identity = RunIdentity {
             run: RunId::from_parts(u64::from(std::process::id()), RUNS.fetch_add(1, Ordering::Relaxed).into()),
+            owner: "edge".parse().unwrap(),
+            commit: "3f2a91c4b5".repeat(4).parse().unwrap(),
             holder: "test@here".to_owned(),
             ttl: Duration::from_mins(10),
         };
@@ -239,6 +241,7 @@ impl Bench {
             loaded: [(plugin(), bundle.plugins[&plugin()].version.clone())].into(),
             gone: BTreeSet::new(),
             count_through: Vec::new(),
+            keep: Activate::keep(),
             manifest: manifest.lines().into(),
             content: [(bundle.name.clone(), bundle.digest.clone())].into(),
         }

@@ -366,6 +366,7 @@ impl NodeSpec {
             what: vec!["switch".to_owned(), name.to_string(), digest.to_string()],
         };
         Receipt {
+            commit: None,
             run: run_at(CLOCK - 5000),
             step: 1,
             intents: content.iter().map(did).collect(),
@@ -456,6 +457,7 @@ impl NodeSpec {
             let (run, boot) = (run_at(CLOCK - seconds), Some(model.boot.clone()));
             let empty = BTreeMap::new();
             model.receipts.push(Receipt {
+                commit: None,
                 run,
                 boot,
                 result,

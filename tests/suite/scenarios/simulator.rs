@@ -156,6 +156,7 @@ impl NodeModel {
         };
         let milliseconds = u64::try_from(self.clock).unwrap_or(0) * 1000;
         self.receipts.push(Receipt {
+            commit: None,
             run: RunId::from_parts(milliseconds, 7),
             step,
             intents: activate.switches.iter().map(did).collect(),

@@ -133,6 +133,7 @@ fn activate() -> Action {
         loaded: BTreeMap::new().into(),
         gone: BTreeSet::new(),
         count_through: Vec::new(),
+        keep: Activate::keep(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))
