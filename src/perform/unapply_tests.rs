@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -197,6 +198,13 @@ impl World {
     }
 
     async fn unapply(&self, how: Withdrawal, notes: &Notes) -> StepEnd {
+        let end = self.watched(how, notes).await;
+        let said = format!("{end:?} {:?} {:?}", notes.printed.lock().unwrap(), notes.phases.lock().unwrap());
+        assert!(!said.contains(SECRET), "{said}");
+        end
+    }
+
+    async fn watched(&self, how: Withdrawal, watch: &dyn Watch) -> StepEnd {
         let numbers = 1..=self.kong().moods.len();
         let place = |number: usize| {
             let to = HttpAddress::Tcp(([127, 0, 0, 1], u16::try_from(number).unwrap()).into());
@@ -230,10 +238,7 @@ impl World {
             why: String::new().into(),
             needs: Vec::new(),
         };
-        let end = performer.perform(&step, notes).await;
-        let said = format!("{end:?} {:?} {:?}", notes.printed.lock().unwrap(), notes.phases.lock().unwrap());
-        assert!(!said.contains(SECRET), "{said}");
-        end
+        performer.perform(&step, watch).await
     }
 }
 
@@ -409,6 +414,32 @@ async fn leaving_ends_it_between_two_rows() {
         assert_eq!(matches!(end, StepEnd::Done { .. }), ends);
         assert_eq!(end == StepEnd::Skipped { why: SkipReason::Cancelled }, !ends);
     }
+}
+
+/// The run is left once it was asked so often.
+struct Leaves(AtomicUsize);
+
+impl Watch for Leaves {
+    fn phase(&self, _: StepPhase, _: String) {}
+    fn printed(&self, _: String) {}
+    fn proven(&self, text: String) {
+        panic!("proven: {text}");
+    }
+    fn cancelled(&self) -> Option<CancelLevel> {
+        let left = self.0.load(Ordering::Relaxed);
+        self.0.store(left.saturating_sub(1), Ordering::Relaxed);
+        (left == 0).then_some(CancelLevel::LeaveSteps)
+    }
+}
+
+#[tokio::test]
+async fn what_was_left_in_the_middle_says_what_is_in_use_yet() {
+    let world = World::new(&[Mood::Serves, Mood::Serves]);
+    let cause = failed(world.watched(Withdrawal::Delete, &Leaves(AtomicUsize::new(2))).await);
+    assert_eq!(cause.code, "cancelled");
+    assert_eq!(cause.text, "2 of 3 rows deleted, then: it was cancelled; 1 row is as before");
+    assert_eq!((world.ids(), world.kong().changes.len()), (vec!["r2".to_owned(), "r4".to_owned()], 2));
+    assert!(hints(&cause).contains("muster restore-rows"), "{cause:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod killed;
 mod nodes;
 mod power;
 mod reloads;
+mod removal;
 
 /// Shows what a matrix came to, to who runs it with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "a matrix of cases is there to be read")]

@@ -333,7 +333,7 @@ fn edit(path: &NodePath, before: &[u8]) -> Option<ConfEdit> {
     })
 }
 
-fn step(number: u32, action: Action) -> Step {
+pub(super) fn step(number: u32, action: Action) -> Step {
     Step {
         id: serde_json::from_value(number.into()).unwrap(),
         cluster: ClusterName::parse("eu").unwrap(),
