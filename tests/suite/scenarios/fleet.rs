@@ -391,6 +391,8 @@ impl NodeModel {
             enabled: true,
             scope: "global".to_owned(),
             workspace: None,
+            tags: Vec::new(),
+            updated_at: None,
         };
         let env = self.env_file();
         Ok(AdminFacts {
