@@ -39,8 +39,20 @@ pub enum BlockerCode {
     NodeLacks,
     /// Two bundles own the same path.
     PathConflict,
-    /// A plugin to be removed: the order of a removal is not safe to plan here.
+    /// A plugin to be removed that is wanted in another way too.
     Removal,
+    /// Rows use a plugin that is to be removed, and nothing says that they may go, or not yet.
+    RowsInUse,
+    /// Which rows use a plugin that is to be removed is not known.
+    RowsUnknown,
+    /// Somebody else writes the rows of a plugin that is to be removed, and would put them back.
+    RowsManaged,
+    /// A file of this repository declares a plugin that is to be removed.
+    Declared,
+    /// Files of a plugin that is to be removed stay until every node of the cluster is without it.
+    FilesHeld,
+    /// Rows use a plugin that a node does not list and has no files of: it would not start again.
+    UsedWithoutFiles,
     /// Any reload would also apply settings that wait in `.kong_env`.
     PendingSettings,
     /// Any reload would fail: the directive names a plugin whose files are gone, and this plan does not bring them.
@@ -67,7 +79,14 @@ impl BlockerCode {
 
     /// Whether `--allow CODE[=NODE]` lifts it. What would take a node down is never lifted.
     pub const fn can_be_allowed(self) -> bool {
-        matches!(self, Self::ManagedConf | Self::PendingSettings | Self::TooManyUnreachable | Self::AfterCluster)
+        matches!(
+            self,
+            Self::ManagedConf
+                | Self::PendingSettings
+                | Self::RowsManaged
+                | Self::TooManyUnreachable
+                | Self::AfterCluster
+        )
     }
 }
 

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use super::nodes::brief;
 use super::words::{clean, count, pad, parts, time, width, wrap};
-use crate::name::{ClusterName, NodeName, collapse};
-use crate::plan::{Alike, Blocker, Change, ClusterPlan, Note, Plan, Scope, Wave};
+use crate::action::Withdrawal;
+use crate::name::{ClusterName, NodeName, PluginName, collapse};
+use crate::plan::{Alike, Blocker, Change, ChangeKind, ClusterPlan, Note, Plan, Removal, Scope, Wave};
+use crate::survey::PluginRow;
 
 /// The line that texts are wrapped at.
 const COLUMNS: usize = 80;
@@ -20,6 +22,8 @@ const NODES: usize = 24;
 const NOT_SELECTED: &str = "not selected";
 /// The topic of notes that say why a node is unknown.
 const UNKNOWN: &str = "unknown";
+/// How many rows of a removal are written out; all are in the JSON.
+const ROWS: usize = 8;
 /// How many sizes of waves are written out.
 const WAVES: usize = 5;
 
@@ -38,6 +42,10 @@ pub fn json(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
 /// carries out exactly it; one that is carried out next has none.
 pub fn text(plan: &Plan, diff: bool, command: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page { plan, diff, command, lines: Vec::new() };
+    if let Some(danger) = plan.danger() {
+        // What cannot be taken back stands first.
+        page.wrapped("", "", &danger);
+    }
     page.head();
     for cluster in &plan.clusters {
         page.cluster(cluster);
@@ -100,6 +108,10 @@ impl<'a> Page<'a> {
     /// What a cluster's line says behind its name.
     fn about(&self, cluster: &ClusterPlan) -> String {
         let lists = &cluster.nodes;
+        let unapplied: usize = cluster.removals.iter().map(Removal::withdraws).sum();
+        if lists.changing.is_empty() && unapplied > 0 {
+            return format!("{} un-applied, no node is changed", count(unapplied, "row"));
+        }
         if lists.changing.is_empty() {
             let not_chosen = self.plan.not_chosen(cluster);
             if let Some(words) = cluster.at_rest(not_chosen) {
@@ -153,9 +165,54 @@ impl<'a> Page<'a> {
                 self.lines.push(format!("{left}  {}  {who}", pad("", detail_width)));
                 self.wrapped("             ", "", &change.detail);
             }
+            if let Some(removal) = cluster.removals.iter().find(|removal| is_of(removal, change)) {
+                self.removal(removal);
+            }
             if self.diff {
                 self.lines.extend(change.diff.iter().map(|line| format!("      {line}")));
             }
+        }
+    }
+
+    /// The three steps of a removal, one line each, with what holds the next.
+    fn removal(&mut self, removal: &Removal) {
+        let rows = removal.rows.values().map(Vec::len).sum::<usize>();
+        let first = match removal.how {
+            None if rows == 0 => "no row uses it".to_owned(),
+            None => format!("{}, and stay", count(rows, "row")),
+            Some(Withdrawal::Delete) => format!("once, {} deleted, kept in the undo bundle:", count(rows, "row")),
+            Some(Withdrawal::Disable) => format!("once, {} disabled:", count(removal.withdraws(), "row")),
+        };
+        self.lines.push(format!("      1 un-apply   {first}"));
+        if rows > 0 {
+            let named = removal.rows.len() > 1;
+            let line = |plugin: &PluginName, row: &PluginRow| match named {
+                true => format!("{plugin}: {}", row.words()),
+                false => row.words(),
+            };
+            let all = removal.rows.iter().flat_map(|(name, rows)| rows.iter().map(move |row| line(name, row)));
+            let mut lines: Vec<String> = all.take(ROWS).collect();
+            if rows > ROWS {
+                lines.push(format!("and {} more", rows - ROWS));
+            }
+            self.lines.extend(lines.into_iter().map(|line| format!("{}{line}", " ".repeat(19))));
+        }
+        let second = match removal.directive.len() {
+            0 if removal.held.is_empty() => "no node lists it".to_owned(),
+            0 => "as it is".to_owned(),
+            _ => format!("{}, counted again right before each", brief(&removal.directive, NODES)),
+        };
+        self.lines.push(format!("      2 directive  {second}"));
+        let all = removal.proven_by;
+        let third = match removal.files.len() {
+            0 if removal.held.is_empty() => "none left".to_owned(),
+            0 => "stay".to_owned(),
+            _ if all == 1 => format!("{}, once the node is without it", brief(&removal.files, NODES)),
+            _ => format!("{}, once all {all} nodes are without it", brief(&removal.files, NODES)),
+        };
+        self.lines.push(format!("      3 files      {third}"));
+        for held in &removal.held {
+            self.wrapped(&" ".repeat(19), "", &format!("held: {held}"));
         }
     }
 
@@ -242,6 +299,7 @@ impl<'a> Page<'a> {
         let changing = sum(|cluster| cluster.nodes.changing.len());
         self.lines.push(String::new());
         let first = match changing {
+            0 if !plan.is_empty() => "No node to change.".to_owned(),
             0 => "Nothing to change.".to_owned(),
             some => format!("{} to change, {}.", count(some, "node"), count(plan.reloads(), "reload")),
         };
@@ -269,6 +327,11 @@ impl<'a> Page<'a> {
             self.lines.push(format!("{}{line}", if number == 0 { indent } else { &hang }));
         }
     }
+}
+
+/// Whether a removal is the one that a change speaks of.
+fn is_of(removal: &Removal, change: &Change) -> bool {
+    change.kind == ChangeKind::Remove && removal.name == change.name
 }
 
 /// What becomes of the nodes that do not change.

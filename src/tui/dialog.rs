@@ -124,8 +124,8 @@ pub(super) fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
 
 const fn weight(kind: ChangeKind) -> u8 {
     match kind {
-        ChangeKind::Repair => 0,
-        ChangeKind::Disable => 1,
+        ChangeKind::Remove => 0,
+        ChangeKind::Repair | ChangeKind::Disable => 1,
         ChangeKind::Upgrade | ChangeKind::Downgrade => 2,
         ChangeKind::Reload => 3,
         ChangeKind::Record => 4,
@@ -153,6 +153,7 @@ fn change_line(change: &Change, nodes: &[&NodeName]) -> (Tone, String) {
     let name = &change.name;
     let to = change.to.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
     let what = match change.kind {
+        ChangeKind::Remove => return (Tone::Bad, format!("removes {name}: {}", change.detail)),
         ChangeKind::Repair => format!("overwrites what was edited by hand in {name}"),
         ChangeKind::Disable => format!("takes {name} out of the directive"),
         ChangeKind::Upgrade => format!("replaces the content of {name}{}", versions(change)),

@@ -10,7 +10,7 @@ use muster::fleet::{Desired, Source};
 use muster::git::Repository;
 use muster::inventory::{self, BundleSource, Inventory};
 use muster::name::{BundleName, Digest, NodeName, PluginName};
-use muster::plan::{BlockerCode, Plan, Selection};
+use muster::plan::{BlockerCode, Goal, Plan, Selection};
 
 use super::file::{Seen, World};
 use super::fleet::NodeModel;
@@ -137,7 +137,7 @@ fn world(dir: &Path) -> World {
         model.start(super::fleet::CLOCK - 8000, 2);
         nodes.insert(node.name.clone(), Seen::Model(Box::new(model)));
     }
-    World { inventory, bundles, nodes, selection: Selection::default(), allow: Vec::new() }
+    World { inventory, bundles, nodes, selection: Selection::default(), allow: Vec::new(), goal: Goal::InLine }
 }
 
 fn waves(plan: &Plan, cluster: &str) -> Vec<usize> {
