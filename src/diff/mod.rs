@@ -229,7 +229,8 @@ pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetD
 /// What is assigned, and what left the inventory and is pruned.
 fn columns(cluster: &crate::inventory::Cluster, nodes: &BTreeMap<NodeName, NodeDiff>) -> Vec<String> {
     let mut columns: Vec<String> = cluster.plugins.keys().map(|subject| subject.as_str().to_owned()).collect();
-    let pruned = nodes.values().flat_map(|node| node.orphans.keys().filter(|name| node.items.contains_key(name.as_str())));
+    let pruned =
+        nodes.values().flat_map(|node| node.orphans.keys().filter(|name| node.items.contains_key(name.as_str())));
     let pruned: std::collections::BTreeSet<&str> = pruned.map(BundleName::as_str).collect();
     let new: Vec<String> =
         pruned.into_iter().filter(|name| !columns.iter().any(|known| known == name)).map(str::to_owned).collect();

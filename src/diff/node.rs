@@ -289,12 +289,7 @@ fn used_mark(item: &Item, state: State) -> Mark {
     }
 }
 
-fn orphans(
-    inventory: &Inventory,
-    cluster: &Cluster,
-    node: &Node,
-    facts: &NodeFacts,
-) -> BTreeMap<BundleName, Digest> {
+fn orphans(inventory: &Inventory, cluster: &Cluster, node: &Node, facts: &NodeFacts) -> BTreeMap<BundleName, Digest> {
     let Some(Ok(manifest)) = &facts.manifest else { return BTreeMap::new() };
     let assigned = |name: &str| cluster.assignments(node).any(|assignment| assignment.subject.as_str() == name);
     let ours =

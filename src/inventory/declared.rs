@@ -51,7 +51,9 @@ pub fn declares(file_name: &str, bytes: &[u8]) -> Result<Declares, Mistakes> {
     })?;
     let documents = yaml::documents(text).map_err(|fatal| fail(*fatal))?;
     let mut found = Declares::default();
-    documents.iter().for_each(|document| found.walk(document));
+    for document in &documents {
+        found.walk(document);
+    }
     Ok(found)
 }
 

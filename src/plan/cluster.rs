@@ -7,8 +7,8 @@ use super::lookup::Lookup;
 use super::node::{self, NodeChange, NodePlan};
 use super::removal::{Removals, Subject};
 use super::{
-    Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, Goal, NodeLists, Phase, PlanBuilder, Removal, Request, Scope,
-    StepId, Target, usage,
+    Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, Goal, NodeLists, Phase, PlanBuilder, Removal, Request,
+    Scope, StepId, Target, usage,
 };
 use crate::action::{Action, Delete, NodeBasis, ReloadWay, Withdrawal};
 use crate::diff::{ClusterDiff, Condition, Mark};
@@ -87,7 +87,8 @@ fn node_plans(
     diff: &ClusterDiff,
     removals: &Removals<'_>,
 ) -> Vec<(NodeName, NodePlan)> {
-    let nodes = cluster.active().filter(|node| request.selection.node(node) && request.survey.seen(&node.name).is_some());
+    let nodes =
+        cluster.active().filter(|node| request.selection.node(node) && request.survey.seen(&node.name).is_some());
     let plan = |node: &crate::inventory::Node| {
         let made = node::plan(request, lookup, cluster, node, diff.nodes.get(&node.name)?, removals);
         Some((node.name.clone(), made))
@@ -96,12 +97,7 @@ fn node_plans(
 }
 
 /// Each node in one list.
-fn lists(
-    request: &Request<'_>,
-    cluster: &Cluster,
-    diff: &ClusterDiff,
-    plans: &[(NodeName, NodePlan)],
-) -> NodeLists {
+fn lists(request: &Request<'_>, cluster: &Cluster, diff: &ClusterDiff, plans: &[(NodeName, NodePlan)]) -> NodeLists {
     let mut lists = NodeLists::default();
     let plans: BTreeMap<&NodeName, &NodePlan> = plans.iter().map(|(name, made)| (name, made)).collect();
     for node in cluster.nodes.values() {
@@ -155,9 +151,7 @@ fn removed(
         };
         let directive = plans.iter().filter(|(_, made)| leaves(made)).map(|(name, _)| name.clone()).collect();
         let files = clean.and_then(|clean| clean.nodes.get(&subject.name)).cloned().unwrap_or_default();
-        let about = |blocker: &&Blocker| {
-            matches!(&blocker.scope, Scope::Plugin { cluster: of, name } if *of == cluster.name && *name == subject.name)
-        };
+        let about = |blocker: &&Blocker| matches!(&blocker.scope, Scope::Plugin { cluster: of, name } if *of == cluster.name && *name == subject.name);
         let held = builder.blockers.iter().filter(about).map(|blocker| blocker.subject().map_or("", |(_, why)| why));
         let removal = Removal {
             name: subject.name.clone(),
@@ -298,7 +292,15 @@ fn remove(removal: &Removal) -> Change {
         parts.push(format!("files off {}", plural(removal.files.len(), "node")));
     }
     let detail = parts.join(", ");
-    Change { kind: ChangeKind::Remove, name: removal.name.clone(), from: None, to: None, detail, diff: Vec::new(), nodes }
+    Change {
+        kind: ChangeKind::Remove,
+        name: removal.name.clone(),
+        from: None,
+        to: None,
+        detail,
+        diff: Vec::new(),
+        nodes,
+    }
 }
 
 fn notes(plans: &[(NodeName, NodePlan)], builder: &mut PlanBuilder) {
@@ -324,7 +326,8 @@ fn notes(plans: &[(NodeName, NodePlan)], builder: &mut PlanBuilder) {
 /// Where nodes share a configuration, a plugin may be configured only once every one of them has it (measured.md 5).
 fn unsafe_to_configure(cluster: &Cluster, diff: &ClusterDiff, changes: &[Change], builder: &mut PlanBuilder) {
     let new = |change: &&Change| matches!(change.kind, ChangeKind::Install | ChangeKind::Enable);
-    let wanted = |name: &str| cluster.plugins.values().any(|one| one.subject.as_str() == name && one.state != State::Absent);
+    let wanted =
+        |name: &str| cluster.plugins.values().any(|one| one.subject.as_str() == name && one.state != State::Absent);
     for change in changes.iter().filter(new).filter(|change| wanted(&change.name)) {
         let given: std::collections::BTreeSet<&NodeName> = change.nodes.iter().collect();
         let has = |node: &NodeName| {
@@ -384,7 +387,10 @@ fn steps(
     }
     if let Some(Clean { fence, nodes }) = clean {
         let names = nodes.keys().cloned().collect::<Vec<_>>().join(", ");
-        let why = format!("{names}: files go once all {} nodes are without", fence.nodes.len());
+        let why = match fence.nodes.len() {
+            1 => format!("{names}: files go once the node is without it"),
+            all => format!("{names}: files go once all {all} nodes are without it"),
+        };
         let fence = builder.step(&cluster.name, Target::Cluster, Phase::Fence, (Action::Fence(fence), why), proven);
         delete(cluster, deletes, fence, &own, builder);
     }

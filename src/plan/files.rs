@@ -57,7 +57,8 @@ impl Third<'_> {
         }
         let subjects = nodes.keys().filter_map(|name| self.removals.subjects.get(name));
         let plugins: BTreeSet<PluginName> = subjects.flat_map(|subject| subject.plugins.iter().cloned()).collect();
-        let fence = Fence { plugins, nodes: self.cluster.active().map(|node| node.name.clone()).collect(), limit: LIMIT };
+        let fence =
+            Fence { plugins, nodes: self.cluster.active().map(|node| node.name.clone()).collect(), limit: LIMIT };
         (!nodes.is_empty()).then_some(Clean { fence, nodes })
     }
 
@@ -70,7 +71,7 @@ impl Third<'_> {
                 reasons.entry(why).or_default().push(node.name.clone());
             }
         }
-        reasons.into_iter().map(|(why, nodes)| format!("{} {why}", collapse(&nodes))).collect()
+        reasons.into_iter().map(|(why, nodes)| format!("{} ({why})", collapse(&nodes))).collect()
     }
 
     fn holds(&self, subject: &Subject<'_>, node: &NodeName, made: Option<&NodePlan>) -> Option<String> {
@@ -89,21 +90,31 @@ impl Third<'_> {
         }
         let mut why = fence::held(&left, facts, diff)?;
         if made.is_some_and(|made| made.blockers.iter().any(|blocker| matches!(blocker.scope, Scope::Node { .. }))) {
-            why.push_str(", and it is left alone (see below)");
+            why.push_str("; it is left alone, see below");
+        } else if self
+            .cluster
+            .nodes
+            .get(node)
+            .is_some_and(|node| subject.assignment.is_some_and(|a| !a.applies_to(node)))
+        {
+            why.push_str("; `on` leaves it out");
         }
-        Some(format!("({why})"))
+        Some(why)
     }
 
     fn blocker(&self, subject: &Subject<'_>, held: Vec<String>) -> Blocker {
         let name = subject.name.clone();
         let all = self.cluster.active().count();
         let by = if held.len() == 1 { held[0].clone() } else { format!("{} reasons", held.len()) };
-        let what = format!("{name}: its files stay until all {all} nodes are without it: held by {by}");
+        let until = if all == 1 { "the node is".to_owned() } else { format!("all {all} nodes are") };
+        let what = format!("{name}: its files stay until {until} without it: held by {by}");
         let mut hints = Vec::new();
         if !self.removals.left_out.is_empty() {
             hints.push(Hint::type_(format!("muster --plan --cluster {}", self.cluster.name)));
         }
-        hints.push(Hint::do_("once that is put right, plan again; a node that is gone for good: write  out: \"why\"  for it"));
+        hints.push(Hint::do_(
+            "once that is put right, plan again; a node that is gone for good: write  out: \"why\"  for it",
+        ));
         let scope = Scope::Plugin { cluster: self.cluster.name.clone(), name };
         let details = if held.len() == 1 { Vec::new() } else { held };
         Blocker { code: BlockerCode::FilesHeld, scope, what, details, hints }
@@ -123,7 +134,9 @@ impl Third<'_> {
             None => facts.manifest.as_ref().and_then(|manifest| manifest.as_deref().ok()).cloned().unwrap_or_default(),
         };
         let waits = |bundle: &BundleName| {
-            made.leftovers.iter().any(|(name, left)| !ready.contains(name.as_str()) && left.bundles.contains_key(bundle))
+            made.leftovers
+                .iter()
+                .any(|(name, left)| !ready.contains(name.as_str()) && left.bundles.contains_key(bundle))
         };
         let left: Vec<_> = due.iter().filter_map(|name| made.leftovers.get(name)).collect();
         let bundles = left.iter().flat_map(|left| left.bundles.keys()).filter(|bundle| !waits(bundle));

@@ -26,12 +26,12 @@ pub(super) fn plan(draft: &mut Draft<'_>, name: &str, item: &Item, assignment: O
     let removals = draft.removals;
     let Some(subject) = removals.subjects.get(name) else { return listed(draft, &item.plugins).is_empty() };
     match &subject.ruling {
-        Ruling::NotOurs(blocker) => draft.plan.blockers.push((**blocker).clone()),
+        Ruling::NotOurs(blocker) => draft.plan.blockers.push(blocker.clone()),
         Ruling::Held(_, blocker) => {
-            draft.plan.blockers.push((**blocker).clone());
-            let used: BTreeSet<PluginName> =
-                item.plugins.iter().filter(|plugin| is_used(draft, subject, plugin)).cloned().collect();
-            list_again(draft, name, &used);
+            draft.plan.blockers.push(blocker.clone());
+            if !subject.is_staged() {
+                used(draft, name, item, false);
+            }
         }
         Ruling::Free | Ruling::Behind(_) => {
             let goes = names(draft, name, item, assignment);
@@ -44,10 +44,20 @@ pub(super) fn plan(draft: &mut Draft<'_>, name: &str, item: &Item, assignment: O
     false
 }
 
+/// Where rows hold it, what this node lacks of it; `brought`: its files come with this plan, or are there.
+pub(super) fn used(draft: &mut Draft<'_>, name: &str, item: &Item, brought: bool) {
+    let removals = draft.removals;
+    let Some(subject) = removals.subjects.get(name).filter(|subject| matches!(subject.ruling, Ruling::Held(..))) else {
+        return;
+    };
+    let used = item.plugins.iter().filter(|plugin| is_used(draft, subject, plugin)).cloned().collect();
+    list_again(draft, name, &used, brought);
+}
+
 /// Lists plugins again that are used again ([`super::Goal::PutBack`]).
 pub(super) fn put_back(draft: &mut Draft<'_>, plugins: &BTreeSet<PluginName>) {
     for plugin in plugins {
-        list_again(draft, plugin.as_str(), &BTreeSet::from([plugin.clone()]));
+        list_again(draft, plugin.as_str(), &BTreeSet::from([plugin.clone()]), false);
     }
 }
 
@@ -86,10 +96,10 @@ fn names(draft: &mut Draft<'_>, name: &str, item: &Item, assignment: Option<&Ass
         return false;
     }
     draft.drop.extend(listed);
-    let staged = item.wanted == State::Staged;
-    let (kind, detail) =
-        if staged { (ChangeKind::Disable, "out of the directive; its files stay") } else { (ChangeKind::Remove, "") };
-    draft.change(kind, name, item, detail.to_owned());
+    match item.wanted {
+        State::Staged => draft.names_change(ChangeKind::Disable, name, "out of the directive; its files stay"),
+        State::Absent | State::Present => draft.names_change(ChangeKind::Remove, name, ""),
+    }
     true
 }
 
@@ -103,7 +113,10 @@ fn rows_are_unclear(draft: &mut Draft<'_>, name: &str) -> bool {
         }
         None if !running && draft.cluster.topology == Topology::Dbless => {
             let hint = Hint::do_("start it, or take it out of the fleet with  out: \"why\"");
-            (format!("{name}: Kong is stopped, and only it could tell whether its own configuration uses it"), vec![hint])
+            (
+                format!("{name}: Kong is stopped, and only it could tell whether its own configuration uses it"),
+                vec![hint],
+            )
         }
         None => return false,
     };
@@ -113,7 +126,7 @@ fn rows_are_unclear(draft: &mut Draft<'_>, name: &str) -> bool {
 
 /// Plugins that are used and that this node does not list: it would not start again, and its next reload would not be applied
 /// (measured.md 5). They are listed again where their files are there.
-fn list_again(draft: &mut Draft<'_>, name: &str, used: &BTreeSet<PluginName>) {
+fn list_again(draft: &mut Draft<'_>, name: &str, used: &BTreeSet<PluginName>, brought: bool) {
     let running = draft.diff.running;
     let as_wanted = |plugin: &PluginName| draft.diff.directives.mark(std::slice::from_ref(plugin), true, running);
     let missing: Vec<&PluginName> =
@@ -121,7 +134,7 @@ fn list_again(draft: &mut Draft<'_>, name: &str, used: &BTreeSet<PluginName>) {
     if missing.is_empty() {
         return;
     }
-    let gone: Vec<&str> = missing.iter().filter(|p| !is_there(draft, p)).map(|p| p.as_str()).collect();
+    let gone: Vec<&str> = missing.iter().filter(|p| !brought && !is_there(draft, p)).map(|p| p.as_str()).collect();
     if !gone.is_empty() {
         let what = format!(
             "{name}: rows use {}, which this node does not list and has no files of: it would not start again",
@@ -138,7 +151,7 @@ fn list_again(draft: &mut Draft<'_>, name: &str, used: &BTreeSet<PluginName>) {
     draft.loaded.extend(missing.iter().map(|plugin| (plugin.clone(), None)));
     draft.add.extend(missing);
     let detail = "rows use it, and this node does not list it: it would not start again";
-    draft.enable(name, detail.to_owned());
+    draft.names_change(ChangeKind::Enable, name, detail);
 }
 
 /// Whether files of a plugin are there, by its directory or by a link of ours.
@@ -206,8 +219,7 @@ fn kept_for(draft: &Draft<'_>, bundle: &BundleName, owned: &Owned) -> Option<Str
     let other = |plugin: &&PluginName| {
         let mut ruled = draft.diff.items.iter().filter(|(_, item)| item.plugins.contains(plugin));
         !ruled.any(|(name, item)| {
-            let goes = item.wanted == State::Absent
-                && draft.removals.subjects.get(name).is_none_or(|subject| subject.goes());
+            let goes = item.wanted == State::Absent && draft.removals.subjects.get(name).is_none_or(Subject::goes);
             goes || (item.digest.is_some() && name != bundle.as_str())
         })
     };

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::change::is_before;
-use super::lookup::Lookup;
 use super::leaving::{self, Leftover};
+use super::lookup::Lookup;
 use super::removal::Removals;
 use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle};
 use crate::action::{Activate, Delete, Deliver, Switch};
@@ -166,12 +166,16 @@ impl<'a> Draft<'a> {
             State::Staged => {
                 let leaves = selected && leaving::plan(self, name, item, Some(assignment));
                 // While workers run it, and its name does not go with this plan, its files stay as they are.
-                match item.truths.loaded {
-                    Mark::Absent => drop(self.ready(assignment, item, selected)),
-                    Mark::Extra if leaves => drop(self.ready(assignment, item, selected)),
-                    Mark::Unknown if selected && item.truths.files.is_drift() => obstacle::admin(self),
-                    _ => {}
-                }
+                let ready = match item.truths.loaded {
+                    Mark::Absent => self.ready(assignment, item, selected),
+                    Mark::Extra if leaves => self.ready(assignment, item, selected),
+                    Mark::Unknown if selected && item.truths.files.is_drift() => {
+                        obstacle::admin(self);
+                        false
+                    }
+                    _ => false,
+                };
+                leaving::used(self, name, item, ready);
             }
             State::Present => {
                 let ready = self.ready(assignment, item, selected);
@@ -469,18 +473,16 @@ impl<'a> Draft<'a> {
         self.plan.blockers.push(Blocker { code, scope, what, details, hints });
     }
 
+    /// Adds a change of names only, of whatever version.
+    pub(super) fn names_change(&mut self, kind: ChangeKind, name: &str, detail: &str) {
+        let (name, detail) = (name.to_owned(), detail.to_owned());
+        self.plan.changes.push(NodeChange { kind, name, from: None, to: None, detail, diff: Arc::default() });
+    }
+
     /// Adds a change without a difference to show.
-    pub(super) fn change(&mut self, kind: ChangeKind, name: &str, item: &Item, detail: String) {
+    fn change(&mut self, kind: ChangeKind, name: &str, item: &Item, detail: String) {
         let (name, to, diff) = (name.to_owned(), item.version.clone(), Arc::default());
         self.plan.changes.push(NodeChange { kind, name, from: None, to, detail, diff });
-    }
-}
-
-impl Draft<'_> {
-    /// Adds the change of a plugin that is listed again.
-    pub(super) fn enable(&mut self, name: &str, detail: String) {
-        let kind = ChangeKind::Enable;
-        self.plan.changes.push(NodeChange { kind, name: name.to_owned(), from: None, to: None, detail, diff: Arc::default() });
     }
 }
 

@@ -37,9 +37,9 @@ pub(super) enum Ruling {
     /// This step deletes its rows, and behind it its name may go.
     Behind(Box<Unapply>),
     /// Its rows stay, so that its name stays too. Some may be disabled meanwhile.
-    Held(Option<Box<Unapply>>, Box<Blocker>),
+    Held(Option<Box<Unapply>>, Blocker),
     /// It is not ours to remove: nothing is touched.
-    NotOurs(Box<Blocker>),
+    NotOurs(Blocker),
 }
 
 impl Subject<'_> {
@@ -129,7 +129,8 @@ impl<'a> Judge<'a> {
             subjects.insert(name.to_owned(), (plugins.collect(), Some(assignment)));
         }
         if self.request.inventory.prune {
-            for (node, bundle) in self.diff.nodes.values().flat_map(|node| node.orphans.keys().map(move |b| (node, b))) {
+            for (node, bundle) in self.diff.nodes.values().flat_map(|node| node.orphans.keys().map(move |b| (node, b)))
+            {
                 let Some(item) = node.items.get(bundle.as_str()) else { continue };
                 let entry = subjects.entry(bundle.to_string()).or_default();
                 entry.0.extend(item.plugins.iter().cloned());
@@ -155,11 +156,11 @@ impl<'a> Judge<'a> {
         })
     }
 
-    fn blocker(&self, subject: &Subject<'_>, code: BlockerCode, what: &str, hints: Vec<Hint>) -> Box<Blocker> {
+    fn blocker(&self, subject: &Subject<'_>, code: BlockerCode, what: &str, hints: Vec<Hint>) -> Blocker {
         let name = subject.name.clone();
         let what = format!("{name}: {what}");
         let scope = Scope::Plugin { cluster: self.cluster.name.clone(), name };
-        Box::new(Blocker { code, scope, what, details: Vec::new(), hints })
+        Blocker { code, scope, what, details: Vec::new(), hints }
     }
 
     fn ruling(&self, subject: &Subject<'_>) -> Ruling {
@@ -177,7 +178,7 @@ impl<'a> Judge<'a> {
     }
 
     /// What another owner's manifest has is theirs, wherever in the cluster it stands: rows are everybody's.
-    fn other_owner(&self, subject: &Subject<'_>) -> Option<Box<Blocker>> {
+    fn other_owner(&self, subject: &Subject<'_>) -> Option<Blocker> {
         let owner = &self.request.inventory.owner;
         let nodes = self.cluster.active().filter_map(|node| Some((node, self.request.survey.seen(&node.name)?)));
         for (node, facts) in nodes {
@@ -199,7 +200,7 @@ impl<'a> Judge<'a> {
     }
 
     /// A plugin that is to be absent cannot be in a bundle that is wanted on the same cluster.
-    fn contradiction(&self, subject: &Subject<'_>) -> Option<Box<Blocker>> {
+    fn contradiction(&self, subject: &Subject<'_>) -> Option<Blocker> {
         if subject.is_staged() || subject.assignment.is_none() {
             return None;
         }
@@ -217,7 +218,7 @@ impl<'a> Judge<'a> {
         })
     }
 
-    fn unknown(&self, subject: &Subject<'_>) -> Box<Blocker> {
+    fn unknown(&self, subject: &Subject<'_>) -> Blocker {
         let (what, hint) = match self.cluster.topology {
             Topology::Dbless => (
                 "which rows use it is not known, as not every node that runs listed its rows",
@@ -232,7 +233,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Somebody else would put it back: each place that declares it.
-    fn declared(&self, subject: &Subject<'_>) -> Option<Box<Blocker>> {
+    fn declared(&self, subject: &Subject<'_>) -> Option<Blocker> {
         let mut places = Vec::new();
         for named in &self.cluster.declared_in {
             for plugin in &subject.plugins {
@@ -256,11 +257,12 @@ impl<'a> Judge<'a> {
 
     /// Rows use it: whether they may be un-applied, and how.
     fn in_use(&self, subject: &Subject<'_>) -> Ruling {
-        let held = |blocker: Box<Blocker>| Ruling::Held(None, self.with_rows(subject, blocker));
+        let held = |blocker: Blocker| Ruling::Held(None, with_rows(subject, blocker));
         let words = subject.usage.words();
         if self.cluster.topology == Topology::Dbless {
             let what = format!("{words}, and without a database there is no way to un-apply it here");
-            let hint = Hint::do_("take it out of the declarative configuration of each node, load that, then plan again");
+            let hint =
+                Hint::do_("take it out of the declarative configuration of each node, load that, then plan again");
             return held(self.blocker(subject, BlockerCode::RowsInUse, &what, vec![hint]));
         }
         let Some(unapply) = subject.assignment.and_then(|assignment| assignment.unapply) else {
@@ -279,7 +281,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The inventory does not say what becomes of rows.
-    fn no_word(&self, subject: &Subject<'_>) -> Box<Blocker> {
+    fn no_word(&self, subject: &Subject<'_>) -> Blocker {
         let (name, words) = (&subject.name, subject.usage.words());
         let hint = match subject.assignment.map(|assignment| assignment.state) {
             Some(State::Staged) => "delete these rows, or write  state: present  for it".to_owned(),
@@ -288,17 +290,20 @@ impl<'a> Judge<'a> {
                  unapply: {{ disable: 24h }}"
             ),
             None => {
-                let plugins: Vec<String> =
-                    subject.plugins.iter().map(|name| format!("{name}: {{ state: absent, unapply: delete }}")).collect();
+                let plugins: Vec<String> = subject
+                    .plugins
+                    .iter()
+                    .map(|name| format!("{name}: {{ state: absent, unapply: delete }}"))
+                    .collect();
                 format!("to have them saved and deleted, write under `plugins` of the cluster  {}", plugins.join(", "))
             }
         };
-        let what = format!("{words}, and the inventory does not say that they may go");
+        let what = format!("{words}, and nothing in the inventory says that rows may go");
         self.blocker(subject, BlockerCode::RowsInUse, &what, vec![Hint::do_(hint)])
     }
 
     /// Rows that somebody else writes again, by their tags.
-    fn managed(&self, subject: &Subject<'_>) -> Option<Box<Blocker>> {
+    fn managed(&self, subject: &Subject<'_>) -> Option<Blocker> {
         let mut managers = BTreeSet::new();
         for tag in subject.usage.all().flat_map(|row| &row.tags) {
             if tag == INGRESS_CONTROLLER {
@@ -317,11 +322,6 @@ impl<'a> Judge<'a> {
             Hint::type_(format!("muster --plan --allow {}", BlockerCode::RowsManaged.word())),
         ];
         Some(self.blocker(subject, BlockerCode::RowsManaged, &what, hints))
-    }
-
-    fn with_rows(&self, subject: &Subject<'_>, mut blocker: Box<Blocker>) -> Box<Blocker> {
-        blocker.details = subject.usage.lines();
-        blocker
     }
 
     fn unapply(&self, subject: &Subject<'_>, unapply: inventory::Unapply) -> Ruling {
@@ -349,21 +349,22 @@ impl<'a> Judge<'a> {
                 "write  unapply: delete  once it has been long enough".to_owned(),
             ),
             (0, None, _) => (
-                "its rows are disabled, which counts as use, and the inventory does not say that they may go".to_owned(),
+                "its rows are disabled, which counts as use, and nothing in the inventory says that rows may go"
+                    .to_owned(),
                 "write  unapply: delete  to have them saved and deleted".to_owned(),
             ),
             (_, Some(rest), _) => (
-                format!("{}; this plan disables, and its name and its files stay meanwhile", subject.usage.words()),
+                format!("{}, disabled by this plan: its name and its files stay meanwhile", subject.usage.words()),
                 format!("plan again {rest} after that: that plan deletes them"),
             ),
             (_, None, _) => (
-                format!("{}; this plan disables, which counts as use", subject.usage.words()),
+                format!("{}, disabled by this plan, which counts as use all the same", subject.usage.words()),
                 "write  unapply: delete  once that has shown no harm".to_owned(),
             ),
         };
         let blocker = self.blocker(subject, BlockerCode::RowsInUse, &what, vec![Hint::do_(hint)]);
         let step = (enabled > 0).then(|| step(Withdrawal::Disable));
-        Ruling::Held(step, self.with_rows(subject, blocker))
+        Ruling::Held(step, with_rows(subject, blocker))
     }
 
     /// How many seconds are left until the youngest row has rested for that long; `None` if one does not say when it changed.
@@ -377,4 +378,9 @@ impl<'a> Judge<'a> {
 
 fn length(seconds: i64) -> String {
     super::cluster::length(u64::try_from(seconds).unwrap_or(0))
+}
+
+fn with_rows(subject: &Subject<'_>, mut blocker: Blocker) -> Blocker {
+    blocker.details = subject.usage.lines();
+    blocker
 }

@@ -30,8 +30,7 @@ impl Usage {
     pub(super) fn of(request: &Request<'_>, cluster: &Cluster, plugins: &BTreeSet<PluginName>) -> Self {
         let mut usage = Self::default();
         let mut found: BTreeMap<(&PluginName, &str), &PluginRow> = BTreeMap::new();
-        let seen: Vec<&NodeFacts> =
-            cluster.active().filter_map(|node| request.survey.seen(&node.name)).collect();
+        let seen: Vec<&NodeFacts> = cluster.active().filter_map(|node| request.survey.seen(&node.name)).collect();
         for facts in &seen {
             usage.known |= listing(facts).is_some();
             for (plugin, row) in plugins.iter().flat_map(|plugin| rows(facts, plugin).map(move |row| (plugin, row))) {
@@ -42,7 +41,8 @@ impl Usage {
             }
         }
         // Without a database each node has rows of its own: all of those that run must have told theirs.
-        usage.known &= cluster.topology != Topology::Dbless || seen.iter().all(|f| f.master.is_none() || listing(f).is_some());
+        usage.known &=
+            cluster.topology != Topology::Dbless || seen.iter().all(|f| f.master.is_none() || listing(f).is_some());
         for ((plugin, _), row) in found {
             usage.rows.entry(plugin.clone()).or_default().push(row.clone());
         }
@@ -73,9 +73,8 @@ impl Usage {
     /// The rows one a line, with their plugin where there are several.
     pub(super) fn lines(&self) -> Vec<String> {
         let named = self.rows.len() > 1;
-        let line = |plugin: &PluginName, row: &PluginRow| match named {
-            true => format!("{plugin}: {}", row.words()),
-            false => row.words(),
+        let line = |plugin: &PluginName, row: &PluginRow| {
+            if named { format!("{plugin}: {}", row.words()) } else { row.words() }
         };
         let all = self.rows.iter().flat_map(|(plugin, rows)| rows.iter().map(move |row| line(plugin, row)));
         let mut lines: Vec<String> = all.take(SHOWN).collect();

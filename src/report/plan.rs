@@ -186,9 +186,8 @@ impl<'a> Page<'a> {
         self.lines.push(format!("      1 un-apply   {first}"));
         if rows > 0 {
             let named = removal.rows.len() > 1;
-            let line = |plugin: &PluginName, row: &PluginRow| match named {
-                true => format!("{plugin}: {}", row.words()),
-                false => row.words(),
+            let line = |plugin: &PluginName, row: &PluginRow| {
+                if named { format!("{plugin}: {}", row.words()) } else { row.words() }
             };
             let all = removal.rows.iter().flat_map(|(name, rows)| rows.iter().map(move |row| line(name, row)));
             let mut lines: Vec<String> = all.take(ROWS).collect();

@@ -7,6 +7,7 @@ mod example;
 mod file;
 mod fleet;
 mod properties;
+mod removals;
 mod simulator;
 mod text;
 
@@ -193,7 +194,8 @@ pub(crate) fn sound(inventory: &Inventory, planned: &Planned) -> Result<(), Stri
             let unapplied = plan.steps.iter().any(|s| s.phase == Phase::Unapply && s.cluster == cluster.cluster);
             let of_rows = |item: &diff::Item| {
                 let diff::Truths { files, directive, loaded, used } = item.truths;
-                !item.truths.is_drift() || (used == Mark::Extra && [files, directive, loaded].iter().all(|m| !m.is_drift()))
+                !item.truths.is_drift()
+                    || (used == Mark::Extra && [files, directive, loaded].iter().all(|m| !m.is_drift()))
             };
             unapplied && node.items.values().all(|item| of_rows(item))
         };
@@ -245,7 +247,7 @@ fn outcome(scenario: &Scenario) -> Result<String, String> {
     let labels: text::Labels = world.bundles.iter().map(|(key, bundle)| (bundle.digest.clone(), key.clone())).collect();
     let first = world.planned();
     let narrowed = world.selection.plugins.is_some();
-    if !narrowed {
+    if !narrowed && world.goal == Goal::InLine {
         sound(&world.inventory, &first)?;
     }
     if first.plan != world.planned().plan {

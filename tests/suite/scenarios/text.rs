@@ -57,7 +57,8 @@ pub(crate) fn plan(plan: &Plan, labels: &Labels) -> String {
             let from = change.from.as_ref().map(|from| format!("{from} > ")).unwrap_or_default();
             let to = change.to.clone().unwrap_or_default();
             let (mark, verb) = (change.kind.mark(), change.kind.verb());
-            let line = format!("  {mark} {verb} {} {from}{to}: {}", change.name, change.detail);
+            let version = if from.is_empty() && to.is_empty() { String::new() } else { format!(" {from}{to}") };
+            let line = format!("  {mark} {verb} {}{version}: {}", change.name, change.detail);
             let _ = writeln!(out, "{}  [{}]", line.trim_end(), names(&change.nodes));
         }
         for wave in plan.waves.iter().filter(|wave| wave.cluster == cluster.cluster) {
