@@ -220,7 +220,7 @@ fn versions_and_states_must_fit_the_bundle() {
         ("x: {state: absent, unapply: remove}", "f:10:43: `remove` has no meaning here; known here: delete, disable"),
         ("x: {state: absent, unapply: {disable: soon}}", "f:10:53: \"soon\" is not a length of time"),
         ("x: {state: absent, unapply: {delete: 1d}}", "f:10:44: `delete` is not a key here"),
-        ("x: {state: absent, unapply: {disable: }}", "f:10:44: `disable` has no value"),
+        ("x: {state: absent, unapply: {disable: }}", "f:10:44: there is no value"),
         ("s: {adopt: true, files: external}", "f:10:26: external files are never written"),
         ("x.y: {state: absent}", "f:10:15: \"x.y\" is not a valid plugin name"),
         ("s: [present]", "f:10:18: found a list; write keys with values"),

@@ -77,6 +77,11 @@ impl BlockerCode {
         serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
+    /// Whether it holds a removal at one of its steps, while the steps before it go on.
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::RowsInUse | Self::RowsUnknown | Self::RowsManaged | Self::Declared | Self::FilesHeld)
+    }
+
     /// Whether `--allow CODE[=NODE]` lifts it. What would take a node down is never lifted.
     pub const fn can_be_allowed(self) -> bool {
         matches!(
@@ -197,7 +202,10 @@ impl<'a> Alike<'a> {
     pub fn sentence(&self) -> String {
         let nodes = collapse(&self.nodes);
         match (&self.first.scope, self.first.subject()) {
-            (Scope::Plugin { cluster, .. }, Some((name, why))) => format!("{name} is left alone on {cluster}: {why}"),
+            (Scope::Plugin { cluster, .. }, Some((name, why))) => {
+                let word = if self.first.code.holds() { "held" } else { "left alone" };
+                format!("{name} is {word} on {cluster}: {why}")
+            }
             (Scope::Node { .. }, Some((name, why))) if self.partly => format!("{name} is left alone on {nodes}: {why}"),
             (Scope::Node { .. }, _) if self.partly => format!("a plugin is left alone on {nodes}: {}", self.what),
             (Scope::Node { .. }, _) if self.nodes.len() > 1 => format!("{nodes} are left alone: {}", self.what),
@@ -216,7 +224,14 @@ impl super::Plan {
             Scope::Node { node } => changing.contains(node),
             Scope::Run | Scope::Cluster { .. } => false,
         };
-        self.blockers.iter().filter(partly).map(|blocker| blocker.subject().map_or("", |(name, _)| name)).collect()
+        let alone = self.blockers.iter().filter(|blocker| !blocker.code.holds()).filter(partly);
+        alone.map(|blocker| blocker.subject().map_or("", |(name, _)| name)).collect()
+    }
+
+    /// The names of what is to go and is held at one of the steps of its removal.
+    pub fn held(&self) -> BTreeSet<&str> {
+        let held = self.blockers.iter().filter(|blocker| blocker.code.holds());
+        held.map(|blocker| blocker.subject().map_or("", |(name, _)| name)).collect()
     }
 
     /// The unknown nodes of a cluster, those of which the same is known together, with that.

@@ -65,9 +65,9 @@ impl Third<'_> {
     /// What holds the files of a subject, one line for each reason, with its nodes.
     fn held(&self, subject: &Subject<'_>, plans: &[(NodeName, NodePlan)]) -> Vec<String> {
         let mut reasons: BTreeMap<String, Vec<NodeName>> = BTreeMap::new();
+        let made: BTreeMap<&NodeName, &NodePlan> = plans.iter().map(|(name, made)| (name, made)).collect();
         for node in self.cluster.active() {
-            let made = plans.iter().find(|(name, _)| *name == node.name).map(|(_, made)| made);
-            if let Some(why) = self.holds(subject, &node.name, made) {
+            if let Some(why) = self.holds(subject, &node.name, made.get(&node.name).copied()) {
                 reasons.entry(why).or_default().push(node.name.clone());
             }
         }

@@ -153,11 +153,22 @@ impl<'a> Page<'a> {
         let verb_width =
             cluster.changes.iter().map(|change| width(change.kind.verb())).max().unwrap_or_default().max(7);
         let fits = |change: &&Change| 5 + verb_width + name_width + 2 + width(&change.detail) + 2 + NODES <= TABLE;
-        let detail_width =
-            cluster.changes.iter().filter(fits).map(|change| width(&change.detail)).max().unwrap_or_default();
+        let detail_width = cluster
+            .changes
+            .iter()
+            .filter(|change| change.kind != ChangeKind::Remove)
+            .filter(fits)
+            .map(|change| width(&change.detail))
+            .max()
+            .unwrap_or_default();
         for (name, change) in &named {
             let left =
                 format!("  {} {}  {}", change.kind.mark(), pad(change.kind.verb(), verb_width), pad(name, name_width));
+            if let Some(removal) = cluster.removals.iter().find(|removal| is_of(removal, change)) {
+                self.lines.push(left);
+                self.removal(removal);
+                continue;
+            }
             let who = brief(&change.nodes, NODES);
             if width(&change.detail) <= detail_width {
                 self.lines.push(format!("{left}  {}  {who}", pad(&change.detail, detail_width)));
@@ -165,53 +176,22 @@ impl<'a> Page<'a> {
                 self.lines.push(format!("{left}  {}  {who}", pad("", detail_width)));
                 self.wrapped("             ", "", &change.detail);
             }
-            if let Some(removal) = cluster.removals.iter().find(|removal| is_of(removal, change)) {
-                self.removal(removal);
-            }
             if self.diff {
                 self.lines.extend(change.diff.iter().map(|line| format!("      {line}")));
             }
         }
     }
 
-    /// The three steps of a removal, one line each, with what holds the next.
+    /// The three steps of a removal, one line each: what, where, how.
     fn removal(&mut self, removal: &Removal) {
-        let rows = removal.rows.values().map(Vec::len).sum::<usize>();
-        let first = match removal.how {
-            None if rows == 0 => "no row uses it".to_owned(),
-            None => format!("{}, and stay", count(rows, "row")),
-            Some(Withdrawal::Delete) => format!("once, {} deleted, kept in the undo bundle:", count(rows, "row")),
-            Some(Withdrawal::Disable) => format!("once, {} disabled:", count(removal.withdraws(), "row")),
-        };
-        self.lines.push(format!("      1 un-apply   {first}"));
-        if rows > 0 {
-            let named = removal.rows.len() > 1;
-            let line = |plugin: &PluginName, row: &PluginRow| {
-                if named { format!("{plugin}: {}", row.words()) } else { row.words() }
-            };
-            let all = removal.rows.iter().flat_map(|(name, rows)| rows.iter().map(move |row| line(name, row)));
-            let mut lines: Vec<String> = all.take(ROWS).collect();
-            if rows > ROWS {
-                lines.push(format!("and {} more", rows - ROWS));
+        let steps =
+            [("1 un-apply", unapplied(removal)), ("2 directive", unlisted(removal)), ("3 files", deleted(removal))];
+        let place = steps.iter().map(|(_, (place, _))| width(place)).max().unwrap_or_default();
+        for (number, (step, (at, how))) in steps.iter().enumerate() {
+            self.lines.push(format!("      {}  {}  {how}", pad(step, 11), pad(at, place)));
+            if number == 0 {
+                self.lines.extend(row_lines(removal).map(|row| format!("{}{row}", " ".repeat(21 + place))));
             }
-            self.lines.extend(lines.into_iter().map(|line| format!("{}{line}", " ".repeat(19))));
-        }
-        let second = match removal.directive.len() {
-            0 if removal.held.is_empty() => "no node lists it".to_owned(),
-            0 => "as it is".to_owned(),
-            _ => format!("{}, counted again right before each", brief(&removal.directive, NODES)),
-        };
-        self.lines.push(format!("      2 directive  {second}"));
-        let all = removal.proven_by;
-        let third = match removal.files.len() {
-            0 if removal.held.is_empty() => "none left".to_owned(),
-            0 => "stay".to_owned(),
-            _ if all == 1 => format!("{}, once the node is without it", brief(&removal.files, NODES)),
-            _ => format!("{}, once all {all} nodes are without it", brief(&removal.files, NODES)),
-        };
-        self.lines.push(format!("      3 files      {third}"));
-        for held in &removal.held {
-            self.wrapped(&" ".repeat(19), "", &format!("held: {held}"));
         }
     }
 
@@ -313,6 +293,10 @@ impl<'a> Page<'a> {
         if left > 0 {
             self.lines.push(format!("{} left alone, see above.", count(left, "plugin")));
         }
+        let held = plan.held().len();
+        if held > 0 {
+            self.lines.push(format!("{} held, see above.", count(held, "removal")));
+        }
         if let Some(command) = self.command.filter(|_| !plan.is_empty()) {
             // Not wrapped: it is to be copied.
             self.lines.push(format!("Carry it out:  {command}"));
@@ -326,6 +310,57 @@ impl<'a> Page<'a> {
             self.lines.push(format!("{}{line}", if number == 0 { indent } else { &hang }));
         }
     }
+}
+
+/// The first step of a removal: how often, and what becomes of how many rows.
+fn unapplied(removal: &Removal) -> (String, String) {
+    let rows = removal.rows.values().map(Vec::len).sum::<usize>();
+    let withdrawn = removal.withdraws();
+    match removal.how {
+        None if rows == 0 => ("none".to_owned(), "no row uses it".to_owned()),
+        None => ("none".to_owned(), format!("held, see below; {}:", count(rows, "row"))),
+        Some(Withdrawal::Delete) => ("once".to_owned(), format!("{}, kept in the undo bundle:", count(rows, "row"))),
+        Some(Withdrawal::Disable) => {
+            ("once".to_owned(), format!("{withdrawn} of {} to be disabled:", count(rows, "row")))
+        }
+    }
+}
+
+/// The second step.
+fn unlisted(removal: &Removal) -> (String, String) {
+    let how = match removal.directive.len() {
+        0 if removal.held.is_empty() => "no node lists it",
+        0 => "held, see below",
+        1 => "in its one reload; counted again right before",
+        _ => "in the one reload of each; counted again right before each",
+    };
+    (place(&removal.directive), how.to_owned())
+}
+
+/// The third step.
+fn deleted(removal: &Removal) -> (String, String) {
+    let how = match (removal.files.len(), removal.proven_by) {
+        (0, _) if removal.held.is_empty() => "none of ours are left".to_owned(),
+        (0, _) => "held, see below".to_owned(),
+        (_, 1) => "once it has proven step 2".to_owned(),
+        (_, all) => format!("once all {all} have proven step 2"),
+    };
+    (place(&removal.files), how)
+}
+
+fn place(nodes: &[NodeName]) -> String {
+    if nodes.is_empty() { "none".to_owned() } else { brief(nodes, NODES) }
+}
+
+/// The rows of a removal, the first of them.
+fn row_lines(removal: &Removal) -> impl Iterator<Item = String> {
+    let named = removal.rows.len() > 1;
+    let line = move |plugin: &PluginName, row: &PluginRow| {
+        if named { format!("{plugin}: {}", row.words()) } else { row.words() }
+    };
+    let all = removal.rows.iter().flat_map(move |(name, rows)| rows.iter().map(move |row| line(name, row)));
+    let more = removal.rows.values().map(Vec::len).sum::<usize>().saturating_sub(ROWS);
+    all.take(ROWS).chain((more > 0).then(|| format!("and {more} more")))
 }
 
 /// Whether a removal is the one that a change speaks of.
