@@ -33,7 +33,7 @@ pub(super) fn plan(
     }
     let removals = Removals::of(request, cluster, diff);
     let mut plans = node_plans(request, lookup, cluster, diff, &removals);
-    let clean = Third { request, cluster, diff, removals: &removals }.plan(&mut plans);
+    let clean = Third { request, lookup, cluster, removals: &removals }.plan(&mut plans);
     let mut lists = lists(request, cluster, diff, &plans);
     for node in &lists.unknown {
         if let Some(Condition::Unknown { why, .. }) = diff.nodes.get(node).map(|node| &node.condition) {

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fence;
+use super::lookup::Lookup;
 use super::node::NodePlan;
 use super::removal::{Removals, Subject};
 use super::{Blocker, BlockerCode, Request, Scope};
 use crate::action::{Delete, Fence};
-use crate::diff::ClusterDiff;
 use crate::hint::Hint;
 use crate::inventory::Cluster;
 use crate::name::{BundleName, BundlePath, NodeName, PluginName, collapse};
@@ -26,8 +26,8 @@ pub(super) struct Clean {
 /// What is looked at.
 pub(super) struct Third<'a> {
     pub(super) request: &'a Request<'a>,
+    pub(super) lookup: &'a Lookup<'a>,
     pub(super) cluster: &'a Cluster,
-    pub(super) diff: &'a ClusterDiff,
     pub(super) removals: &'a Removals<'a>,
 }
 
@@ -57,8 +57,9 @@ impl Third<'_> {
         }
         let subjects = nodes.keys().filter_map(|name| self.removals.subjects.get(name));
         let plugins: BTreeSet<PluginName> = subjects.flat_map(|subject| subject.plugins.iter().cloned()).collect();
-        let fence =
-            Fence { plugins, nodes: self.cluster.active().map(|node| node.name.clone()).collect(), limit: LIMIT };
+        let mut all: Vec<NodeName> = self.cluster.active().map(|node| node.name.clone()).collect();
+        all.extend(nodes.values().flatten().flat_map(|node| self.elsewhere(node)).collect::<BTreeSet<_>>());
+        let fence = Fence { plugins, nodes: all, limit: LIMIT };
         (!nodes.is_empty()).then_some(Clean { fence, nodes })
     }
 
@@ -71,14 +72,27 @@ impl Third<'_> {
                 reasons.entry(why).or_default().push(node.name.clone());
             }
         }
+        for (node, _) in plans.iter().filter(|(_, made)| made.leftovers.contains_key(&subject.name)) {
+            for other in self.elsewhere(node) {
+                if let Some(why) = self.holds(subject, &other, None) {
+                    reasons.entry(format!("{why}; it has the same Lua root as {node}")).or_default().push(other);
+                }
+            }
+        }
         reasons.into_iter().map(|(why, nodes)| format!("{} ({why})", collapse(&nodes))).collect()
+    }
+
+    /// The nodes of other clusters with the same Lua root: its files are theirs too.
+    fn elsewhere(&self, node: &NodeName) -> Vec<NodeName> {
+        let beside = self.request.survey.seen(node).map(|facts| self.lookup.beside(node, facts)).unwrap_or_default();
+        beside.into_iter().filter(|other| !self.cluster.nodes.contains_key(*other)).cloned().collect()
     }
 
     fn holds(&self, subject: &Subject<'_>, node: &NodeName, made: Option<&NodePlan>) -> Option<String> {
         if self.removals.left_out.contains(node) {
             return Some("not selected".to_owned());
         }
-        let (Some(facts), Some(diff)) = (self.request.survey.seen(node), self.diff.nodes.get(node)) else {
+        let (Some(facts), Some(diff)) = (self.request.survey.seen(node), self.request.diff.node(node)) else {
             return Some("could not be seen".to_owned());
         };
         let gone = made.and_then(|made| made.activate.as_ref()).map(|activate| &activate.gone);

@@ -8,7 +8,7 @@ use super::{Blocker, BlockerCode, ChangeKind, Scope, obstacle, usage};
 use crate::diff::{Item, Mark, own_admin};
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Management, State, Topology};
-use crate::name::{BundleName, BundlePath, PluginName};
+use crate::name::{BundleName, BundlePath, NodeName, PluginName};
 use crate::survey::Kind;
 use crate::wire::Owned;
 
@@ -189,6 +189,7 @@ fn leftovers(draft: &mut Draft<'_>, subject: &Subject<'_>, item: &Item, assignme
     if let Some(assignment) = assignment {
         let roots = item.plugins.iter().filter_map(root_of);
         let foreign: Vec<BundlePath> = roots.filter(|root| is_foreign(draft, root)).collect();
+        let foreign = without_shared(draft, &subject.name, foreign);
         if !foreign.is_empty() && obstacle::foreign(draft, &subject.name, assignment.adopt, &foreign) {
             left.adopts.extend(foreign);
         }
@@ -225,6 +226,31 @@ fn kept_for(draft: &Draft<'_>, bundle: &BundleName, owned: &Owned) -> Option<Str
     };
     let others: Vec<&str> = owned.plugins.iter().filter(other).map(PluginName::as_str).collect();
     (!others.is_empty()).then(|| others.join(", "))
+}
+
+/// The roots that are not those of another node with the same Lua root; what is goes with that node, and is said.
+fn without_shared(draft: &mut Draft<'_>, name: &str, roots: Vec<BundlePath>) -> Vec<BundlePath> {
+    let owner = &draft.request.inventory.owner;
+    let owns = |other: &NodeName, root: &BundlePath| {
+        let manifest = draft.request.survey.seen(other).and_then(|facts| facts.manifest.as_ref()?.as_deref().ok());
+        let mut bundles = manifest.into_iter().flat_map(|manifest| manifest.bundles.values());
+        bundles.any(|owned| owned.owner == *owner && owned.links.contains(root))
+    };
+    let beside = draft.lookup.beside(&draft.node.name, draft.facts);
+    let holder = |root: &BundlePath| beside.iter().find(|other| owns(other, root)).map(|other| (*other).clone());
+    let (mut own, mut holders) = (Vec::new(), BTreeSet::new());
+    for root in roots {
+        match holder(&root) {
+            Some(other) => drop(holders.insert(other)),
+            None => own.push(root),
+        }
+    }
+    for other in holders {
+        let text =
+            format!("{name}: what is left of it is that of {other}, which has the same Lua root, and goes there");
+        draft.plan.remarks.push(("shared".to_owned(), text));
+    }
+    own
 }
 
 /// Whether something stands at a root that muster did not put there, or whether that cannot be told.

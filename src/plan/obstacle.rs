@@ -169,7 +169,11 @@ fn unfinished(draft: &mut Draft<'_>) {
 }
 
 /// Two nodes with one prefix or one Lua root: changing one changes the other, outside of its waves (protocols.md B1).
+/// A name may leave where only the Lua root is shared: it touches no file, and files wait for all who share them.
 fn shared(draft: &mut Draft<'_>) {
+    if draft.switches.is_empty() && draft.lookup.shares_only_lua(draft.request, &draft.node.name, draft.facts) {
+        return;
+    }
     if let Some(other) = draft.lookup.neighbour(&draft.node.name, draft.facts) {
         let what = format!("it is on the same machine as {other}, with the same prefix or Lua root");
         let hint = Hint::do_("list it once, or give each its own prefix and lua_root");

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use muster::action::Action;
+use muster::action::{Action, Delete};
 use muster::bundle::Bundle;
 use muster::diff::{self, Bundles, Condition, FleetDiff, Mark};
 use muster::inventory::{Cluster, Inventory, Node};
@@ -137,6 +137,26 @@ impl World {
                 let known = self.known();
                 let node = step.target.node().expect("it is a step of a node");
                 simulator::step(step, node, self.model(node), &known);
+                if let Action::Delete(delete) = &step.action {
+                    self.gone_elsewhere(node, delete);
+                }
+            }
+        }
+    }
+
+    /// Files that go on one node go for every node with the same Lua root.
+    fn gone_elsewhere(&mut self, node: &NodeName, delete: &Delete) {
+        let from = self.model(node);
+        let here = (from.machine.clone(), from.lua_root_id);
+        for seen in self.nodes.values_mut() {
+            if let Seen::Model(model) = seen
+                && (model.machine.clone(), model.lua_root_id) == here
+            {
+                let roots = delete.bundles.values().flatten().chain(&delete.adopts);
+                roots.for_each(|root| drop(model.roots.remove(root)));
+                for listed in model.lists() {
+                    assert!(listed.is_disjoint(&delete.plugins), "files go that a node with the same Lua root lists");
+                }
             }
         }
     }
@@ -199,9 +219,11 @@ pub(crate) fn sound(inventory: &Inventory, planned: &Planned) -> Result<(), Stri
             };
             unapplied && node.items.values().all(|item| of_rows(item))
         };
+        let said: BTreeSet<&NodeName> =
+            plan.notes.iter().filter(|note| note.topic == "shared").flat_map(|note| &note.nodes).collect();
         let quiet = |node: &&NodeName| {
             let drifts = |d: &diff::NodeDiff| matches!(d.condition, Condition::Drift | Condition::ReloadOwed);
-            diff.node(node).is_some_and(|node| drifts(node) && !rows_only(node))
+            diff.node(node).is_some_and(|node| drifts(node) && !rows_only(node)) && !said.contains(node)
         };
         if let Some(node) = lists.in_line.iter().find(quiet) {
             return Err(format!("{node} has drift and is listed as in line, without a word why"));
