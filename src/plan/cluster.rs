@@ -45,6 +45,9 @@ pub(super) fn plan(
             builder.note(topic, text.clone(), vec![name.clone()]);
         }
     }
+    for what in &removals.lifted {
+        builder.note("allowed", format!("{}: {what}", BlockerCode::RowsManaged.word()), Vec::new());
+    }
     let works = !lists.changing.is_empty() || removals.unapplies();
     let stopped = works && removals.back.is_none() && blockers(request, cluster, &lists, builder);
     for (_, made) in &mut plans {

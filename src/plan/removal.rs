@@ -70,6 +70,8 @@ pub(super) struct Removals<'a> {
     pub(super) left_out: Vec<NodeName>,
     /// Through whom rows are counted where a node's own Kong is stopped.
     pub(super) through: Vec<NodeName>,
+    /// What would stand in the way and was lifted, in words.
+    pub(super) lifted: Vec<String>,
     /// Plugins that are to be listed again, and nothing else ([`Goal::PutBack`]).
     pub(super) back: Option<BTreeSet<PluginName>>,
 }
@@ -103,6 +105,8 @@ impl<'a> Removals<'a> {
             (name, subject)
         });
         removals.subjects = judged.collect();
+        let lifted = removals.subjects.values().filter(|subject| subject.unapply().is_some());
+        removals.lifted = lifted.filter_map(|subject| judge.managed(subject)).map(|blocker| blocker.what).collect();
         let plugins = removals.subjects.values().flat_map(|subject| subject.plugins.iter().cloned()).collect();
         if !removals.subjects.is_empty() {
             removals.through = usage::through(request, cluster, &plugins);
@@ -268,7 +272,7 @@ impl<'a> Judge<'a> {
         let Some(unapply) = subject.assignment.and_then(|assignment| assignment.unapply) else {
             return held(self.no_word(subject));
         };
-        if let Some(blocker) = self.managed(subject) {
+        if let Some(blocker) = self.managed(subject).filter(|blocker| !self.request.allows(blocker.code, None)) {
             return held(blocker);
         }
         if !self.left_out.is_empty() {
@@ -312,7 +316,7 @@ impl<'a> Judge<'a> {
             let files = self.cluster.declared_in.iter().filter(|named| named.declares.select_tags.contains(tag));
             managers.extend(files.map(|named| format!("decK with {} (tag {tag})", named.file)));
         }
-        if managers.is_empty() || self.request.allows(BlockerCode::RowsManaged, None) {
+        if managers.is_empty() {
             return None;
         }
         let who = managers.into_iter().collect::<Vec<_>>().join(" and ");

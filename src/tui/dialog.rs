@@ -101,7 +101,8 @@ impl Confirm {
 
 /// The clusters that a plan changes.
 pub(super) fn changed_clusters(plan: &Plan) -> impl Iterator<Item = &ClusterPlan> {
-    plan.clusters.iter().filter(|cluster| !cluster.nodes.changing.is_empty())
+    // Rows belong to no node: a cluster that only loses rows is changed too.
+    plan.clusters.iter().filter(|cluster| !cluster.nodes.changing.is_empty() || !cluster.removals.is_empty())
 }
 
 /// What has to be typed for a plan: the name of its cluster, or `all` where there are several.
@@ -118,7 +119,8 @@ pub(super) fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
     let several = changed_clusters(plan).nth(1).is_some();
     let changes = together(changed_clusters(plan).flat_map(|cluster| &cluster.changes));
     let lines = changes.iter().map(|(change, nodes)| change_line(change, nodes));
-    let reloads = changed_clusters(plan).map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
+    let reloading = changed_clusters(plan).filter(|cluster| !cluster.nodes.changing.is_empty());
+    let reloads = reloading.map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
     lines.chain(reloads).chain(left_alone(plan)).collect()
 }
 
