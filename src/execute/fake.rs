@@ -88,6 +88,7 @@ impl Draft {
             cluster: cluster(name),
             topology: "traditional".to_owned(),
             changes: Vec::new(),
+            removals: Vec::new(),
             nodes: NodeLists { changing: nodes.iter().flatten().cloned().collect(), ..NodeLists::default() },
             max_failed: rollout.max_failed,
             at_once: rollout.at_once,

@@ -1,6 +1,7 @@
 //! The only door to an inventory: bytes in, a checked value or every mistake out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::decode::typed;
@@ -9,6 +10,9 @@ use super::mistake::{Mistake, Mistakes, Weight};
 use super::yaml::{self, Entry, Kind, Quotes, Yaml};
 use super::{BundleEntry, BundleSource, Cluster, FORMAT, Inventory, Place, VersionLabel, check, cluster_entry};
 use crate::name::{BundleName, ClusterName, NameError, NodeName, Owner};
+
+/// The releases of a bundle that are kept on a node where the inventory does not say: the current one and the one before.
+const KEPT: u32 = 2;
 
 /// Reads an inventory. Nothing is executed and nothing is opened. `file_name` is only shown.
 ///
@@ -66,6 +70,7 @@ pub fn machines(file_name: &str, bytes: &[u8]) -> Result<(Inventory, Option<Mist
         version: FORMAT,
         owner,
         prune: false,
+        keep: KEPT,
         bundles: BTreeMap::new(),
         clusters,
         warnings: Vec::new(),
@@ -135,6 +140,7 @@ impl Reading {
             version: own.version,
             owner: own.owner,
             prune: own.prune,
+            keep: own.keep.map_or(KEPT, NonZeroU32::get),
             bundles,
             clusters,
             warnings: Vec::new(),

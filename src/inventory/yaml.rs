@@ -145,6 +145,24 @@ pub(super) fn read(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Yaml> {
     }
 }
 
+/// Reads every document of a text of somebody else's: what an inventory must not have is passed over.
+pub(super) fn documents(text: &str) -> Result<Vec<Yaml>, Box<Mistake>> {
+    let mut passed_over = Vec::new();
+    let parser = Parser::new_from_str(text);
+    let mut reader = Reader { parser, anchors: HashMap::new(), values: 0, mistakes: &mut passed_over };
+    let mut all = Vec::new();
+    loop {
+        match reader.next()?.0 {
+            Event::StreamEnd => return Ok(all),
+            Event::DocumentStart(_) => {
+                let (event, span) = reader.next()?;
+                all.push(reader.node(event, span, 0)?.0);
+            }
+            _ => {}
+        }
+    }
+}
+
 struct Reader<'a, 'm> {
     parser: Parser<'a, StrInput<'a>>,
     anchors: HashMap<usize, Anchor>,

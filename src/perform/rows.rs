@@ -49,7 +49,8 @@ fn by_plugin(rows: Vec<Row>, names: &BTreeMap<String, String>) -> BTreeMap<Strin
     for Row { row, workspace } in rows {
         let scope = scope(&row.scope, names);
         let plugin = row.name.to_string();
-        map.entry(plugin).or_default().push(PluginRow { id: row.id, enabled: row.enabled, scope, workspace });
+        let crate::kong::PluginRow { id, enabled, tags, updated_at, .. } = row;
+        map.entry(plugin).or_default().push(PluginRow { id, enabled, scope, workspace, tags, updated_at });
     }
     map
 }
@@ -73,7 +74,8 @@ mod tests {
             enabled: true,
             scope: scope.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect(),
             instance_name: None,
-            tags: Vec::new(),
+            tags: vec!["edge".to_owned()],
+            updated_at: Some(7),
         };
         Row { row, workspace: None }
     }
@@ -84,6 +86,7 @@ mod tests {
         let map = by_plugin(rows, &BTreeMap::from([("r".to_owned(), "login".to_owned())]));
         let scopes: Vec<_> = map["a"].iter().map(|row| row.scope.as_str()).collect();
         assert_eq!(scopes, ["route login, consumer c", "global"]);
+        assert_eq!((map["a"][0].tags.as_slice(), map["a"][0].updated_at), (&["edge".to_owned()][..], Some(7)));
     }
 
     #[test]

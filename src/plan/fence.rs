@@ -69,8 +69,16 @@ pub fn judge(fence: &Fence, survey: &Survey, diff: &FleetDiff) -> Judgement {
     Judgement::Waits { why: format!("{}: {workers} old {plural} still at work", collapse(&names)), nodes }
 }
 
+/// What of a node holds files, whatever this run may still do about it; old workers hold nothing for good.
+pub(super) fn held(plugins: &BTreeSet<PluginName>, facts: &NodeFacts, node: &NodeDiff) -> Option<String> {
+    match obstacle(plugins, facts, node)? {
+        Obstacle::Held(why) => Some(why),
+        Obstacle::Draining(_) => None,
+    }
+}
+
 /// The rows of these plugins that a node shows, in words.
-pub(super) fn rows(plugins: &BTreeSet<PluginName>, facts: &NodeFacts) -> Vec<String> {
+fn rows(plugins: &BTreeSet<PluginName>, facts: &NodeFacts) -> Vec<String> {
     let admin = facts.admin.as_ref().ok();
     let of = |plugin: &PluginName| {
         let rows = admin.and_then(|admin| admin.rows.get(plugin.as_str()));

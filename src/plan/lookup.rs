@@ -56,11 +56,15 @@ pub(super) struct Lookup<'a> {
     alike: RefCell<Alike>,
 }
 
+/// A directory of a node, as it is told from all others.
+fn place(facts: &NodeFacts, id: Option<(u64, u64)>) -> Option<Place<'_>> {
+    let host = &facts.host;
+    Some((host.machine.as_str(), host.boot.as_str(), id?)).filter(|_| !host.boot.is_empty())
+}
+
 /// The prefix and the Lua root of a node.
 fn places(facts: &NodeFacts) -> impl Iterator<Item = Place<'_>> {
-    let ids = [facts.prefix.id, facts.lua_root.id].into_iter().flatten();
-    let host = &facts.host;
-    ids.filter(|_| !host.boot.is_empty()).map(|id| (host.machine.as_str(), host.boot.as_str(), id))
+    [facts.prefix.id, facts.lua_root.id].into_iter().filter_map(|id| place(facts, id))
 }
 
 impl<'a> Lookup<'a> {
@@ -83,6 +87,22 @@ impl<'a> Lookup<'a> {
     /// Another node with the same prefix or the same Lua root.
     pub(super) fn neighbour(&self, node: &NodeName, facts: &NodeFacts) -> Option<&'a NodeName> {
         places(facts).filter_map(|place| self.places.get(&place)).flatten().find(|other| **other != node).copied()
+    }
+
+    /// The other nodes with the same Lua root.
+    pub(super) fn beside(&self, node: &NodeName, facts: &NodeFacts) -> Vec<&'a NodeName> {
+        let found = place(facts, facts.lua_root.id).and_then(|place| self.places.get(&place));
+        found.into_iter().flatten().filter(|other| **other != node).copied().collect()
+    }
+
+    /// Whether nothing but a Lua root is shared with other nodes: each has a Kong, and a home of muster, of its own.
+    pub(super) fn shares_only_lua(&self, request: &Request<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
+        let prefix = place(facts, facts.prefix.id).and_then(|place| self.places.get(&place));
+        let own_home = |other: &&NodeName| {
+            let theirs = request.survey.seen(other).and_then(|facts| facts.home.id);
+            theirs.is_some() && facts.home.id.is_some() && theirs != facts.home.id
+        };
+        prefix.is_some_and(|nodes| nodes.len() == 1) && self.beside(node, facts).iter().all(own_home)
     }
 
     /// The values that activations share.

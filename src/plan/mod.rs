@@ -9,17 +9,21 @@ mod blocker;
 mod change;
 mod cluster;
 mod fence;
+mod files;
+mod leaving;
 mod lookup;
 mod node;
 mod obstacle;
+mod removal;
 mod request;
 mod step;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 
 pub use basis::{Basis, Selected};
 pub use blocker::{Alike, Blocker, BlockerCode, Scope};
-pub use change::{Change, ChangeKind, Note};
+pub use change::{Change, ChangeKind, Note, Removal};
 pub use fence::{Judgement, judge};
 pub use request::{Allow, Goal, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
@@ -132,6 +136,9 @@ pub struct ClusterPlan {
     pub topology: String,
     /// What changes, grouped: one entry for each change, with the nodes that have it.
     pub changes: Vec<Change>,
+    /// What is removed, or held: the three steps of each.
+    #[serde(default)]
+    pub removals: Vec<Removal>,
     /// The nodes, each in one list only.
     pub nodes: NodeLists,
     /// How many nodes may fail before the cluster stops.

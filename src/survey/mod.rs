@@ -296,6 +296,12 @@ pub struct PluginRow {
     pub scope: String,
     /// The workspace, where there are several.
     pub workspace: Option<String>,
+    /// Its tags; decK and the ingress controller know their rows by them.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// When it was last changed, seconds since 1970.
+    #[serde(default)]
+    pub updated_at: Option<i64>,
 }
 
 impl PluginRow {

@@ -101,7 +101,8 @@ impl Confirm {
 
 /// The clusters that a plan changes.
 pub(super) fn changed_clusters(plan: &Plan) -> impl Iterator<Item = &ClusterPlan> {
-    plan.clusters.iter().filter(|cluster| !cluster.nodes.changing.is_empty())
+    // Rows belong to no node: a cluster that only loses rows is changed too.
+    plan.clusters.iter().filter(|cluster| !cluster.nodes.changing.is_empty() || !cluster.removals.is_empty())
 }
 
 /// What has to be typed for a plan: the name of its cluster, or `all` where there are several.
@@ -118,14 +119,15 @@ pub(super) fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
     let several = changed_clusters(plan).nth(1).is_some();
     let changes = together(changed_clusters(plan).flat_map(|cluster| &cluster.changes));
     let lines = changes.iter().map(|(change, nodes)| change_line(change, nodes));
-    let reloads = changed_clusters(plan).map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
+    let reloading = changed_clusters(plan).filter(|cluster| !cluster.nodes.changing.is_empty());
+    let reloads = reloading.map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
     lines.chain(reloads).chain(left_alone(plan)).collect()
 }
 
 const fn weight(kind: ChangeKind) -> u8 {
     match kind {
-        ChangeKind::Repair => 0,
-        ChangeKind::Disable => 1,
+        ChangeKind::Remove => 0,
+        ChangeKind::Repair | ChangeKind::Disable => 1,
         ChangeKind::Upgrade | ChangeKind::Downgrade => 2,
         ChangeKind::Reload => 3,
         ChangeKind::Record => 4,
@@ -153,6 +155,7 @@ fn change_line(change: &Change, nodes: &[&NodeName]) -> (Tone, String) {
     let name = &change.name;
     let to = change.to.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
     let what = match change.kind {
+        ChangeKind::Remove => return (Tone::Bad, format!("removes {name}: {}", change.detail)),
         ChangeKind::Repair => format!("replaces what was edited by hand in {name} (a copy is kept)"),
         ChangeKind::Disable => format!("takes {name} out of the directive"),
         ChangeKind::Upgrade => format!("replaces the content of {name}{}", versions(change)),

@@ -82,9 +82,9 @@ fn removal(bench: &Bench, facts: &NodeFacts, made: &Made) -> Action {
     let before = facts.conf_file.as_ref().unwrap().open().bytes();
     let after = Conf::parse(before).set("plugins", "bundled").unwrap();
     Action::Activate(Box::new(Activate {
-        switches: Vec::new(),
-        directive: ("bundled,acme-auth".to_owned(), "bundled".to_owned()),
-        staged: Vec::new(),
+        switches: Vec::new().into(),
+        directive: ("bundled,acme-auth".to_owned(), "bundled".to_owned()).into(),
+        staged: Vec::new().into(),
         loaded: BTreeMap::new().into(),
         gone: [plugin()].into(),
         content: BTreeMap::new().into(),

@@ -181,6 +181,7 @@ fn eu_plan() -> ClusterPlan {
             ),
             change(ChangeKind::Repair, "acme-auth", (None, "2.1.0"), "1 file edited on the node", &["eu-3"]),
         ],
+        removals: Vec::new(),
         nodes: NodeLists {
             changing: nodes(&["eu-1", "eu-2", "eu-3"]),
             blocked: nodes(&["eu-7"]),
@@ -198,6 +199,7 @@ fn us_plan() -> ClusterPlan {
         cluster: cluster("us-prod"),
         topology: "traditional".into(),
         changes: Vec::new(),
+        removals: Vec::new(),
         nodes: NodeLists {
             in_line: nodes(&["us-1"]),
             unknown: nodes(&["us-2"]),
