@@ -11,6 +11,7 @@ use crate::action::{Unapply, Withdrawal};
 use crate::diff::{ClusterDiff, Item, Mark};
 use crate::hint::Hint;
 use crate::inventory::{self, Assignment, Cluster, State, Topology};
+use crate::kong::directive::is_bundled;
 use crate::name::{NodeName, PluginName, collapse};
 
 /// The tag of every row that Kong's ingress controller for Kubernetes writes.
@@ -168,7 +169,8 @@ impl<'a> Judge<'a> {
     }
 
     fn ruling(&self, subject: &Subject<'_>) -> Ruling {
-        if let Some(blocker) = self.other_owner(subject).or_else(|| self.contradiction(subject)) {
+        let not_ours = self.kongs_own(subject).or_else(|| self.other_owner(subject));
+        if let Some(blocker) = not_ours.or_else(|| self.contradiction(subject)) {
             return Ruling::NotOurs(blocker);
         }
         if !subject.usage.known {
@@ -179,6 +181,18 @@ impl<'a> Judge<'a> {
             None if subject.usage.rows.is_empty() => Ruling::Free,
             None => self.in_use(subject),
         }
+    }
+
+    /// What comes with Kong is loaded by `bundled`, whatever names are taken out, and its files are those of Kong's package.
+    fn kongs_own(&self, subject: &Subject<'_>) -> Option<Blocker> {
+        let plugin = subject.plugins.iter().find(|plugin| is_bundled(plugin))?;
+        let it = if plugin.as_str() == subject.name { "it" } else { plugin.as_str() };
+        let what = format!("{it} comes with Kong: its files are Kong's own, and `bundled` loads it");
+        let hints = vec![
+            Hint::do_(format!("take {} out of the inventory", subject.name)),
+            Hint::do_("not to load it, name the plugins that you need in kong.conf, instead of `bundled`"),
+        ];
+        Some(self.blocker(subject, BlockerCode::Removal, &what, hints))
     }
 
     /// What another owner's manifest has is theirs, wherever in the cluster it stands: rows are everybody's.
