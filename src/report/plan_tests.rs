@@ -174,8 +174,8 @@ fn a_removal_is_three_numbered_steps_and_its_danger_is_the_first_line() {
     plan.clusters[0].removals = vec![removal];
     assert_snapshot!(shown(&plan, true), @"
     DELETES 2 rows; reloads 27 gateways
-    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 · nothing has
-      been changed
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 UTC · nothing
+      has been changed
 
     eu-prod   27 of 29 nodes · waves: 1, then 9, then 17 · stops at the first
       failure · one reload per node

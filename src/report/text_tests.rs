@@ -119,7 +119,7 @@ fn a_run_with_everything_that_can_go_wrong() {
 #[test]
 fn a_removal_that_was_put_back() {
     assert_snapshot!(text("removal"), @"
-    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 3 nodes, by cron@ops-1
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 3 nodes, by cron@ops-1; times are UTC
     14:05:00  eu-prod  un-applying legacy
     14:05:01  eu-prod  un-applied legacy: 2 rows, none left; undo bundle runs/01/legacy.yaml
     14:05:01  eu-prod  wave 1 of 2: eu-1
@@ -162,7 +162,7 @@ fn a_removal_that_was_put_back() {
 #[test]
 fn a_removal_whose_files_are_held() {
     assert_snapshot!(text("removal-held"), @"
-    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 3 nodes, by cron@ops-1
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 3 nodes, by cron@ops-1; times are UTC
     14:05:00  eu-prod  un-applying legacy
     14:05:01  eu-prod  un-applied legacy: 2 rows, none left; undo bundle runs/01/legacy.yaml
     14:05:01  eu-prod  wave 1 of 2: eu-1
