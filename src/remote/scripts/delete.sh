@@ -10,7 +10,8 @@
 #            adopt_N                           `ROOT`: what is there and is not ours goes to the attic
 #            manifest_N                        the lines of the new manifest
 # Records:   moved WHAT [DETAIL]               the basis does not hold
-#            held conf|env FILE PLUGIN         the file still lists the plugin
+#            held conf|env FILE PLUGIN         the file still lists the plugin; .kong_env counts while Kong runs: a start makes
+#                                              it anew from kong.conf
 #            held unreadable FILE              whether it does cannot be read
 #            held workers N                    so many old workers still run the old code
 #            edited BUNDLE ATTIC               a release was not what its name says; where it is now
@@ -89,10 +90,17 @@ lists() {
 
 check_plugin() {
 	! [ -e "$a_conf" ] || ! lists "$a_conf" "$1" || held conf "$a_conf" "$1"
-	! [ -e "$a_prefix/.kong_env" ] || ! lists "$a_prefix/.kong_env" "$1" || held env "$a_prefix/.kong_env" "$1"
+	[ -z "$runs" ] || ! [ -e "$a_prefix/.kong_env" ] || ! lists "$a_prefix/.kong_env" "$1" || held env "$a_prefix/.kong_env" "$1"
+}
+
+# find_running: whether Kong runs, in $runs; where processes cannot be seen it is taken to run.
+find_running() {
+	runs=yes
+	find_master "$a_prefix" "$(readlink -f -- "$a_prefix" || printf %s "$a_prefix")" || [ ! -e /proc/1/stat ] || runs=
 }
 
 check_settings() {
+	find_running
 	for each in "$a_conf" "$a_prefix/.kong_env"; do
 		[ ! -e "$each" ] || [ -r "$each" ] || held unreadable "$each"
 	done
@@ -100,7 +108,7 @@ check_settings() {
 }
 
 check_workers() {
-	find_master "$a_prefix" "$(readlink -f -- "$a_prefix" || printf %s "$a_prefix")" || return 0
+	[ -n "$master" ] || return 0
 	workers "$master"
 	number=0
 	for each in $leaving; do number=$((number + 1)); done

@@ -175,6 +175,7 @@ fn a_plugin_that_kong_would_load_holds_it() {
                 fs::write(&node.conf, text).unwrap();
                 (&node.conf, "conf")
             } else {
+                assert!(node.start());
                 fs::write(node.prefix.join(".kong_env"), text).unwrap();
                 (&node.prefix.join(".kong_env"), "env")
             };
@@ -188,6 +189,15 @@ fn a_plugin_that_kong_would_load_holds_it() {
                 answer.ends(Status::Changed);
             }
         }
+    }
+}
+
+#[test]
+fn what_the_last_start_read_does_not_count_where_kong_is_stopped() {
+    for shell in Shell::all() {
+        let (node, _) = installed();
+        fs::write(node.prefix.join(".kong_env"), "plugins = bundled,hello\n").unwrap();
+        delete(shell, &node).ends(Status::Changed);
     }
 }
 
