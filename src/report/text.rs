@@ -273,7 +273,11 @@ fn short_digests(text: &str) -> String {
 }
 
 fn cancelled(level: CancelLevel) -> Said {
-    Said { tone: Tone::Bad, ..Said::all(format!("cancelling: {}", level.words())) }
+    let next = match level {
+        CancelLevel::Close => Vec::new(),
+        below => vec![format!("once more (Ctrl-C, SIGTERM): {}", below.next().words())],
+    };
+    Said { tone: Tone::Bad, more: next, ..Said::all(format!("cancelling: {}", level.words())) }
 }
 
 fn looked_again(counts: &SurveyCounts, left: &[String]) -> Said {

@@ -109,7 +109,9 @@ fn a_run_with_everything_that_can_go_wrong() {
     14:06:33  us-prod    wave 1 of 2: us-[1-3]
     14:06:33  us-1       activating: bundled,request-tag,acme-auth
     14:06:40  cancelling: no next wave
+              once more (Ctrl-C, SIGTERM): no new steps; running ones end
     14:07:00  cancelling: running steps are left to the guards on their nodes
+              once more (Ctrl-C, SIGTERM): connections are closed
     14:07:00  us-1       activate unknown: left while it ran; the node settles it alone, and the next look will tell how  (left)
     14:07:00  us-prod    stopped: 2 failed, 1 allowed. 0 of 4 nodes proven, 3 unknown, 1 not tried
     14:07:00  verdict: interrupted, exit 130. 1 of 6 nodes proven, 1 failed, 3 unknown, 1 not tried
