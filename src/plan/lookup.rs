@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Request;
-use super::node::{NodeChange, Swap};
+use super::node::NodeChange;
+use super::swap::Swap;
 use crate::action::Switch;
 use crate::bundle::Bundle;
 use crate::diff;

@@ -17,6 +17,7 @@ mod obstacle;
 mod removal;
 mod request;
 mod step;
+mod swap;
 mod usage;
 
 use serde::{Deserialize, Serialize};
