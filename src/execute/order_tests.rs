@@ -312,7 +312,7 @@ fn verdict_is_honest(over: &Over) -> Result<(), TestCaseError> {
     }
     let counts = over.state.counts();
     prop_assert_eq!(counts.under_way, 0);
-    let sum = counts.proven + counts.rolled_back + counts.failed + counts.unknown + counts.not_tried;
+    let sum = counts.proven + counts.rolled_back + counts.failed + counts.unknown + counts.held + counts.not_tried;
     prop_assert_eq!(sum, counts.total);
     Ok(())
 }

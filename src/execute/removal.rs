@@ -69,6 +69,7 @@ impl Dispatcher {
         let mut budget = Budget::default();
         for wave in &whole.waves[known..] {
             self.renew(&wave.nodes.iter().cloned().collect(), leases).await;
+            self.announce(wave);
             self.carry(cluster, Phase::Wave(wave.id), &mut budget).await;
         }
         self.putting_back = false;

@@ -71,6 +71,23 @@ fn a_fence_that_is_held_holds_the_files_and_says_why() {
     }
     assert_eq!((over.state.verdict, over.state.stopped.len()), (Some(Verdict::NotReached), 0));
     assert!(over.state.nodes.values().all(crate::run::NodeRun::proven), "step 2 is proven all the same");
+    let counts = over.state.counts();
+    assert_eq!((counts.total, counts.held, counts.not_tried, counts.proven), (3, 3, 0, 0));
+    assert_eq!(over.state.nodes[&node("b")].now, "proven; files held: eu-9: could not be seen");
+}
+
+#[test]
+fn files_that_nobody_got_to_are_told_from_nodes_that_nobody_tried() {
+    // The deletion on a fails, so that those on b and c are not begun.
+    let over = play(&plan(), act(5, failed()));
+    let counts = over.state.counts();
+    assert_eq!((counts.failed, counts.held, counts.not_tried), (1, 2, 0));
+    assert_eq!(over.state.nodes[&node("c")].now, "proven; files stay: the cluster was stopped");
+    assert_eq!(over.state.verdict, Some(Verdict::NotReached));
+    // The second step fails on b, so that c is not tried; the files of a stay.
+    let over = play(&plan(), act(2, failed()));
+    let counts = over.state.counts();
+    assert_eq!((counts.failed, counts.held, counts.not_tried), (1, 1, 1));
 }
 
 #[test]
@@ -106,8 +123,24 @@ fn a_row_found_at_the_fence_puts_back_on_every_node() {
     let again = ["activate a", "activate b", "activate c"];
     assert_eq!(begun(&over), [&ALL[..5], &again].concat());
     assert_eq!((over.state.verdict, over.state.counts().proven), (Some(Verdict::NotReached), 0), "files were to go");
+    let waves = over.seen.events.iter().filter_map(|event| match &event.kind {
+        EventKind::WaveStarted { wave, of, nodes, .. } => Some((*wave, *of, nodes.len())),
+        _ => None,
+    });
+    assert_eq!(waves.collect::<Vec<_>>(), [(1, 2, 1), (2, 2, 2), (3, 3, 3)]);
     let details = &over.state.added[&cluster("eu")].details;
     assert!(details.last().unwrap().contains("would not start again now, as they do not list it"), "{details:?}");
+}
+
+#[test]
+fn a_node_that_was_not_seen_at_first_is_of_the_run_once_it_is_put_back() {
+    let script = Script { fence: Some(reapplied()), back: Some(back(&["d"])), ..Script::default() };
+    let over = play(&plan(), script);
+    assert_eq!(begun(&over).last().unwrap(), "activate d");
+    let late = &over.state.nodes[&node("d")];
+    assert_eq!((late.fate, late.wave, late.touched), (Fate::Proven, 3, true));
+    assert!(over.seen.released.contains(&node("d")));
+    assert!(over.state.nodes_of(&cluster("eu")).any(|(name, _)| *name == node("d")));
 }
 
 #[test]

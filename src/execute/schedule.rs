@@ -139,17 +139,18 @@ impl Dispatcher {
         if !self.goes_on() {
             return;
         }
-        let of = self.state.head.as_ref().and_then(|head| head.waves.get(&cluster.cluster).copied()).unwrap_or(1);
-        self.record(EventKind::WaveStarted {
-            cluster: cluster.cluster.clone(),
-            wave: wave.number,
-            of,
-            nodes: wave.nodes.clone(),
-        });
+        self.announce(wave);
         self.carry(cluster, Phase::Wave(wave.id), budget).await;
         if budget.spent.is_none() && self.cancel() < Some(CancelLevel::AfterSteps) && self.unrecorded.is_none() {
             self.soak(cluster, wave, budget).await;
         }
+    }
+
+    /// Says that a wave begins.
+    pub(super) fn announce(&mut self, wave: &Wave) {
+        let of = self.state.head.as_ref().and_then(|head| head.waves.get(&wave.cluster).copied()).unwrap_or(1);
+        let (cluster, nodes) = (wave.cluster.clone(), wave.nodes.clone());
+        self.record(EventKind::WaveStarted { cluster, wave: wave.number, of, nodes });
     }
 
     fn delivered(&mut self, plan: &Plan, cluster: &ClusterPlan) {

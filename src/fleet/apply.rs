@@ -123,6 +123,7 @@ impl Fleet {
         let performer = Arc::new(performer.keeping(Arc::new(undo)));
         let again = Arc::new(Again {
             fleet: self.clone(),
+            performer: performer.clone(),
             latest: Mutex::new(picture),
             after: Mutex::new(None),
             selection,
@@ -213,6 +214,7 @@ fn held(why: String) -> StepEnd {
 /// Looks again once the steps are over, and plans again: what is left is what that plan would do.
 struct Again {
     fleet: Arc<Fleet>,
+    performer: Arc<NodePerformer>,
     latest: Mutex<Picture>,
     after: Mutex<Option<Picture>>,
     selection: Selection,
@@ -267,6 +269,8 @@ impl Relook for Again {
         let cluster = self.fleet.desired.inventory.clusters.get(cluster)?;
         let nodes = cluster.active().map(|node| node.name.clone()).collect();
         let picture = self.look_at(&nodes).await;
+        // A node that could not be seen before may be the one that has to list it again.
+        self.performer.at(self.fleet.places(&picture));
         Some(self.fleet.plan_back(&picture, &cluster.name, plugins.clone()))
     }
 }

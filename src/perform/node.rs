@@ -47,7 +47,7 @@ struct Held {
 /// Carries out steps over a pool of connections.
 pub struct NodePerformer {
     reach: Arc<dyn Reach>,
-    places: BTreeMap<NodeName, Place>,
+    places: Mutex<BTreeMap<NodeName, Arc<Place>>>,
     cargo: Arc<dyn Cargo>,
     identity: RunIdentity,
     settings: Settings,
@@ -60,7 +60,8 @@ pub struct NodePerformer {
 const RENEWALS: usize = 8;
 
 impl NodePerformer {
-    /// For one run. Every node of the plan has to be among the places.
+    /// For one run. Every node of the plan has to be among the places; those of a plan that is added later,
+    /// [`NodePerformer::at`] adds.
     pub fn new(
         reach: Arc<dyn Reach>,
         places: BTreeMap<NodeName, Place>,
@@ -68,7 +69,15 @@ impl NodePerformer {
         identity: RunIdentity,
         settings: Settings,
     ) -> Self {
+        let places = Mutex::new(places.into_iter().map(|(node, place)| (node, Arc::new(place))).collect());
         Self { reach, places, cargo, identity, settings, peers: None, undo: None, held: Mutex::default() }
+    }
+
+    /// These nodes are at these places from here on: a node may be seen for the first time in the middle of a run, and one
+    /// that was seen again may have moved its faces.
+    pub fn at(&self, places: BTreeMap<NodeName, Place>) {
+        let places = places.into_iter().map(|(node, place)| (node, Arc::new(place)));
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).extend(places);
     }
 
     /// The same, taking leases over from runs that these know to have died.
@@ -103,7 +112,7 @@ impl NodePerformer {
         let _turn = self.turn(node).await;
         let Some(generation) = self.held(node, |held| held.generation) else { return self.take(node).await.map(drop) };
         let place = self.place(node).map_err(LeaseRefusal::Failed)?;
-        let remote = self.remote(place).await.map_err(|error| LeaseRefusal::Failed(of_remote(&error)))?;
+        let remote = self.remote(&place).await.map_err(|error| LeaseRefusal::Failed(of_remote(&error)))?;
         lease::run(&*remote, &place.site, &self.identity, Errand::Renew(generation)).await.map(drop)
     }
 
@@ -124,7 +133,7 @@ impl NodePerformer {
     async fn renew(&self, node: NodeName) {
         let (generation, turn) = self.held(&node, |held| (held.generation, Arc::clone(&held.turn)));
         let (Some(generation), Ok(_turn), Ok(place)) = (generation, turn.try_lock(), self.place(&node)) else { return };
-        let Ok(remote) = self.remote(place).await else { return };
+        let Ok(remote) = self.remote(&place).await else { return };
         if let Err(refusal) = lease::run(&*remote, &place.site, &self.identity, Errand::Renew(generation)).await {
             tracing::debug!(%node, ?refusal, "the lease was not renewed");
         }
@@ -141,8 +150,10 @@ impl NodePerformer {
         act(held.entry(node.clone()).or_default())
     }
 
-    fn place(&self, node: &NodeName) -> Result<&Place, Cause> {
-        self.places.get(node).ok_or_else(|| cause("unknown-node", format!("{node} is not in this run's inventory")))
+    fn place(&self, node: &NodeName) -> Result<Arc<Place>, Cause> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = places.get(node).cloned();
+        place.ok_or_else(|| cause("unknown-node", format!("{node} was not seen by this run")))
     }
 
     async fn remote(&self, place: &Place) -> Result<Arc<dyn Remote>, RemoteError> {
@@ -151,7 +162,7 @@ impl NodePerformer {
 
     async fn take(&self, node: &NodeName) -> Result<u64, LeaseRefusal> {
         let place = self.place(node).map_err(LeaseRefusal::Failed)?;
-        let remote = self.remote(place).await.map_err(|error| LeaseRefusal::Failed(of_remote(&error)))?;
+        let remote = self.remote(&place).await.map_err(|error| LeaseRefusal::Failed(of_remote(&error)))?;
         let generation = lease::take(&*remote, &place.site, &self.identity, self.peers.as_deref()).await?;
         self.held(node, |held| held.generation = Some(generation));
         Ok(generation)
@@ -172,7 +183,7 @@ impl NodePerformer {
             // Nothing was begun on the node.
             Err(cause) => StepEnd::Failed { cause },
             Ok(place) => {
-                self.carry_out(node, place, step, watch).await.unwrap_or_else(|cause| StepEnd::Failed { cause })
+                self.carry_out(node, &place, step, watch).await.unwrap_or_else(|cause| StepEnd::Failed { cause })
             }
         };
         if matches!(end, StepEnd::Unknown { .. }) {
@@ -243,7 +254,7 @@ impl Elsewhere for NodePerformer {
     async fn admin(&self, node: &NodeName) -> Result<(Arc<dyn Remote>, Face), Cause> {
         let place = self.place(node)?;
         let face = place.doors.admin.clone().map_err(of_trouble)?;
-        let remote = self.remote(place).await.map_err(|error| of_remote(&error))?;
+        let remote = self.remote(&place).await.map_err(|error| of_remote(&error))?;
         Ok((remote, face))
     }
 }
@@ -266,8 +277,8 @@ impl Perform for NodePerformer {
         let Some(mut standing) = self.held(node, |held| held.standing.clone()) else { return Ok(()) };
         let place = self.place(node)?;
         let _turn = self.turn(node).await;
-        let remote = match self.remote(place).await {
-            Err(error) if error.fault == Fault::Lost => self.remote(place).await,
+        let remote = match self.remote(&place).await {
+            Err(error) if error.fault == Fault::Lost => self.remote(&place).await,
             other => other,
         };
         let remote = remote.map_err(|error| of_remote(&error))?;
@@ -283,7 +294,7 @@ impl Perform for NodePerformer {
         let Some(generation) = self.held(node, |held| held.generation.take()) else { return };
         let Ok(place) = self.place(node) else { return };
         let _turn = self.turn(node).await;
-        let released = match self.remote(place).await {
+        let released = match self.remote(&place).await {
             Ok(remote) => {
                 lease::run(&*remote, &place.site, &self.identity, Errand::Release(generation)).await.map(drop)
             }

@@ -86,6 +86,19 @@ async fn the_lease_is_taken_shown_by_each_script_and_given_back() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_seen_later_can_be_changed_from_then_on() {
+    let scripted = Scripted::default();
+    scripted.plays(Script::Lease, "lease 8 600 b1", Status::Changed);
+    let performer = performer(&scripted);
+    let late = NodeName::parse("eu-2").unwrap();
+    let refusal = performer.acquire(&late).await.unwrap_err();
+    assert!(matches!(&refusal, LeaseRefusal::Failed(cause) if cause.code == "unknown-node"), "{refusal:?}");
+    performer.at(BTreeMap::from([(late.clone(), Place { site: scripted::site("eu-2"), doors: gateway::doors() })]));
+    performer.acquire(&late).await.unwrap();
+    assert_eq!(scripted.calls().len(), 1);
+}
+
+#[tokio::test]
 async fn a_held_lease_names_its_holder_and_a_broken_one_is_a_failure() {
     let scripted = Scripted::default();
     scripted.plays(Script::Lease, "locked cron@ops 01RUN 42", Status::Locked);

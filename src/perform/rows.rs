@@ -28,13 +28,24 @@ pub(crate) async fn in_words(
     rows: Vec<Row>,
     matters: &BTreeSet<PluginName>,
 ) -> BTreeMap<String, Vec<PluginRow>> {
+    let names = names(face, remote, &rows, matters).await;
+    by_plugin(rows, &names)
+}
+
+/// The names of what the rows that matter are applied to, by id.
+pub(super) async fn names(
+    face: &Face,
+    remote: &dyn Remote,
+    rows: &[Row],
+    matters: &BTreeSet<PluginName>,
+) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
-    for (kind, id) in concerned(&rows, matters) {
+    for (kind, id) in concerned(rows, matters) {
         if let Some(name) = face.name_of(remote, words(kind).1, &id).await {
             names.insert(id, name);
         }
     }
-    by_plugin(rows, &names)
+    names
 }
 
 /// What the rows that matter are applied to. Rows of another workspace keep their ids: their entities live there too.
@@ -44,7 +55,8 @@ fn concerned(rows: &[Row], matters: &BTreeSet<PluginName>) -> BTreeSet<(ScopeKin
     all.into_iter().take(NAMES).collect()
 }
 
-fn by_plugin(rows: Vec<Row>, names: &BTreeMap<String, String>) -> BTreeMap<String, Vec<PluginRow>> {
+/// The rows by plugin, in words as far as names are known; ids stand for the others.
+pub(super) fn by_plugin(rows: Vec<Row>, names: &BTreeMap<String, String>) -> BTreeMap<String, Vec<PluginRow>> {
     let mut map: BTreeMap<String, Vec<PluginRow>> = BTreeMap::new();
     for Row { row, workspace } in rows {
         let scope = scope(&row.scope, names);

@@ -305,8 +305,9 @@ fn run_ended(verdict: Verdict, exit: u8, state: &RunState) -> Said {
 
 /// `9 of 27 nodes proven, 1 rolled back, 17 not tried`.
 fn totals(counts: &Counts) -> String {
-    let Counts { total, proven, edited, under_way, rolled_back, failed, unknown, not_tried } = counts;
+    let Counts { total, proven, edited, held, under_way, rolled_back, failed, unknown, not_tried } = counts;
     let rest = parts(&[
+        (*held, "with files held"),
         (*edited, "edited while stopped"),
         (*failed, "failed"),
         (*unknown, "unknown"),

@@ -184,7 +184,7 @@ fn a_removal_whose_files_are_held() {
     14:05:04  eu-prod  files are held: eu-9: could not be seen
     14:05:04  waiting for the nodes to be looked at again
     14:05:05  looked again: 3 in line
-    14:05:05  verdict: not reached, exit 3. 0 of 3 nodes proven, 3 not tried
+    14:05:05  verdict: not reached, exit 3. 0 of 3 nodes proven, 3 with files held
     ");
 }
 

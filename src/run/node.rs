@@ -42,6 +42,8 @@ pub enum Fate {
     Proven,
     /// All its steps are done while its Kong is stopped: nothing was loaded, so that nothing is proven.
     Edited,
+    /// The second step of a removal is done on it; its files stay, as they are held or nobody got to them.
+    Held,
     /// It was put back and serves as before.
     RolledBack,
     /// A step failed, or it was not healthy afterwards.
@@ -83,6 +85,8 @@ pub struct NodeRun {
     pub touched: bool,
     /// A step changed something on it, or may have.
     pub changed: bool,
+    /// Steps were added that put back what was done on it.
+    pub listed_again: bool,
     /// Its wave, from 1; 0 before.
     pub wave: u32,
     /// The last lines printed, at most [`PRINTED`].
@@ -114,6 +118,7 @@ impl NodeRun {
     /// Steps were added: what held until now is about to change again.
     pub(super) fn more_steps(&mut self, steps: u32) {
         self.left += steps;
+        self.listed_again = true;
         if !self.fate.is_bad() {
             self.fate = Fate::Waiting;
         }
@@ -213,7 +218,7 @@ impl NodeRun {
             StepEnd::RolledBack { cause } => self.bad(Fate::RolledBack, "rolled back", cause),
             StepEnd::Failed { cause } => self.bad(Fate::Failed, "failed", cause),
             StepEnd::Unknown { cause } => self.bad(Fate::Unknown, "unknown", cause),
-            StepEnd::Skipped { why } => self.skipped(why),
+            StepEnd::Skipped { why } => self.skipped(action, why),
         }
     }
 
@@ -251,11 +256,26 @@ impl NodeRun {
         self.fate = fate;
     }
 
-    fn skipped(&mut self, why: &SkipReason) {
-        if !self.fate.is_bad() {
+    fn skipped(&mut self, action: &str, why: &SkipReason) {
+        if self.fate.is_bad() {
+            return;
+        }
+        let committed = self.cells[COMMIT] == Cell::Done;
+        let held = matches!(why, SkipReason::Held { .. });
+        if action != "delete" || self.listed_again || !(committed || held) {
             self.fate = Fate::NotTried;
             self.now = format!("not begun: {}", why.words());
+            return;
         }
+        let lead = match committed {
+            true if self.edited() => "edited; ",
+            true => "proven; ",
+            // The second step was an earlier run's.
+            false => "",
+        };
+        let stay = if held { "" } else { "stay: " };
+        self.fate = Fate::Held;
+        self.now = format!("{lead}files {stay}{}", why.words());
     }
 
     /// It was unknown, and was then seen in line.
@@ -271,7 +291,13 @@ impl NodeRun {
         match self.fate {
             Fate::Running => self.fate = Fate::Unknown,
             Fate::Waiting => self.fate = Fate::NotTried,
-            Fate::Proven | Fate::Edited | Fate::RolledBack | Fate::Failed | Fate::Unknown | Fate::NotTried => {}
+            Fate::Proven
+            | Fate::Edited
+            | Fate::Held
+            | Fate::RolledBack
+            | Fate::Failed
+            | Fate::Unknown
+            | Fate::NotTried => {}
         }
     }
 }

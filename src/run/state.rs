@@ -181,9 +181,14 @@ impl RunState {
 
     fn added(&mut self, cluster: &ClusterName, cause: &Cause, steps_of: &BTreeMap<NodeName, u32>, waves: u32) {
         for (node, steps) in steps_of {
-            self.on(node, |n| n.more_steps(*steps));
+            // One that was not seen when the run began is a node of the run from here on.
+            self.nodes.entry(node.clone()).or_default().more_steps(*steps);
         }
         if let Some(head) = &mut self.head {
+            for (_, nodes) in head.clusters.iter_mut().filter(|(name, _)| name == cluster) {
+                let new: Vec<NodeName> = steps_of.keys().filter(|node| !nodes.contains(node)).cloned().collect();
+                nodes.extend(new);
+            }
             head.steps += steps_of.values().map(|steps| *steps as usize).sum::<usize>();
             *head.waves.entry(cluster.clone()).or_default() += waves;
         }

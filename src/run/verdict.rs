@@ -63,7 +63,8 @@ impl Verdict {
         if steps().any(ClusterStep::not_reached) {
             return Self::NotReached;
         }
-        if left || counts.rolled_back + counts.failed + counts.not_tried > 0 || !state.stopped.is_empty() {
+        let short = counts.rolled_back + counts.failed + counts.held + counts.not_tried;
+        if left || short > 0 || !state.stopped.is_empty() {
             return Self::NotReached;
         }
         let all_seen = looked.is_some_and(|l| l.unknown == 0);

@@ -86,7 +86,7 @@ pub struct NodeFacts {
     pub manifest: Option<Result<Shared<Manifest>, String>>,
     /// The lease, likewise.
     pub lease: Option<Result<Lease, String>>,
-    /// The newest receipts, oldest first, and every open one.
+    /// The newest receipts, oldest first, every open one, and the newest that names workers.
     pub receipts: Vec<Receipt>,
     /// A guard that is still there.
     pub guard: Option<GuardFacts>,

@@ -67,8 +67,8 @@ impl Watched {
     }
 }
 
-/// How a node stands in a run, as one mark: `=` proven, `<` rolled back, `x` failed, `?` unknown, `.` not tried, or
-/// edited while stopped, which proves nothing, else space.
+/// How a node stands in a run, as one mark: `=` proven, `<` rolled back, `x` failed, `?` unknown, `.` not tried,
+/// edited while stopped, which proves nothing, or with files that are held, else space.
 pub(crate) const fn mark(node: &NodeRun) -> char {
     match node.fate {
         Fate::Waiting | Fate::Running => ' ',
@@ -76,7 +76,7 @@ pub(crate) const fn mark(node: &NodeRun) -> char {
         Fate::RolledBack => '<',
         Fate::Failed => 'x',
         Fate::Unknown => '?',
-        Fate::NotTried | Fate::Edited => '.',
+        Fate::NotTried | Fate::Edited | Fate::Held => '.',
     }
 }
 

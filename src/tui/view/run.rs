@@ -203,6 +203,7 @@ fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<Te
         (counts.rolled_back, "rolled back"),
         (counts.under_way, "under way"),
         (counts.not_tried, if run.is_on() { "waiting" } else { "not tried" }),
+        (counts.held, "with files held"),
         (counts.edited, "edited while stopped"),
         (counts.proven, "proven"),
     ];
