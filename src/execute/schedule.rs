@@ -267,7 +267,7 @@ impl Dispatcher {
     /// Looks again, unless nothing can have changed, or the operator wants to leave.
     async fn look(&mut self) {
         let touched = self.state.nodes.iter().filter(|(_, node)| node.touched).map(|(name, _)| name.clone());
-        let touched: BTreeSet<NodeName> = touched.collect();
+        let touched: BTreeSet<NodeName> = touched.chain(self.concerned()).collect();
         let in_vain = touched.is_empty() && self.state.cluster_steps.is_empty() && !self.state.nodes.is_empty();
         if in_vain || self.state.refused.is_some() || self.cancel() >= Some(CancelLevel::LeaveSteps) {
             return;
@@ -282,6 +282,20 @@ impl Dispatcher {
                 _ => {}
             }
         }
+    }
+
+    /// The nodes that a step of a whole cluster may have changed in what they show, though none of their own did: rows are
+    /// everybody's, and so are the files of a shared Lua root.
+    fn concerned(&self) -> BTreeSet<NodeName> {
+        let begun = |cluster: &ClusterName| self.state.cluster_steps.contains_key(cluster);
+        let clusters = self.job.plan.clusters.iter().filter(|planned| begun(&planned.cluster));
+        let seen =
+            clusters.flat_map(|planned| [&planned.nodes.changing, &planned.nodes.in_line, &planned.nodes.blocked]);
+        let fenced = self.job.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Fence(fence) if begun(&step.cluster) => Some(&fence.nodes),
+            _ => None,
+        });
+        seen.chain(fenced).flatten().cloned().collect()
     }
 
     fn looked(&mut self, looked: Looked) {

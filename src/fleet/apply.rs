@@ -17,7 +17,7 @@ use crate::hint::Sealed;
 use crate::journal::{self, JournalError, Writer};
 use crate::name::{BundlePath, ClusterName, Digest, NodeName, PluginName, RunId};
 use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings, UndoKeeper, Watch, reapplied};
-use crate::plan::{self, Allow, Judgement, Plan, Selection};
+use crate::plan::{self, Allow, Judgement, Plan, Scope, Selection};
 use crate::run::{Event, Outcome, Reporter, RunState, SkipReason, StepEnd, StepPhase, SurveyCounts};
 
 /// How often the leases of a run are renewed, at the least: at most ten nodes a second, so that renewing 5,000 of them is
@@ -202,8 +202,11 @@ impl Reporter for Logged {
 const PACE: Duration = Duration::from_secs(2);
 
 fn proven(fence: &Fence, watch: &dyn Watch) -> StepEnd {
-    let nodes = fence.nodes.len();
-    watch.proven(format!("no row, not listed, not loaded on any of {nodes} nodes; their old workers have ended"));
+    let on = match fence.nodes.as_slice() {
+        [node] => format!("on {node}; its"),
+        nodes => format!("on any of {} nodes; their", nodes.len()),
+    };
+    watch.proven(format!("no row, not listed, not loaded {on} old workers have ended"));
     StepEnd::Done { outcome: Outcome::Unchanged }
 }
 
@@ -277,7 +280,7 @@ impl Relook for Again {
 
 fn looked(plan: &Plan, picture: &Picture) -> Looked {
     let mut counts = SurveyCounts::default();
-    let (mut left, mut in_line) = (Vec::new(), BTreeSet::new());
+    let (mut left, mut in_line) = (held_removals(plan).collect::<Vec<_>>(), BTreeSet::new());
     for cluster in &plan.clusters {
         let lists = &cluster.nodes;
         counts.in_line += lists.in_line.len();
@@ -293,4 +296,12 @@ fn looked(plan: &Plan, picture: &Picture) -> Looked {
         }
     }
     Looked { counts, left, in_line }
+}
+
+/// What is to go and waits: why its nodes are not in line.
+fn held_removals(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.blockers.iter().filter(|blocker| blocker.code.holds()).filter_map(|blocker| {
+        let (Scope::Plugin { cluster, .. }, (name, why)) = (&blocker.scope, blocker.subject()?) else { return None };
+        Some(format!("{name} is held on {cluster}: {why}"))
+    })
 }

@@ -66,16 +66,20 @@ pub(crate) async fn perform(
     }
 }
 
-/// What was not ours, or was edited, is kept, and a person should know where.
+/// What was not ours, or was edited, is kept, and a person has to know where: a fact, not chatter.
 fn print(told: &Told, watch: &dyn Watch) {
+    let mut kept = Vec::new();
     for record in &told.records {
         let text = |index| record.text(index).unwrap_or_default();
         match record.tag.as_str() {
             "settled" => watch.printed(format!("an unfinished step {} was settled: {}", text(1), text(0))),
-            "edited" => watch.printed(format!("{} was edited by hand; what was there is now {}", text(0), text(1))),
-            "adopted" => watch.printed(format!("{} was not ours and is now {}", text(0), text(1))),
+            "edited" => kept.push(format!("{} was edited by hand; what was there is now {}", text(0), text(1))),
+            "adopted" => kept.push(format!("{} was not ours and is now {}", text(0), text(1))),
             _ => {}
         }
+    }
+    if !kept.is_empty() {
+        watch.proven(kept.join("; "));
     }
 }
 
@@ -143,8 +147,8 @@ mod tests {
         ] {
             assert_eq!(args.get(key), Some(value), "{key}");
         }
-        let printed = notes.printed.lock().unwrap().join("\n");
-        assert!(printed.contains("/attic/1") && printed.contains("/attic/2"), "{printed}");
+        let kept = notes.proven.lock().unwrap().join("\n");
+        assert!(kept.contains("/attic/1") && kept.contains("/attic/2"), "{kept}");
         node.plays(Script::Delete, "", Status::Unchanged);
         assert_eq!(run(&node, &notes).await, StepEnd::Done { outcome: Outcome::Unchanged });
         node.loses(Script::Delete, "did drop kong/plugins/legacy");

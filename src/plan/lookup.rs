@@ -12,7 +12,7 @@ use crate::bundle::Bundle;
 use crate::diff;
 use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, ClusterName, Digest, NodeName, NodePath, PluginName, Pool, Recall, Shared};
-use crate::survey::NodeFacts;
+use crate::survey::{Kind, NodeFacts, PlaceFacts};
 use crate::wire::Manifest;
 
 /// A directory of one running machine: machine id, boot id, device and inode. Machines made from one image are alike in all
@@ -99,9 +99,11 @@ impl<'a> Lookup<'a> {
     /// Whether nothing but a Lua root is shared with other nodes: each has a Kong, and a home of muster, of its own.
     pub(super) fn shares_only_lua(&self, request: &Request<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
         let prefix = place(facts, facts.prefix.id).and_then(|place| self.places.get(&place));
+        // One that is not there yet is another than one that is; of two that are not there nothing is known.
         let own_home = |other: &&NodeName| {
-            let theirs = request.survey.seen(other).and_then(|facts| facts.home.id);
-            theirs.is_some() && facts.home.id.is_some() && theirs != facts.home.id
+            let Some(theirs) = request.survey.seen(other).map(|facts| &facts.home) else { return false };
+            let known = |home: &PlaceFacts| home.id.is_some() || home.kind == Kind::Absent;
+            known(&facts.home) && known(theirs) && facts.home.id != theirs.id
         };
         prefix.is_some_and(|nodes| nodes.len() == 1) && self.beside(node, facts).iter().all(own_home)
     }

@@ -6,7 +6,7 @@ use super::nodes::brief;
 use super::words::{bytes, clean, count, pad, parts, time, width};
 use crate::hint::Hint;
 use crate::run::{
-    CancelLevel, Cause, Counts, Event, EventKind, Outcome, Reporter, RunHead, RunState, SkipReason, StepEnd,
+    CancelLevel, Cause, Counts, Event, EventKind, NodeRun, Outcome, Reporter, RunHead, RunState, SkipReason, StepEnd,
     SurveyCounts, Verdict, Waiting,
 };
 
@@ -127,6 +127,9 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
         EventKind::RunRefused { cause } => Said::all(format!("refused: {}", cause.text)).bad(cause),
         EventKind::StepStarted { node, action, about, .. } if action != "deliver" => {
             Said::new(node, format!("{}: {about}", if action == "activate" { "activating" } else { action }))
+        }
+        EventKind::StepProven { node, text, .. } if state.nodes.get(node).is_some_and(NodeRun::deletes) => {
+            Said::new(node, text)
         }
         EventKind::StepProven { node, text, .. } => Said::new(node, format!("proven: {text}")),
         // Why files are held was said of the cluster.

@@ -265,7 +265,7 @@ pub enum EventKind {
         /// The line, cleaned.
         line: String,
     },
-    /// The proof of a reload holds: a fact, as commit follows.
+    /// The proof of a reload holds: a fact, as commit follows. Of a deletion: what was kept, and where.
     StepProven {
         /// The step.
         step: StepId,

@@ -205,8 +205,18 @@ impl NodeRun {
     }
 
     pub(super) fn step_proven(&mut self, at: Timestamp, text: &str) {
+        // A deletion only tells what it kept.
+        if self.deletes() {
+            text.clone_into(&mut self.now);
+            return;
+        }
         self.reach(COMMIT, at);
         self.now = format!("proven: {text}");
+    }
+
+    /// Whether files are being deleted there now.
+    pub fn deletes(&self) -> bool {
+        matches!(self.cells[DELETE], Cell::Running(_))
     }
 
     pub(super) fn step_ended(&mut self, action: &str, end: &StepEnd) {

@@ -10,5 +10,7 @@ mod left;
 mod locks;
 mod narrowing;
 mod refused;
+mod removal;
+mod removal_held;
 mod repository;
 mod runs;

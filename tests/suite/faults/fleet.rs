@@ -1,12 +1,8 @@
 //! A fleet of stand-in nodes with an inventory in a Git repository, and the program run on it as an operator runs it.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use muster::standin::site::{self, Node, NodeSpec};
@@ -14,6 +10,8 @@ use muster::standin::{Leash, Settings};
 
 use super::nodes::handler;
 use crate::harness;
+pub(super) use crate::harness::Prober;
+pub(super) use crate::harness::prober::ask;
 
 static LAST: AtomicU8 = AtomicU8::new(1);
 
@@ -173,47 +171,4 @@ fn node(dir: &Path, name: &str, leash: &Leash) -> Node {
     let node = Node::create(&dir.join(name), &spec).unwrap();
     node.start().unwrap();
     node
-}
-
-/// Asks a proxy port all the time, on fresh connections.
-pub(super) struct Prober {
-    stop: Arc<AtomicBool>,
-    asked: Arc<AtomicU64>,
-    thread: Option<JoinHandle<Vec<String>>>,
-}
-
-impl Prober {
-    pub(super) fn of(node: &Node) -> Self {
-        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (over, count, to) = (stop.clone(), asked.clone(), SocketAddr::from((node.address, site::PROXY)));
-        let thread = std::thread::spawn(move || {
-            let mut missed = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                if let Err(error) = ask(to) {
-                    missed.push(format!("request {}: {error}", count.load(Ordering::Relaxed)));
-                }
-                count.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            missed
-        });
-        Self { stop, asked, thread: Some(thread) }
-    }
-
-    /// The requests that were not answered; and how many were made.
-    pub(super) fn missed(mut self) -> (Vec<String>, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        let missed = self.thread.take().unwrap().join().unwrap();
-        (missed, self.asked.load(Ordering::Relaxed))
-    }
-}
-
-/// One request on a connection of its own; the whole head of the answer.
-pub(super) fn ask(to: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 ") { Ok(answer) } else { Err(std::io::Error::other(format!("{answer:?}"))) }
 }
