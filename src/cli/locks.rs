@@ -19,12 +19,13 @@ pub(super) async fn show(options: Options, env: &mut Env) -> Result<u8, Failure>
     let wanted = options.cluster.as_deref().map(Selector::parse_names).transpose();
     let wanted = wanted.map_err(|error| Failure::usage(format!("--cluster: {error}")))?;
     let format = options.format;
+    let placed = |command: &str| super::equal::placed(command, &options);
     let Some((fleet, picture)) = look(&options, env).await? else { return Ok(exit::INTERRUPTED) };
     let mut locks = fleet::locks(&fleet, &picture);
     locks.retain(|cluster, _| wanted.as_ref().is_none_or(|wanted| wanted.matches_name(cluster.as_str())));
     fleet.close().await;
     let written = match format {
-        Format::Text => report::locks::text(&locks, picture.survey.at, &mut env.out),
+        Format::Text => report::locks::text(&locks, picture.survey.at, &placed, &mut env.out),
         Format::Json => report::locks::json(&locks, picture.survey.at, &mut env.out),
     };
     written.map_err(|error| Failure::internal("writing the locks", &error))?;
@@ -36,6 +37,7 @@ pub(super) async fn show(options: Options, env: &mut Env) -> Result<u8, Failure>
 pub(super) async fn unlock(of: &str, yes: bool, options: Options, env: &mut Env) -> Result<u8, Failure> {
     let cluster = ClusterName::parse(of).map_err(|error| Failure::usage(error.to_string()))?;
     let format = options.format;
+    let placed = |command: &str| super::equal::placed(command, &options);
     let Some((fleet, picture)) = look(&options, env).await? else { return Ok(exit::INTERRUPTED) };
     let mut locks = fleet::locks(&fleet, &picture);
     let Some(held) = locks.remove(&cluster) else {
@@ -47,7 +49,7 @@ pub(super) async fn unlock(of: &str, yes: bool, options: Options, env: &mut Env)
     fleet.close().await;
     let (unlocked, code) = done?;
     let written = match format {
-        Format::Text => report::locks::unlocked(&cluster, &held, unlocked.as_ref(), &mut env.out),
+        Format::Text => report::locks::unlocked(&cluster, &held, unlocked.as_ref(), &placed, &mut env.out),
         Format::Json => report::locks::unlocked_json(&cluster, &held, unlocked.as_ref(), &mut env.out),
     };
     written.map_err(|error| Failure::internal("writing the locks", &error))?;

@@ -22,6 +22,7 @@ pub(super) async fn run(run: &str, yes: bool, session: Session<'_>) -> Result<u8
     let Some(picture) = super::plan::look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
     let mut shown = Vec::new();
     for (path, bundle) in &bundles {
+        let in_the_way = fleet::may_restore(&fleet, &picture, bundle).err().filter(|_| !yes);
         let rows = fleet::restore_rows(&fleet, &picture, bundle, yes).await;
         shown.push(Shown {
             path: path.clone(),
@@ -29,11 +30,15 @@ pub(super) async fn run(run: &str, yes: bool, session: Session<'_>) -> Result<u8
             name: bundle.head.name.clone(),
             workspace: bundle.workspace.clone(),
             when: bundle.head.when,
+            in_the_way,
             rows: rows.map(|rows| rows.iter().map(|row| (row.row.clone(), told(&row.fate))).collect()),
         });
     }
     let written = match options.format {
-        Format::Text => rows::text(&entry.run, &shown, yes, &mut env.out),
+        Format::Text => {
+            let command = super::equal::placed(&format!("muster restore-rows {} --yes", entry.run), &options);
+            rows::text(&shown, Some(command.as_str()).filter(|_| !yes), &mut env.out)
+        }
         Format::Json => rows::json(&entry.run, &shown, yes, &mut env.out),
     };
     written.map_err(|error| Failure::internal("writing the rows", &error))?;

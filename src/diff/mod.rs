@@ -287,6 +287,13 @@ impl Alike {
     }
 }
 
+impl NodeDiff {
+    /// Whether a remark is about what waits in kong.conf, which is never the reason for a state.
+    pub fn is_waiting(&self, remark: &str) -> bool {
+        node::waiting_words(&self.waiting).is_some_and(|words| words == remark)
+    }
+}
+
 impl FleetDiff {
     /// The node of this name.
     pub fn node(&self, name: &NodeName) -> Option<&NodeDiff> {

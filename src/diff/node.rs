@@ -69,6 +69,7 @@ pub(super) fn seen(
     if inventory.prune {
         pruned(&orphans, &mut items, node, facts, &directives);
     }
+    let waiting = with_names(waiting, &directives, &items, !super::stopped(&node.kong, facts));
     let mut diff = NodeDiff {
         condition: Condition::InLine,
         kong: version(facts),
@@ -352,8 +353,32 @@ fn orphan_words(name: &str, prune: bool) -> String {
     format!("{name} was installed by us and left the inventory{then}")
 }
 
+/// What waits, with the names that somebody added to `plugins` in kong.conf and that are nobody's here: the next start
+/// loads them, or fails on them.
+fn with_names(
+    waiting: Shared<Vec<String>>,
+    directives: &Directives,
+    items: &super::Items,
+    running: bool,
+) -> Shared<Vec<String>> {
+    let (Some(file), Some(env)) = (directives.file.directive(), directives.env.directive()) else { return waiting };
+    let ours = |plugin: &PluginName| items.values().any(|item| item.plugins.contains(plugin));
+    let new: Vec<&str> = file
+        .plugins()
+        .into_iter()
+        .filter(|plugin| running && !env.loads(plugin) && !ours(plugin))
+        .map(PluginName::as_str)
+        .collect();
+    if new.is_empty() {
+        return waiting;
+    }
+    let mut lines = (*waiting).clone();
+    lines.push(format!("plugins (and {})", new.join(", ")));
+    lines.into()
+}
+
 /// What is said of settings that nobody has loaded.
-fn waiting_words(waiting: &[String]) -> Option<String> {
+pub(super) fn waiting_words(waiting: &[String]) -> Option<String> {
     let some = waiting.iter().take(WAITING).cloned().collect::<Vec<_>>().join(", ");
     match waiting.len() {
         0 => None,

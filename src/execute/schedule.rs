@@ -141,6 +141,7 @@ impl Dispatcher {
         }
         self.announce(wave);
         self.carry(cluster, Phase::Wave(wave.id), budget).await;
+        self.came_to_nothing(wave, &nodes, budget);
         if budget.spent.is_none() && self.cancel() < Some(CancelLevel::AfterSteps) && self.unrecorded.is_none() {
             self.soak(cluster, wave, budget).await;
         }
@@ -151,6 +152,17 @@ impl Dispatcher {
         let of = self.state.head.as_ref().and_then(|head| head.waves.get(&wave.cluster).copied()).unwrap_or(1);
         let (cluster, nodes) = (wave.cluster.clone(), wave.nodes.clone());
         self.record(EventKind::WaveStarted { cluster, wave: wave.number, of, nodes });
+    }
+
+    /// A wave of which no node was brought to its goal proved nothing, so that no next one may stand on it.
+    fn came_to_nothing(&self, wave: &Wave, nodes: &BTreeSet<NodeName>, budget: &mut Budget) {
+        let reached = |node: &NodeName| {
+            let run = self.state.nodes.get(node);
+            run.is_some_and(|run| run.proven() || matches!(run.fate, Fate::Edited | Fate::Held) || run.edited())
+        };
+        if budget.spent.is_none() && self.cancel().is_none() && !nodes.iter().any(reached) {
+            budget.spent = Some(format!("wave {} proved nothing, as no node of it was changed", wave.number));
+        }
     }
 
     fn delivered(&mut self, plan: &Plan, cluster: &ClusterPlan) {

@@ -291,7 +291,10 @@ fn looked(plan: &Plan, picture: &Picture) -> Looked {
         for node in lists.changing.iter().chain(&lists.blocked).chain(&lists.unknown) {
             let seen = picture.diff.node(node);
             let word = seen.map_or("unknown", |seen| seen.condition.words().1);
-            let why = seen.and_then(|seen| seen.remarks.first()).map(|why| format!(": {why}")).unwrap_or_default();
+            let why = seen
+                .and_then(|seen| seen.remarks.iter().find(|remark| !seen.is_waiting(remark)))
+                .map(|why| format!(": {why}"))
+                .unwrap_or_default();
             left.push(format!("{node} {word}{why}"));
         }
     }

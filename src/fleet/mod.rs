@@ -17,7 +17,7 @@ use jiff::Timestamp;
 pub use apply::{Applied, Apply, ApplyError};
 pub use desired::{BundleTrouble, Desired, DesiredError, Source};
 pub use locks::{Unlocked, locks, unlock};
-pub use restore::restore_rows;
+pub use restore::{may_restore, restore_rows};
 pub use site::{SiteError, site};
 
 use crate::diff::{self, FleetDiff};

@@ -25,9 +25,8 @@ pub async fn restore_rows(
     let cluster = fleet.inventory().clusters.get(&bundle.head.cluster).ok_or_else(|| {
         perform::cause("unknown-cluster", format!("the inventory has no cluster {}", bundle.head.cluster))
     })?;
-    let plugins: BTreeSet<PluginName> = bundle.rows.iter().map(|row| row.row.name.clone()).collect();
     if carry_out {
-        every_node_has(picture, cluster.active(), &plugins)?;
+        may_restore(fleet, picture, bundle)?;
     }
     let mut nodes: Vec<&Node> = cluster.active().collect();
     // Through the node that they were taken away through, if it is there.
@@ -41,6 +40,19 @@ pub async fn restore_rows(
         }
     }
     Err(last)
+}
+
+/// Whether every node of the cluster could bear the rows.
+pub fn may_restore(fleet: &Fleet, picture: &Picture, bundle: &UndoBundle) -> Result<(), Cause> {
+    let Some(cluster) = fleet.inventory().clusters.get(&bundle.head.cluster) else { return Ok(()) };
+    let plugins: BTreeSet<PluginName> = bundle.rows.iter().map(|row| row.row.name.clone()).collect();
+    let unseen = |node: &&Node| picture.survey.seen(&node.name).is_none();
+    let unseen: Vec<NodeName> = cluster.active().filter(unseen).map(|node| node.name.clone()).collect();
+    if !unseen.is_empty() {
+        let text = format!("{} could not be seen, and may not have what the rows need", collapse(&unseen));
+        return Err(Cause { hints: vec![Hint::type_("muster status")], ..perform::cause("unseen", text) });
+    }
+    every_node_has(picture, cluster.active(), &plugins)
 }
 
 /// Causes after which another node may be asked.

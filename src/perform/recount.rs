@@ -13,7 +13,7 @@ use crate::remote::Remote;
 use crate::run::Cause;
 
 use super::admin::{Face, has_workspaces};
-use super::cause::{cause, of_trouble};
+use super::cause::{advised, cause, of_trouble};
 use super::rows;
 use super::unapply::{brief, counted, in_words};
 
@@ -89,7 +89,8 @@ async fn count(
     if let (Some(ours), Some(answering)) = (master, facts.master)
         && ours != answering
     {
-        return Err(cause("other-kong", format!("another Kong answers there (master {answering}, not {ours})")));
+        let text = format!("another Kong answers there, or it was started again (master {answering}, not {ours})");
+        return Err(advised("other-kong", text, Hint::type_("muster --plan")));
     }
     let rows = face.rows(remote, has_workspaces(&facts)).await.map_err(of_trouble)?;
     let rows = rows.into_iter().filter(|row| gone.contains(&row.row.name)).collect();

@@ -133,6 +133,7 @@ pub(super) fn plan<'a>(
         return draft.plan;
     }
     if let Some(back) = &removals.back {
+        draft.keep_what_is_there();
         leaving::put_back(&mut draft, back);
         return draft.finish();
     }
@@ -363,6 +364,16 @@ impl<'a> Draft<'a> {
         }
         if let Some(bundle) = bundle.filter(|_| there && assignment.files == Management::Managed) {
             self.content.insert(bundle.name.clone(), bundle.digest.clone());
+        }
+    }
+
+    /// What is listed and on disk as wanted is loaded by any reload, whatever that reload is for.
+    fn keep_what_is_there(&mut self) {
+        for assignment in self.cluster.assignments(self.node).filter(|assignment| assignment.state == State::Present) {
+            let Some(item) = self.diff.items.get(assignment.subject.as_str()) else { continue };
+            if [item.truths.files, item.truths.directive] == [Mark::AsWanted, Mark::AsWanted] {
+                self.expect(assignment, item, true);
+            }
         }
     }
 

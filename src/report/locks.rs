@@ -16,8 +16,13 @@ use crate::survey::{Guarded, Holder, Locks};
 /// How wide a list of nodes may be before it becomes a number.
 const NODES: usize = 48;
 
-/// For people.
-pub fn text(locks: &BTreeMap<ClusterName, Locks>, at: Timestamp, out: &mut dyn Write) -> io::Result<()> {
+/// For people. `command` gives a command its places.
+pub fn text(
+    locks: &BTreeMap<ClusterName, Locks>,
+    at: Timestamp,
+    command: &dyn Fn(&str) -> String,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     writeln!(out, "looked {}", time(at))?;
     for (cluster, locks) in locks {
         writeln!(out)?;
@@ -26,7 +31,7 @@ pub fn text(locks: &BTreeMap<ClusterName, Locks>, at: Timestamp, out: &mut dyn W
     let mut held = locks.iter().filter(|(_, locks)| !locks.holders.is_empty());
     if let Some((cluster, _)) = held.next() {
         writeln!(out)?;
-        let hint = Hint::type_(format!("muster unlock {cluster}"));
+        let hint = Hint::type_(command(&format!("muster unlock {cluster}")));
         writeln!(out, "a run that is gone gives its nodes back when its leases end; sooner by hand:  {hint}")?;
     }
     out.flush()
@@ -85,8 +90,14 @@ pub fn json(locks: &BTreeMap<ClusterName, Locks>, at: Timestamp, out: &mut dyn W
 
 type Unlocked = (BTreeSet<NodeName>, BTreeMap<NodeName, Cause>);
 
-/// Who holds a cluster and, if it was done, what came of taking that away.
-pub fn unlocked(cluster: &ClusterName, locks: &Locks, done: Option<&Unlocked>, out: &mut dyn Write) -> io::Result<()> {
+/// Who holds a cluster and, if it was done, what came of taking that away. `command` gives a command its places.
+pub fn unlocked(
+    cluster: &ClusterName,
+    locks: &Locks,
+    done: Option<&Unlocked>,
+    command: &dyn Fn(&str) -> String,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     one(cluster, locks, out)?;
     let Some((free, kept)) = done else {
         if !locks.holders.is_empty() {
@@ -94,7 +105,7 @@ pub fn unlocked(cluster: &ClusterName, locks: &Locks, done: Option<&Unlocked>, o
                 out,
                 "nothing was changed. A run that still works there would be stopped at its next step; if it is gone:"
             )?;
-            writeln!(out, "  {}", Hint::type_(format!("muster unlock {cluster} --yes")))?;
+            writeln!(out, "  {}", Hint::type_(command(&format!("muster unlock {cluster} --yes"))))?;
         }
         return out.flush();
     };

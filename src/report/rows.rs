@@ -44,6 +44,8 @@ pub struct Shown {
     pub workspace: Option<String>,
     /// When the rows were taken out of use.
     pub when: Timestamp,
+    /// Why they would not be brought back now.
+    pub in_the_way: Option<Cause>,
     /// The rows, or why they could not be compared or brought back.
     pub rows: Result<Vec<(PluginRow, Fate)>, Cause>,
 }
@@ -67,10 +69,10 @@ fn scope(row: &PluginRow) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// For people.
-pub fn text(run: &RunId, bundles: &[Shown], done: bool, out: &mut dyn Write) -> io::Result<()> {
+/// For people. `command` is what brings them back; with none, that was done.
+pub fn text(bundles: &[Shown], command: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     for bundle in bundles {
-        let Shown { path, cluster, name, workspace, when, rows } = bundle;
+        let Shown { path, cluster, name, workspace, when, rows, .. } = bundle;
         let space = workspace.as_ref().map(|space| format!(", workspace {space}")).unwrap_or_default();
         let at = when.strftime("%Y-%m-%d %H:%M:%S UTC");
         writeln!(out, "{}", clean(&format!("{cluster}   {name}{space}, taken out of use {at}")))?;
@@ -92,10 +94,16 @@ pub fn text(run: &RunId, bundles: &[Shown], done: bool, out: &mut dyn Write) -> 
         }
     }
     let to_do: usize = bundles.iter().map(Shown::to_do).sum();
-    if !done && to_do > 0 {
+    if let Some(command) = command.filter(|_| to_do > 0) {
         writeln!(out)?;
         writeln!(out, "nothing was changed. To bring {} back:", count(to_do, "row"))?;
-        writeln!(out, "  {}", Hint::type_(format!("muster restore-rows {run} --yes")))?;
+        for cause in bundles.iter().filter_map(|bundle| bundle.in_the_way.as_ref()) {
+            writeln!(out, "{}", clean(&format!("  first: {}", cause.text)))?;
+            for line in cause.details.iter().cloned().chain(cause.hints.iter().map(ToString::to_string)) {
+                writeln!(out, "{}", clean(&format!("    {line}")))?;
+            }
+        }
+        writeln!(out, "  {}", Hint::type_(command))?;
     }
     out.flush()
 }
@@ -112,7 +120,7 @@ pub fn json(run: &RunId, bundles: &[Shown], done: bool, out: &mut dyn Write) -> 
         let rows: Option<Vec<_>> = shown.rows.as_ref().ok().map(|rows| rows.iter().map(row).collect());
         serde_json::json!({
             "path": shown.path, "cluster": shown.cluster, "name": shown.name, "workspace": shown.workspace,
-            "when": shown.when, "rows": rows, "cause": shown.rows.as_ref().err(),
+            "when": shown.when, "in_the_way": shown.in_the_way, "rows": rows, "cause": shown.rows.as_ref().err(),
         })
     };
     let bundles: Vec<_> = bundles.iter().map(bundle).collect();

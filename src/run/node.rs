@@ -137,7 +137,7 @@ impl NodeRun {
     }
 
     /// Whether it was edited while its Kong is stopped.
-    fn edited(&self) -> bool {
+    pub fn edited(&self) -> bool {
         self.cells[PROVE] == Cell::Skipped && self.cells[COMMIT] == Cell::Done
     }
 
@@ -267,7 +267,8 @@ impl NodeRun {
     }
 
     fn skipped(&mut self, action: &str, why: &SkipReason) {
-        if self.fate.is_bad() {
+        // Why the first of its steps was not begun is what a person has to know.
+        if self.fate.is_bad() || self.fate == Fate::NotTried {
             return;
         }
         let committed = self.cells[COMMIT] == Cell::Done;
@@ -319,7 +320,11 @@ fn end_cells(cells: &mut [Cell], end: &StepEnd) {
     let at = at.or_else(|| cells.iter().position(|c| *c == Cell::Waiting));
     match end {
         StepEnd::Done { .. } => cells.fill(Cell::Done),
-        StepEnd::Skipped { .. } => cells.iter_mut().filter(|c| **c == Cell::Waiting).for_each(|c| *c = Cell::Skipped),
+        // One that is not as the plan saw it was begun, and not touched.
+        StepEnd::Skipped { .. } => {
+            let open = |c: &&mut Cell| matches!(**c, Cell::Waiting | Cell::Running(_));
+            cells.iter_mut().filter(open).for_each(|c| *c = Cell::Skipped);
+        }
         StepEnd::Unknown { .. } => cells.iter_mut().filter(|c| **c != Cell::Done).for_each(|c| *c = Cell::Unknown),
         StepEnd::Failed { .. } | StepEnd::RolledBack { .. } => {
             if let Some(at) = at {
