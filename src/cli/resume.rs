@@ -67,7 +67,9 @@ impl Known {
 /// that the clusters it worked on are planned whole.
 async fn elsewhere(run: &str, options: &mut Options, env: &mut Env) -> Result<Way, Failure> {
     let Ok(id) = RunId::parse(run) else { return Err(super::runs::unknown(run, env)) };
-    let Some((fleet, picture)) = super::locks::look(options, env).await? else { return Ok(Way::Over(exit::INTERRUPTED)) };
+    let Some((fleet, picture)) = super::locks::look(options, env).await? else {
+        return Ok(Way::Over(exit::INTERRUPTED));
+    };
     let known = Known::of(&id, fleet.inventory(), &picture.survey);
     fleet.close().await;
     let Some(commit) = known.commits.last() else {
