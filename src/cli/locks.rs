@@ -83,7 +83,7 @@ async fn take_away(
 }
 
 /// Looks at every machine; `None` if it was interrupted.
-async fn look(options: &Options, env: &mut Env) -> Result<Option<(Arc<Fleet>, Picture)>, Failure> {
+pub(super) async fn look(options: &Options, env: &mut Env) -> Result<Option<(Arc<Fleet>, Picture)>, Failure> {
     use std::io::Write as _;
     let (desired, mistakes) = Desired::machines(&super::session::source(options, env)?).map_err(unreadable)?;
     if let Some(mistakes) = mistakes {

@@ -3,14 +3,18 @@
 //! What the nodes hold decides what is left to do, not what the journal says was done: receipts and intents there are settled
 //! by the scripts, in the right order.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 
 use super::{Env, Format, Options};
 use crate::exit;
 use crate::failure::Failure;
 use crate::hint::Hint;
-use crate::journal;
+use crate::inventory::Inventory;
+use crate::journal::{self, Entry, Journal};
+use crate::name::{ClusterName, NodeName, Revision, RunId, collapse};
 use crate::run::Verdict;
+use crate::survey::Survey;
 
 /// How it goes on.
 pub(super) enum Way {
@@ -21,8 +25,74 @@ pub(super) enum Way {
 }
 
 /// Makes the options those of the run.
-pub(super) fn prepare(run: &str, options: &mut Options, env: &mut Env) -> Result<Way, Failure> {
-    let (entry, journal) = super::runs::find(run, env)?;
+pub(super) async fn prepare(run: &str, options: &mut Options, env: &mut Env) -> Result<Way, Failure> {
+    match super::runs::recorded(run, env)? {
+        Some((entry, journal)) => recorded(&entry, &journal, options, env),
+        None => elsewhere(run, options, env).await,
+    }
+}
+
+/// What the nodes know of a run whose journal is on another machine.
+#[derive(Default)]
+struct Known {
+    commits: BTreeSet<Revision>,
+    clusters: BTreeSet<ClusterName>,
+    nodes: Vec<NodeName>,
+    /// They have nodes that could not be asked.
+    unseen: usize,
+}
+
+impl Known {
+    fn of(run: &RunId, inventory: &Inventory, survey: &Survey) -> Self {
+        let mut known = Self::default();
+        let nodes = inventory.clusters.values().flat_map(|cluster| cluster.active().map(move |node| (cluster, node)));
+        for (cluster, node) in nodes {
+            let Some(facts) = survey.seen(&node.name) else {
+                known.unseen += 1;
+                continue;
+            };
+            let of_run = facts.receipts.iter().filter(|receipt| receipt.run == *run);
+            let commits: Vec<&Revision> = of_run.filter_map(|receipt| receipt.commit.as_ref()).collect();
+            if !commits.is_empty() {
+                known.commits.extend(commits.into_iter().cloned());
+                known.clusters.insert(cluster.name.clone());
+                known.nodes.push(node.name.clone());
+            }
+        }
+        known
+    }
+}
+
+/// A run of another machine: its receipts on the nodes have its commit. What it was narrowed to only its journal knows, so
+/// that the clusters it worked on are planned whole.
+async fn elsewhere(run: &str, options: &mut Options, env: &mut Env) -> Result<Way, Failure> {
+    let Ok(id) = RunId::parse(run) else { return Err(super::runs::unknown(run, env)) };
+    let Some((fleet, picture)) = super::locks::look(options, env).await? else {
+        return Ok(Way::Over(exit::INTERRUPTED));
+    };
+    let known = Known::of(&id, fleet.inventory(), &picture.survey);
+    fleet.close().await;
+    let Some(commit) = known.commits.last() else {
+        let failure = super::runs::unknown(run, env);
+        let unseen = if known.unseen == 0 { String::new() } else { format!("; {} could not be asked", known.unseen) };
+        return Err(Failure { text: format!("{}, and no node has a receipt of it{unseen}", failure.text), ..failure });
+    };
+    let clusters = known.clusters.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    // Only for the eye: the plan that follows says what is done.
+    drop(writeln!(
+        env.err,
+        "run {run} was recorded on another machine; {} have its receipts, with commit {}. What it was narrowed to is not \
+         known here: all of {clusters} is planned",
+        collapse(&known.nodes),
+        commit.short(),
+    ));
+    options.rev = commit.to_string();
+    options.cluster = Some(clusters);
+    options.resumes = Some(run.to_owned());
+    Ok(Way::On)
+}
+
+fn recorded(entry: &Entry, journal: &Journal, options: &mut Options, env: &mut Env) -> Result<Way, Failure> {
     let state = journal.state();
     let format = options.format;
     let say = |env: &mut Env, text: String| {

@@ -53,6 +53,11 @@ fn again(run: &str, options: &Options, env: &mut Env) -> Result<u8, Failure> {
 
 /// The journal of a run, by its id or by a beginning of it that only one run has.
 pub(super) fn find(run: &str, env: &Env) -> Result<(Entry, Journal), Failure> {
+    recorded(run, env)?.ok_or_else(|| unknown(run, env))
+}
+
+/// The same; `None` if no run of this machine is meant.
+pub(super) fn recorded(run: &str, env: &Env) -> Result<Option<(Entry, Journal)>, Failure> {
     let runs = env.state_dir().join("runs");
     let entries = journal::list(&runs).map_err(|error| failure(&error))?;
     let mut found = entries.into_iter().filter(|entry| entry.run.as_str().starts_with(run) && !run.is_empty());
@@ -60,17 +65,19 @@ pub(super) fn find(run: &str, env: &Env) -> Result<(Entry, Journal), Failure> {
     match (first, more) {
         (Some(entry), None) => {
             let journal = entry.read().map_err(|error| failure(&error))?;
-            Ok((entry, journal))
+            Ok(Some((entry, journal)))
         }
         (Some(one), Some(other)) => {
             let text = format!("{run} could be several runs: {}, {}", one.run, other.run);
             Err(Failure::input(text, vec![Hint::do_("give more letters of it")]))
         }
-        (None, _) => Err(unknown(run, &runs)),
+        (None, _) => Ok(None),
     }
 }
 
-fn unknown(run: &str, runs: &std::path::Path) -> Failure {
+/// Why nothing can be done about a run that is not here.
+pub(super) fn unknown(run: &str, env: &Env) -> Failure {
+    let runs = env.state_dir().join("runs");
     let valid = RunId::parse(run).is_ok();
     let text = if valid {
         format!("run {run} was not recorded on this machine (in {})", runs.display())

@@ -37,7 +37,7 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
     let code = match command {
         Some(Command::Locks) => locks::show(options, env).await,
         Some(Command::Unlock { of, yes }) => locks::unlock(&of, yes, options, env).await,
-        Some(Command::Resume { run, yes }) => match resume::prepare(&run, &mut options, env)? {
+        Some(Command::Resume { run, yes }) => match resume::prepare(&run, &mut options, env).await? {
             resume::Way::Over(code) => Ok(code),
             resume::Way::On => with_fleet(if yes { Use::Apply } else { Use::Plan }, options, None, env).await,
         },

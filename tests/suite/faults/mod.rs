@@ -1,10 +1,12 @@
 //! What goes wrong in the middle.
 
 mod adoption;
+mod fences;
 mod fleet;
 mod guards;
 mod hosts;
 mod killed;
+mod mixed;
 mod nodes;
 mod power;
 mod reloads;

@@ -78,7 +78,7 @@ async fn used(api: &Api) {
 }
 
 /// The name goes, and nothing else.
-fn removal(bench: &Bench, facts: &NodeFacts, made: &Made) -> Action {
+pub(super) fn removal(bench: &Bench, facts: &NodeFacts, made: &Made) -> Action {
     let before = facts.conf_file.as_ref().unwrap().open().bytes();
     let after = Conf::parse(before).set("plugins", "bundled").unwrap();
     Action::Activate(Box::new(Activate {
@@ -98,6 +98,21 @@ fn removal(bench: &Bench, facts: &NodeFacts, made: &Made) -> Action {
         }),
         ..bench.activate(facts, made, ReloadWay::Candidate)
     }))
+}
+
+/// The third step: what our manifest still has goes.
+pub(super) fn deletion(facts: &NodeFacts) -> Option<Delete> {
+    let mut manifest = facts.manifest.as_ref()?.as_deref().unwrap().clone();
+    let generation = manifest.generation;
+    let (bundle, owned) = manifest.bundles.pop_first()?;
+    manifest.generation += 1;
+    Some(Delete {
+        bundles: [(bundle, owned.links)].into(),
+        adopts: [].into(),
+        plugins: [plugin()].into(),
+        generation,
+        manifest: manifest.lines().into(),
+    })
 }
 
 async fn unapply(performer: &NodePerformer, facts: &NodeFacts, notes: &Notes) -> StepEnd {
@@ -156,18 +171,7 @@ async fn a_plugin_in_use_is_taken_out_of_use_then_off_the_list_then_off_the_disk
     assert!(root.join("handler.lua").is_file());
 
     // The files go, once, and the node starts without them.
-    let facts = bench.look().await;
-    let mut manifest = facts.manifest.as_ref().unwrap().as_deref().unwrap().clone();
-    let generation = manifest.generation;
-    let owned = manifest.bundles.pop_first().unwrap();
-    manifest.generation += 1;
-    let delete = Delete {
-        bundles: [(owned.0, owned.1.links)].into(),
-        adopts: [].into(),
-        plugins: [plugin()].into(),
-        generation,
-        manifest: manifest.lines().into(),
-    };
+    let delete = deletion(&*bench.look().await).unwrap();
     for outcome in [Outcome::Changed, Outcome::Unchanged] {
         let end = performer.perform(&step(4, Action::Delete(Box::new(delete.clone()))), &Notes::default()).await;
         assert_eq!(end, StepEnd::Done { outcome });

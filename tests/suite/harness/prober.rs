@@ -18,6 +18,11 @@ pub(crate) struct Prober {
 
 impl Prober {
     pub(crate) fn of(node: &Node) -> Self {
+        Self::every(Duration::from_millis(5), node)
+    }
+
+    /// With this long a rest between two requests.
+    pub(crate) fn every(rest: Duration, node: &Node) -> Self {
         let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (over, count, to) = (stop.clone(), asked.clone(), SocketAddr::from((node.address, site::PROXY)));
         let thread = std::thread::spawn(move || {
@@ -27,7 +32,7 @@ impl Prober {
                     missed.push(format!("request {}: {error}", count.load(Ordering::Relaxed)));
                 }
                 count.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(5));
+                std::thread::sleep(rest);
             }
             missed
         });
