@@ -58,7 +58,7 @@ async fn through(
     let site = fleet.sites.get(&node.name).ok_or_else(unseen)?;
     let env = facts.env_file.as_ref().map(|env| env.open().bytes());
     let doors = Doors::of(site, env, fleet.settings.request);
-    let face = doors.admin.map_err(|trouble| perform::of_trouble(trouble))?;
+    let face = doors.admin.map_err(perform::of_trouble)?;
     let remote = fleet.pool.reach(&site.address).await.map_err(|error| perform::of_remote(&error))?;
     if carry_out {
         restore::restore(&*remote, &face, bundle).await
