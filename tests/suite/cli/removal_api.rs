@@ -67,7 +67,9 @@ async fn an_admin_api_that_is_gone_after_half_of_the_rows_is_said_and_the_next_r
     }
     gateways.assert_serving(Some("1.0.0")).await;
     gateways.assert_nothing_left().await;
-    relays.iter().for_each(|relay| relay.heal());
+    for relay in &relays {
+        relay.heal();
+    }
     gateways
         .muster(&["restore-rows", &run])
         .await
