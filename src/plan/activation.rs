@@ -31,6 +31,10 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         };
         draft.content.retain(|name, _| known(name));
     }
+    if !matches!(way, ReloadWay::Unneeded | ReloadWay::Stopped) {
+        let beside = beside(draft);
+        draft.content.extend(beside);
+    }
     let (cluster, mut alike) = (&draft.cluster.name, draft.lookup.alike());
     let all = |switches: &Vec<Shared<Switch>>| switches.iter().map(|switch| Switch::clone(switch)).collect();
     let switches = alike.switches.ask(std::mem::take(&mut draft.switches), all);
@@ -57,6 +61,17 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         keep: draft.request.inventory.keep,
         content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));
+}
+
+/// The content that a reload loads besides ours: bundles of other owners, as they are linked. Without it in the receipt the next
+/// look of that owner could not tell what his workers run, as ours would be the last proof of them.
+fn beside(draft: &Draft<'_>) -> Vec<(BundleName, Digest)> {
+    let bundles = draft.manifest().into_iter().flat_map(|manifest| &manifest.bundles);
+    let theirs = bundles.filter(|(name, owned)| {
+        let linked = draft.facts.current.get(*name) == Some(&owned.digest);
+        owned.owner != draft.request.inventory.owner && linked
+    });
+    theirs.map(|(name, owned)| (name.clone(), owned.digest.clone())).collect()
 }
 
 /// How it is loaded (protocols.md A, "Reload, the way of choice", "fallback").

@@ -247,7 +247,9 @@ impl<'a> Judge<'a> {
                 "see that the Admin API of one node answers (`admin: { listen: …, token: … }`), then plan again",
             ),
         };
-        self.blocker(subject, BlockerCode::RowsUnknown, what, vec![Hint::do_(hint)])
+        let mut blocker = self.blocker(subject, BlockerCode::RowsUnknown, what, vec![Hint::do_(hint)]);
+        blocker.details = usage::troubles(self.request, self.cluster);
+        blocker
     }
 
     /// Somebody else would put it back: each place that declares it.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Request;
 use crate::diff::own_admin;
 use crate::inventory::{Cluster, Topology};
-use crate::name::{NodeName, PluginName};
+use crate::name::{NodeName, PluginName, collapse};
 use crate::survey::{AdminFacts, NodeFacts, PluginRow};
 
 /// So many rows are written out in a blocker; all of them are in the step and in the JSON.
@@ -93,6 +93,27 @@ fn rows<'a>(facts: &'a NodeFacts, plugin: &PluginName) -> impl Iterator<Item = &
 /// How many rows of a plugin a node shows.
 pub(super) fn on_node(facts: &NodeFacts, plugin: &PluginName) -> usize {
     rows(facts, plugin).count()
+}
+
+/// Why the nodes of a cluster did not list their rows, nodes with the same trouble on one line.
+pub(super) fn troubles(request: &Request<'_>, cluster: &Cluster) -> Vec<String> {
+    let mut found: BTreeMap<String, Vec<NodeName>> = BTreeMap::new();
+    for node in cluster.active() {
+        let why = match request.survey.seen(&node.name) {
+            None => "could not be seen".to_owned(),
+            Some(facts) if facts.master.is_none() => "its Kong is stopped".to_owned(),
+            Some(facts) => match &facts.admin {
+                Err(trouble) => trouble.text.clone(),
+                Ok(admin) => match &admin.rows_trouble {
+                    Some(trouble) => trouble.text.clone(),
+                    None if own_admin(facts).is_none() => "its Admin API is that of another Kong".to_owned(),
+                    None => continue,
+                },
+            },
+        };
+        found.entry(why).or_default().push(node.name.clone());
+    }
+    found.into_iter().map(|(why, nodes)| format!("{}: {why}", collapse(&nodes))).take(SHOWN).collect()
 }
 
 /// The nodes through whose Admin API a cluster's rows can be listed and changed: the one that the inventory names first, then

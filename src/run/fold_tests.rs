@@ -106,6 +106,21 @@ fn the_cells_follow_a_step_through_its_phases() {
 }
 
 #[test]
+fn what_a_deletion_kept_is_told_and_proves_nothing() {
+    let edited = StepEnd::Done { outcome: Outcome::Edited };
+    let events = vec![
+        started(2, "a", "activate"),
+        ended(2, "a", "activate", edited),
+        started(3, "a", "delete"),
+        EventKind::StepProven { step: step(3), node: node("a"), text: "x was edited by hand".to_owned() },
+    ];
+    let before = signs(&fold(events[..3].to_vec()), "a");
+    let state = fold(events);
+    assert_eq!(signs(&state, "a"), before);
+    assert_eq!(state.nodes[&node("a")].now, "x was edited by hand");
+}
+
+#[test]
 fn a_bad_end_marks_the_phase_that_ran_and_never_shows_unknown_as_unchanged() {
     let reloading = [started(2, "a", "activate"), progressed(2, StepPhase::Reload)];
     let with = |end: StepEnd| signs(&fold(reloading.iter().cloned().chain([ended(2, "a", "activate", end)])), "a");

@@ -89,10 +89,10 @@ async fn a_node_that_is_lost_while_the_run_is_under_way_holds_the_files_as_well(
     gateways.api("eu-1").make("/plugins", &json!({ "name": "acme-auth" }));
     want(&gateways, &[DELETE]);
     let probers = gateways.probers();
-    let (lose, lost) = std::sync::mpsc::channel();
+    let (say, lost) = std::sync::mpsc::channel();
     let call = gateways.begin_heard(&["--apply", "--all"], move |event| {
         if step(event).as_deref() == Some("eu un-apply: done changed") {
-            lose.send(()).unwrap();
+            say.send(()).unwrap();
         }
     });
     poll_until(std::time::Duration::from_mins(1), "the rows are gone", || lost.try_recv().ok()).await;

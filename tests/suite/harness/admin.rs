@@ -123,16 +123,16 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let script: Script = Arc::new(Mutex::new(Box::new(|_: &str| Reply::Pass)));
         let (heard, stop) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<AtomicBool>::default());
-        let (acts, hears, over) = (script.clone(), heard.clone(), stop.clone());
+        let (acts, told, over) = (script.clone(), heard.clone(), stop.clone());
         let to = SocketAddr::from((node.address, site::ADMIN));
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if over.load(Ordering::SeqCst) {
                     return;
                 }
-                let (acts, hears) = (acts.clone(), hears.clone());
+                let (acts, told) = (acts.clone(), told.clone());
                 // An asker that goes away in the middle is no matter here.
-                std::thread::spawn(move || relay(stream, to, &acts, &hears).unwrap_or_default());
+                std::thread::spawn(move || relay(stream, to, &acts, &told).unwrap_or_default());
             }
         });
         Self { address, script, heard, stop, thread: Some(thread) }
@@ -170,7 +170,7 @@ impl Drop for Relay {
     }
 }
 
-fn relay(mut stream: TcpStream, to: SocketAddr, script: &Script, heard: &Mutex<Vec<String>>) -> io::Result<()> {
+fn relay(mut stream: TcpStream, to: SocketAddr, script: &Script, told: &Mutex<Vec<String>>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut head = String::new();
@@ -183,7 +183,7 @@ fn relay(mut stream: TcpStream, to: SocketAddr, script: &Script, heard: &Mutex<V
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body)?;
     let line = head.lines().next().unwrap_or_default().trim_end_matches(" HTTP/1.1").to_owned();
-    heard.lock().unwrap().push(line);
+    told.lock().unwrap().push(line);
     let reply = (script.lock().unwrap())(&head);
     match reply {
         Reply::Pass => stream.write_all(&pass(to, &[head.as_bytes(), &body].concat())?),
