@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::shown::{count, width};
 use crate::diff::{ClusterDiff, Condition, FleetDiff, Item, Mark, NodeDiff, Truths};
 use crate::hint::Hint;
-use crate::name::{ClusterName, NodeName, natural};
+use crate::name::{ClusterName, NodeName, PluginName, natural};
+use crate::survey::Survey;
 
 /// What is shown in the first line: which commit of which repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -206,10 +207,40 @@ impl Picture {
         Self { looked, seen, nodes, columns, clusters }
     }
 
+    /// The same picture, with what uses a plugin that is to be absent: each row with its scope, as the node shows it.
+    #[must_use]
+    pub fn with_rows(mut self, fleet: &FleetDiff, survey: &Survey) -> Self {
+        let Self { columns, clusters, .. } = &mut self;
+        for row in clusters.iter_mut().flat_map(|cluster| &mut cluster.nodes) {
+            let facts = survey.seen(&row.name).and_then(|facts| facts.admin.as_ref().ok());
+            let Some((admin, node)) = facts.zip(fleet.node(&row.name)) else { continue };
+            for (at, column) in columns.iter().enumerate() {
+                let Some(item) = node.items.get(column).filter(|item| item.truths.used == Mark::Extra) else { continue };
+                let named = item.plugins.len() > 1;
+                let of = |plugin: &PluginName| admin.rows.get(plugin.as_str()).into_iter().flatten();
+                let rows = item.plugins.iter().flat_map(|plugin| of(plugin).map(move |row| (plugin, row.words())));
+                let words = rows.map(|(plugin, row)| if named { format!("{plugin}: {row}") } else { row });
+                add_rows(row, at, words.collect());
+            }
+        }
+        self
+    }
+
     /// The row of a node.
     pub fn node(&self, name: &NodeName) -> Option<&NodeRow> {
         self.clusters.iter().flat_map(|cluster| &cluster.nodes).find(|row| row.name == *name)
     }
+}
+
+/// How many rows of the Admin API are listed with a plugin of a node; the plan has more.
+const ROWS: usize = 20;
+
+fn add_rows(node: &mut NodeRow, at: usize, mut rows: Vec<String>) {
+    let Some((_, lines)) = node.plugins.iter_mut().find(|(column, _)| *column == at) else { return };
+    let more = rows.len().saturating_sub(ROWS);
+    rows.truncate(ROWS);
+    rows.extend((more > 0).then(|| format!("and {more} more")));
+    lines.extend(rows.into_iter().map(|row| format!("  {row}")));
 }
 
 fn cluster_rows(name: &ClusterName, cluster: &ClusterDiff, columns: &[String]) -> ClusterRows {

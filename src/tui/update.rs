@@ -126,7 +126,7 @@ fn begin(model: &mut Model, plan: Arc<Plan>) -> Vec<Effect> {
         model.said = Some("a run is on: it has to end before another begins".to_owned());
         return Vec::new();
     }
-    model.run = Some(Watched::default());
+    model.run = Some(Watched::of(&plan));
     model.push(Screen::Run(RunScreen::default()));
     vec![Effect::Apply(plan)]
 }
@@ -198,7 +198,7 @@ fn planned(model: &mut Model, plan: Arc<Plan>) {
     if asked_from || model.place() == Place::Run && !model.is_running() {
         let mut screen = PlanScreen::default();
         let height = model.height(Place::Plan);
-        screen.set_lines(view::plan_lines(model), height);
+        screen.set_lines(view::plan_lines(model, &screen.folded), height);
         screen.go_to_first_change(height);
         model.push(Screen::Plan(screen));
     }
@@ -215,12 +215,15 @@ fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
         model.drop_screens(Place::Diff);
         model.drop_screens(Place::Plan);
     }
-    let follows = matches!(event.kind, EventKind::StepEnded { .. } | EventKind::RunStarted { .. });
+    let follows = matches!(
+        event.kind,
+        EventKind::StepEnded { .. } | EventKind::ClusterStepEnded { .. } | EventKind::RunStarted { .. }
+    );
     if follows {
         follow(model);
     }
     if !matches!(event.kind, EventKind::StepPrinted { .. } | EventKind::StepProgressed { .. }) {
-        refresh_pagers(model, |about| matches!(about, About::RunNode(_)));
+        refresh_pagers(model, |about| matches!(about, About::RunNode(_) | About::RunStep(..)));
     }
     if matches!(event.kind, EventKind::RunEnded { .. }) {
         return ended(model);
@@ -288,8 +291,14 @@ pub(super) fn refresh(model: &mut Model) {
 }
 
 fn refresh_plan(model: &mut Model) {
-    let lines = view::plan_lines(model);
     let height = model.height(Place::Plan);
+    // There is one plan at most, and one screen of it.
+    let folded = model.screens_mut().find_map(|screen| match screen {
+        Screen::Plan(screen) => Some(screen.folded.clone()),
+        Screen::Fleet(_) | Screen::Run(_) | Screen::Pager(_) => None,
+    });
+    let Some(folded) = folded else { return };
+    let lines = view::plan_lines(model, &folded);
     for screen in model.screens_mut() {
         if let Screen::Plan(screen) = screen {
             screen.set_lines(lines.clone(), height);

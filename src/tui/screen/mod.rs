@@ -8,7 +8,7 @@ mod run;
 pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
-pub(super) use run::{RunRow, RunScreen, Watched, busy, mark, note};
+pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};
 
 use std::mem::discriminant;
 

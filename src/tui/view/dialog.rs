@@ -9,7 +9,7 @@ use crate::tui::dialog::{Confirm, Dialog, LADDER, Typed, changed_clusters};
 use crate::tui::look::{Look, Tone};
 use crate::tui::message::Notice;
 use crate::tui::model::Model;
-use crate::tui::screen::note;
+use crate::tui::screen::{UnderWay, Watched, note_during};
 use crate::tui::shown::{clip, width};
 use crate::tui::text::{TextLine, hanging};
 
@@ -97,9 +97,10 @@ fn typed_body(title: String, lines: Vec<TextLine>, what: &str, typed: &Typed, (l
 
 fn stop(model: &Model, chosen: CancelLevel, look: Look, columns: usize) -> Body {
     let asked = model.run.as_ref().and_then(asked_words);
+    let now = model.run.as_ref().map_or(UnderWay::Nodes, Watched::under_way);
     let mut lines = Vec::new();
     for level in LADDER {
-        let (name, what) = note(level);
+        let (name, what) = note_during(level, now);
         let past = asked.as_ref().is_some_and(|(asked, _)| *asked >= level);
         let is_chosen = !past && level == chosen;
         let cursor = if is_chosen { look.cursor() } else { " " };
@@ -123,10 +124,10 @@ fn stop(model: &Model, chosen: CancelLevel, look: Look, columns: usize) -> Body 
 }
 
 fn leave(model: &Model, typed: &Typed, look: Look, columns: usize) -> Body {
-    let under_way = model.run.as_ref().map(under_way).unwrap_or_default();
+    let (what, then) = model.run.as_ref().map(under_way).unwrap_or_default();
     let words = [
-        (Tone::Bad, format!("a run is on, {under_way} in the middle of a change")),
-        (Tone::Plain, "leaving closes the connections: the guards of those nodes put them back".to_owned()),
+        (Tone::Bad, format!("a run is on, {what}")),
+        (Tone::Plain, then.to_owned()),
         (Tone::Plain, "how they end is unknown until the fleet is looked at again".to_owned()),
         (Tone::Plain, "to stop in good order: esc, then x".to_owned()),
     ];

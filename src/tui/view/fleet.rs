@@ -30,14 +30,17 @@ const KONG: usize = 8;
 const STATE: usize = 18;
 const NAME: std::ops::RangeInclusive<usize> = 8..=28;
 const PLUGIN: std::ops::RangeInclusive<usize> = 6..=18;
+/// A name that is cut to less cannot be told from others.
+const CUT: usize = 8;
 
 impl Columns {
     fn new(screen: &FleetScreen, picture: &Picture, columns: usize) -> Self {
         let name = screen.name_width.clamp(*NAME.start(), *NAME.end()) + 2;
         let mut room = columns.saturating_sub(LEAD + name + KONG + STATE);
         let mut plugins = Vec::new();
+        let most = widest(picture, room);
         for (at, plugin) in picture.columns.iter().enumerate().skip(screen.column) {
-            let wide = width(plugin).clamp(*PLUGIN.start(), *PLUGIN.end()) + 2;
+            let wide = width(plugin).clamp(*PLUGIN.start(), most) + 2;
             if wide > room && !plugins.is_empty() {
                 break;
             }
@@ -53,6 +56,15 @@ impl Columns {
     fn state(&self) -> usize {
         LEAD + self.name + self.kong + self.plugins.iter().map(|(_, wide)| wide).sum::<usize>()
     }
+}
+
+/// The widest that a plugin's column may be: cut names are better than a plugin that is not seen, as long as they can be told.
+fn widest(picture: &Picture, room: usize) -> usize {
+    let need = |most: usize| {
+        let wide = |plugin: &String| width(plugin).clamp(*PLUGIN.start(), most) + 2;
+        picture.columns.iter().map(wide).sum::<usize>()
+    };
+    (CUT..=*PLUGIN.end()).rev().find(|most| need(*most) <= room).unwrap_or(*PLUGIN.end())
 }
 
 /// Draws the screen.

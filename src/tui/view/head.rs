@@ -47,11 +47,21 @@ pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
         let counts = run.state.counts();
         format!(" a run is on: {} of {} nodes proven (w) ", counts.proven, counts.total)
     });
+    let row = Rect { y: areas.head.bottom(), height: 1, ..areas.head };
+    if let Some(words) = put_back(model) {
+        return canvas.line_at(row, 2, 0, &TextLine::new(Tone::Bad, &words));
+    }
     let remark = model.title.remark.as_ref().map(|remark| format!(" {remark} "));
     if let Some(words) = running.or(remark) {
-        let row = Rect { y: areas.head.bottom(), height: 1, ..areas.head };
         canvas.line_at(row, 2, 0, &TextLine::new(Tone::Change, &words));
     }
+}
+
+/// That somebody undid a removal while it ran, on the screen of the run.
+fn put_back(model: &Model) -> Option<String> {
+    let run = model.run.as_ref().filter(|_| model.place() == crate::tui::keymap::Place::Run)?;
+    let cluster = run.state.added.keys().next()?;
+    Some(format!(" {cluster}: {} ", super::steps::put_back_words(run)))
 }
 
 /// The last line: the answer to the last key, or the keys of this screen.

@@ -4,6 +4,7 @@ mod fixture;
 mod hostile;
 mod keys;
 pub(crate) mod pty;
+mod removal;
 mod screens;
 mod script;
 mod sizes;
