@@ -254,7 +254,10 @@ impl NodeRun {
     fn skipped(&mut self, why: &SkipReason) {
         if !self.fate.is_bad() {
             self.fate = Fate::NotTried;
-            self.now = format!("not begun: {}", why.words());
+            self.now = match why {
+                SkipReason::Held { .. } => why.words(),
+                _ => format!("not begun: {}", why.words()),
+            };
         }
     }
 

@@ -130,7 +130,7 @@ pub const KEYMAP: &[Binding] = &[
         Command::Open,
         "open",
         &[plain(KeyCode::Enter)],
-        "",
+        "fold",
         "fold or unfold a removal; more of another change",
         &[Place::Plan],
     ),

@@ -130,7 +130,7 @@ const fn file_words(mark: char) -> &'static str {
         '=' => "files as wanted",
         '-' => "files missing",
         '~' => "files differ",
-        '+' => "files there, not wanted",
+        '+' => "files still there",
         '.' => "no files",
         _ => "files unknown",
     }
@@ -141,7 +141,7 @@ const fn directive_words(mark: char) -> &'static str {
         '=' => "in the directive",
         '-' => "not in the directive",
         '~' => "directive differs",
-        '+' => "in the directive, not wanted",
+        '+' => "still in the directive",
         '.' => "rightly not in the directive",
         _ => "directive unknown",
     }
@@ -152,7 +152,7 @@ const fn loaded_words(mark: char) -> &'static str {
         '=' => "loaded",
         '-' => "not loaded",
         '~' => "loaded, other content",
-        '+' => "loaded, not wanted",
+        '+' => "still loaded",
         '.' => "rightly not loaded",
         _ => "loaded or not is unknown",
     }
@@ -163,7 +163,7 @@ const fn used_words(mark: char) -> &'static str {
         '=' => "in use",
         '-' => "wanted in use, not used",
         '~' => "used otherwise than wanted",
-        '+' => "in use, not wanted",
+        '+' => "still in use",
         '.' => "not in use",
         _ => "use unknown",
     }

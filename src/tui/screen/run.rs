@@ -127,6 +127,11 @@ impl Watched {
         self.state.cluster_steps.get(cluster)?.iter().find(|known| known.step == step)
     }
 
+    /// How many nodes have proven what their workers run; the deleting of files may be to come, or be held.
+    pub fn proven(&self) -> usize {
+        self.state.nodes.values().filter(|node| node.proven()).count()
+    }
+
     /// What is under way.
     pub fn under_way(&self) -> UnderWay {
         let mut steps = self.state.cluster_steps.values().flatten();
@@ -276,26 +281,28 @@ pub(crate) const fn note_during(level: CancelLevel, now: UnderWay) -> (&'static 
     let (name, of_nodes) = note(level);
     let what = match (now, level) {
         (UnderWay::Nodes, _) => of_nodes,
-        (UnderWay::Unapply, CancelLevel::AfterWave | CancelLevel::AfterSteps) => {
+        (UnderWay::Unapply, CancelLevel::AfterWave) => {
             "the un-apply is finished; no wave begins, so nodes go on listing the plugin and keep its files"
         }
+        (UnderWay::Unapply, CancelLevel::AfterSteps) => "the same: no other step runs",
         (UnderWay::Unapply, CancelLevel::LeaveSteps) => {
             "the un-apply stops between two rows; those that are gone are in the undo bundle"
         }
         (UnderWay::Unapply, CancelLevel::Close) => {
             "at once; which rows are gone is unknown until looked at; all are in the undo bundle"
         }
-        (UnderWay::Fence, CancelLevel::AfterWave | CancelLevel::AfterSteps) => {
+        (UnderWay::Fence, CancelLevel::AfterWave) => {
             "old workers are waited for no longer; no file goes, and the next run goes on from there"
         }
-        (UnderWay::Fence, CancelLevel::LeaveSteps | CancelLevel::Close) => {
-            "at once: looking changes nothing; no file goes, and the next run goes on from there"
-        }
-        (UnderWay::Files, CancelLevel::AfterWave | CancelLevel::AfterSteps) => {
+        (UnderWay::Fence, CancelLevel::AfterSteps) => "the same: no other step runs",
+        (UnderWay::Fence, CancelLevel::LeaveSteps) => "the same, without the end of the present look",
+        (UnderWay::Fence, CancelLevel::Close) => "the same, at once: looking changes nothing",
+        (UnderWay::Files, CancelLevel::AfterWave) => {
             "nodes whose files are being deleted are finished; the others keep theirs"
         }
+        (UnderWay::Files, CancelLevel::AfterSteps) => "the same: no other step runs",
         (UnderWay::Files, CancelLevel::LeaveSteps | CancelLevel::Close) => {
-            "at once; what is left of the files nothing loads any more; the next run finishes it"
+            "at once; nothing loads what is left of the files any more; the next run deletes it"
         }
     };
     (name, what)

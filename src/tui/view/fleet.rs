@@ -126,10 +126,13 @@ fn cluster_row(canvas: &Canvas<'_>, cluster: &ClusterRows, columns: &Columns, cu
     let more = canvas.look.more();
     let about = format!("{}, {}", count(cluster.nodes.len(), "node"), cluster.topology);
     let lead = format!("{cursor}{} {}  ", canvas.look.fold(open), cluster.name);
-    let room = columns.state().saturating_sub(width(&lead) + 1);
+    // Where its column is too narrow for the summary, it begins before it.
+    let summary = cluster.summary();
+    let state = columns.state().min(columns.whole.saturating_sub(width(&summary)));
+    let room = state.saturating_sub(width(&lead) + 1);
     TextLine::new(Tone::Head, &lead)
         .with(Tone::Faint, &format!("{} ", fit(&about, room, more)))
-        .with(tone_of(cluster.worst()), &cluster.summary())
+        .with(tone_of(cluster.worst()), &summary)
 }
 
 fn node_row(canvas: &Canvas<'_>, node: &NodeRow, columns: &Columns, cursor: &str) -> TextLine {

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use crate::tui::keymap::{Binding, Command, KEYMAP};
+use crate::tui::keymap::{Binding, Command, KEYMAP, Place};
 use crate::tui::layout::Areas;
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
@@ -42,10 +42,10 @@ pub(super) fn age(model: &Model) -> TextLine {
 
 /// What has to be known all the time, in the rule below the head.
 pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
-    let run = model.run.as_ref().filter(|run| run.is_on() && model.place() != crate::tui::keymap::Place::Run);
+    let run = model.run.as_ref().filter(|run| run.is_on() && model.place() != Place::Run);
     let running = run.map(|run| {
         let counts = run.state.counts();
-        format!(" a run is on: {} of {} nodes proven (w) ", counts.proven, counts.total)
+        format!(" a run is on: {} of {} nodes proven (w) ", run.proven(), counts.total)
     });
     let row = Rect { y: areas.head.bottom(), height: 1, ..areas.head };
     if let Some(words) = put_back(model) {
@@ -59,7 +59,7 @@ pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
 
 /// That somebody undid a removal while it ran, on the screen of the run.
 fn put_back(model: &Model) -> Option<String> {
-    let run = model.run.as_ref().filter(|_| model.place() == crate::tui::keymap::Place::Run)?;
+    let run = model.run.as_ref().filter(|_| model.place() == Place::Run)?;
     let cluster = run.state.added.keys().next()?;
     Some(format!(" {cluster}: {} ", super::steps::put_back_words(run)))
 }
@@ -98,6 +98,9 @@ fn is_useful(model: &Model, binding: &Binding) -> bool {
         Command::Watch => model.run.is_some(),
         Command::Stop => model.is_running(),
         Command::Plan | Command::PlanHere | Command::Look => !model.is_running(),
+        Command::Open if model.place() == Place::Plan => {
+            model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
+        }
         Command::Apply => model.plan.as_ref().is_some_and(|plan| !plan.is_empty()),
         _ => true,
     };

@@ -114,5 +114,5 @@ fn places(mut words: Vec<String>) -> String {
     let more = all.saturating_sub(PLACES);
     words.truncate(PLACES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}: {}{more}", count(all, "place"), words.join(", "))
+    format!("{}: {}{more}", count(all, "place"), words.join("; "))
 }

@@ -77,9 +77,10 @@ fn progress(run: &Watched, counts: Counts, clock: Timestamp) -> TextLine {
     if let Some(wave) = wave_words(run) {
         line = line.with(Tone::Plain, &format!("{wave}   "));
     }
-    let tone = if counts.proven + counts.edited == counts.total { Tone::Good } else { Tone::Plain };
+    let proven = run.proven();
+    let tone = if proven + counts.edited == counts.total { Tone::Good } else { Tone::Plain };
     if counts.total > 0 {
-        line = line.with(tone, &format!("{}/{} proven   ", counts.proven, counts.total));
+        line = line.with(tone, &format!("{proven}/{} proven   ", counts.total));
     }
     if counts.edited > 0 {
         line = line.with(Tone::Plain, &format!("{} edited while stopped   ", counts.edited));
@@ -228,12 +229,15 @@ fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canv
 /// How many nodes of a cluster are how far, worst first.
 fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<TextLine> {
     let counts = run.state.counts_of(cluster);
+    let waits = |node: &NodeRun| node.proven() && matches!(node.fate, Fate::Waiting | Fate::NotTried);
+    let files = run.state.nodes_of(cluster).filter(|(_, node)| waits(node)).count();
     let parts = [
         (counts.unknown, "unknown"),
         (counts.failed, "failed"),
         (counts.rolled_back, "rolled back"),
         (counts.under_way, "under way"),
-        (counts.not_tried, if run.is_on() { "waiting" } else { "not tried" }),
+        (counts.not_tried - files, if run.is_on() { "waiting" } else { "not tried" }),
+        (files, if run.is_on() { "proven, files to come" } else { "proven, files stay" }),
         (counts.edited, "edited while stopped"),
         (counts.proven, "proven"),
     ];
@@ -248,7 +252,9 @@ fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<Te
 fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     let Some(verdict) = run.verdict() else { return Vec::new() };
     let lead = TextLine::new(Tone::Head, " what to do  ");
-    let mut lines = hanging(&lead, Tone::Plain, next_words(verdict), columns);
+    let held = verdict == Verdict::NotReached && run.state.stopped.is_empty() && steps::any_held(run);
+    let next = if held { "n goes to what is held; once that is gone, p plans what is left" } else { next_words(verdict) };
+    let mut lines = hanging(&lead, Tone::Plain, next, columns);
     for (cluster, why) in &run.state.stopped {
         lines.extend(hanging(&TextLine::new(Tone::Bad, &format!(" {cluster} stopped: ")), Tone::Plain, why, columns));
     }

@@ -73,6 +73,12 @@ fn is_held(state: &ClusterStep) -> bool {
     matches!(&state.end, Some(StepEnd::Skipped { why: SkipReason::Held { .. } }))
 }
 
+/// Whether a step of a whole cluster waits for something outside the run, and nothing else went wrong.
+pub(super) fn any_held(run: &Watched) -> bool {
+    let well = !run.state.nodes.values().any(|node| node.fate.is_bad());
+    well && run.state.cluster_steps.values().flatten().any(is_held)
+}
+
 /// What happens, or what came of it, behind the name.
 fn words(run: &Watched, expected: &Expected, state: Option<&ClusterStep>) -> String {
     match state {
@@ -83,7 +89,7 @@ fn words(run: &Watched, expected: &Expected, state: Option<&ClusterStep>) -> Str
             SkipReason::Held { .. } => why.words(),
             _ => format!("not begun: {}", why.words()),
         },
-        Some(state) if state.now.is_empty() => "begun".to_owned(),
+        Some(state) if state.now.is_empty() => if state.running() { "begun" } else { "done" }.to_owned(),
         Some(state) => {
             // The name of the row says the rest.
             let said = format!("un-applied {}: ", expected.about());
