@@ -243,7 +243,10 @@ impl RunState {
         let mut steps = self.cluster_steps.values().flatten().filter(|step| step.running());
         if let Some((since, step)) = steps.find_map(|step| Some((step.since?, step))) {
             let now = if step.now.is_empty() { String::new() } else { format!(": {}", step.now) };
-            return Some((since, Waiting { node: None, what: format!("{} {}{now}", step.action, step.about), limit: None }));
+            return Some((
+                since,
+                Waiting { node: None, what: format!("{} {}{now}", step.action, step.about), limit: None },
+            ));
         }
         let running = self.nodes.iter().filter(|(_, node)| node.step.is_some());
         let (since, name, node) =

@@ -119,8 +119,8 @@ fn word(plan: &Plan) -> String {
 pub(super) fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
     let several = changed_clusters(plan).nth(1).is_some();
     let others = |cluster: &'_ ClusterPlan, change: &Change| removal_of(cluster, change).is_none();
-    let changes = changed_clusters(plan)
-        .flat_map(|cluster| cluster.changes.iter().filter(move |change| others(cluster, change)));
+    let changes =
+        changed_clusters(plan).flat_map(|cluster| cluster.changes.iter().filter(move |change| others(cluster, change)));
     let changes = together(changes);
     let lines = changes.iter().map(|(change, nodes)| change_line(change, nodes));
     let reloading = changed_clusters(plan).filter(|cluster| !cluster.nodes.changing.is_empty());
@@ -133,14 +133,13 @@ fn lost(plan: &Plan, several: bool) -> Vec<(Tone, String)> {
     let removals = changed_clusters(plan).flat_map(|cluster| cluster.removals.iter().map(move |it| (cluster, it)));
     let losses: Vec<[Option<String>; 3]> = removals
         .map(|(cluster, removal)| {
-            let of = if several { format!(" of {}", cluster.cluster) } else { String::new() };
-            losses(removal, &of)
+            let place = if several { format!(" in {}", cluster.cluster) } else { String::new() };
+            losses(removal, &place)
         })
         .collect();
     let kind = |kind: usize| losses.iter().filter_map(move |of| of[kind].clone());
     (0..3).flat_map(kind).map(|words| (Tone::Bad, words)).collect()
 }
-
 
 const fn weight(kind: ChangeKind) -> u8 {
     match kind {

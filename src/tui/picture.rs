@@ -215,7 +215,9 @@ impl Picture {
             let facts = survey.seen(&row.name).and_then(|facts| facts.admin.as_ref().ok());
             let Some((admin, node)) = facts.zip(fleet.node(&row.name)) else { continue };
             for (at, column) in columns.iter().enumerate() {
-                let Some(item) = node.items.get(column).filter(|item| item.truths.used == Mark::Extra) else { continue };
+                let Some(item) = node.items.get(column).filter(|item| item.truths.used == Mark::Extra) else {
+                    continue;
+                };
                 let named = item.plugins.len() > 1;
                 let of = |plugin: &PluginName| admin.rows.get(plugin.as_str()).into_iter().flatten();
                 let rows = item.plugins.iter().flat_map(|plugin| of(plugin).map(move |row| (plugin, row.words())));

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use crate::action::Action;
 use crate::name::{ClusterName, NodeName};
 use crate::plan::{Plan, StepId, Target};
-use crate::run::{CancelLevel, Cell, ClusterStep, Event, EventKind, Fate, NodeRun, RunHead, RunState, StepEnd, Verdict};
+use crate::run::{
+    CancelLevel, Cell, ClusterStep, Event, EventKind, Fate, NodeRun, RunHead, RunState, StepEnd, Verdict,
+};
 use crate::tui::cursor::{Cursor, Step};
 use crate::tui::shown::width;
 
@@ -44,7 +46,11 @@ impl Expected {
 
     /// The name of its row.
     pub fn words(&self) -> String {
-        if self.is_fence() { format!("before files go: {}", self.about) } else { format!("{} {}", self.action, self.about) }
+        if self.is_fence() {
+            format!("before files go: {}", self.about)
+        } else {
+            format!("{} {}", self.action, self.about)
+        }
     }
 
     /// What it is about: the bundle or plugin.
@@ -132,6 +138,18 @@ impl Watched {
         self.state.nodes.values().filter(|node| node.proven()).count()
     }
 
+    /// How many steps have ended, well or not, of how many.
+    pub fn steps_done(&self) -> (usize, usize) {
+        let all = self.state.head.as_ref().map_or(0, |head| head.steps);
+        let ended = |(cluster, expected): (&ClusterName, &Expected)| {
+            self.step(cluster, expected.step).is_some_and(|step| step.end.is_some())
+        };
+        let expected = self.expected.iter().flat_map(|(cluster, steps)| steps.iter().map(move |step| (cluster, step)));
+        let of_clusters = expected.filter(|step| !ended(*step)).count();
+        let of_nodes: usize = self.state.nodes.values().map(|node| node.left as usize).sum();
+        (all.saturating_sub(of_clusters + of_nodes), all)
+    }
+
     /// What is under way.
     pub fn under_way(&self) -> UnderWay {
         let mut steps = self.state.cluster_steps.values().flatten();
@@ -151,7 +169,8 @@ impl Watched {
     }
 
     fn busy_of<'a>(&self, head: &'a RunHead) -> Vec<&'a ClusterName> {
-        let is_busy = |cluster: &ClusterName, nodes: &[NodeName]| !nodes.is_empty() || self.expected.contains_key(cluster);
+        let is_busy =
+            |cluster: &ClusterName, nodes: &[NodeName]| !nodes.is_empty() || self.expected.contains_key(cluster);
         head.clusters.iter().filter(|(cluster, nodes)| is_busy(cluster, nodes)).map(|(cluster, _)| cluster).collect()
     }
 

@@ -128,7 +128,10 @@ fn held_reasons<'a>(model: &'a Model, node: &'a NodeRow, name: &'a str) -> impl 
     let clusters = model.plan.iter().flat_map(|plan| &plan.clusters);
     let home = clusters.filter(|cluster| {
         let n = &cluster.nodes;
-        [&n.changing, &n.in_line, &n.blocked, &n.unknown, &n.out, &n.left_out].into_iter().flatten().any(|n| *n == node.name)
+        [&n.changing, &n.in_line, &n.blocked, &n.unknown, &n.out, &n.left_out]
+            .into_iter()
+            .flatten()
+            .any(|n| *n == node.name)
     });
     let removals = home.flat_map(|cluster| &cluster.removals).filter(move |removal| removal.name == name);
     removals.flat_map(|removal| &removal.held).map(String::as_str)

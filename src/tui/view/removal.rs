@@ -74,24 +74,23 @@ fn nodes(number: usize) -> String {
 fn row_lines(removal: &Removal) -> impl Iterator<Item = String> {
     let named = removal.rows.len() > 1;
     let all = removal.rows.iter().flat_map(|(plugin, rows)| rows.iter().map(move |row| (plugin, row)));
-    let lines =
-        all.map(move |(plugin, row)| if named { format!("{plugin}: {}", row.words()) } else { row.words() });
+    let lines = all.map(move |(plugin, row)| if named { format!("{plugin}: {}", row.words()) } else { row.words() });
     let more = removal.rows.values().map(Vec::len).sum::<usize>().saturating_sub(ROWS);
     lines.take(ROWS).chain((more > 0).then(|| format!("and {more} more; muster --plan --format json has them all")))
 }
 
 /// What will be lost, for the question before a run: rows, then files, then the directive.
-pub(crate) fn losses(removal: &Removal, of: &str) -> [Option<String>; 3] {
+pub(crate) fn losses(removal: &Removal, place: &str) -> [Option<String>; 3] {
     let name = &removal.name;
     let rows = match removal.how {
         _ if removal.withdraws() == 0 => None,
         Some(Withdrawal::Disable) => {
             let disabled = removal.rows.values().flatten().filter(|row| row.enabled).map(|row| row.words());
-            Some(format!("disables {name}{of} in {}", places(disabled.collect())))
+            Some(format!("disables {name} in {}", places(place, disabled.collect())))
         }
         Some(Withdrawal::Delete) | None => {
             let gone = removal.rows.values().flatten().map(|row| row.words());
-            Some(format!("un-applies {name}{of} from {}", places(gone.collect())))
+            Some(format!("un-applies {name} from {}", places(place, gone.collect())))
         }
     };
     let on = |nodes: &[crate::name::NodeName]| {
@@ -101,18 +100,18 @@ pub(crate) fn losses(removal: &Removal, of: &str) -> [Option<String>; 3] {
     let some = |nodes: &[crate::name::NodeName], words: String| (!nodes.is_empty()).then_some(words);
     [
         rows,
-        some(&removal.files, format!("deletes the files of {name}{of} on {}", on(&removal.files))),
-        some(&removal.directive, format!("takes {name}{of} out of the directive on {}", on(&removal.directive))),
+        some(&removal.files, format!("deletes the files of {name} on {}", on(&removal.files))),
+        some(&removal.directive, format!("takes {name} out of the directive on {}", on(&removal.directive))),
     ]
 }
 
 /// How many of them a question names.
 const PLACES: usize = 4;
 
-fn places(mut words: Vec<String>) -> String {
+fn places(place: &str, mut words: Vec<String>) -> String {
     let all = words.len();
     let more = all.saturating_sub(PLACES);
     words.truncate(PLACES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}: {}{more}", count(all, "place"), words.join("; "))
+    format!("{}{place}: {}{more}", count(all, "place"), words.join("; "))
 }

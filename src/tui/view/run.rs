@@ -24,7 +24,7 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
     let Some(run) = &model.run else { return };
     let counts = run.state.counts();
     canvas.ends(areas.head, 0, &title(run), &progress(run, counts, model.clock));
-    second_line(run, counts, model.clock, canvas, areas.head);
+    second_line(run, model.clock, canvas, areas.head);
     if run.rows.is_empty() {
         canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  the run is being prepared"));
         return;
@@ -103,13 +103,13 @@ fn wave_words(run: &Watched) -> Option<String> {
     Some(format!("{place}wave {wave} of {of}"))
 }
 
-fn second_line(run: &Watched, counts: Counts, clock: Timestamp, canvas: &mut Canvas<'_>, head: Rect) {
+fn second_line(run: &Watched, clock: Timestamp, canvas: &mut Canvas<'_>, head: Rect) {
     if let Some(verdict) = run.verdict() {
         return canvas.line(head, 1, &verdict_line(run, verdict));
     }
     let length = usize::from(head.width / 5);
-    let ended = run.state.nodes.values().filter(|node| node.ended()).count();
-    let done = (ended * length).checked_div(counts.total).unwrap_or(0).min(length);
+    let (done, all) = run.steps_done();
+    let done = (done * length).checked_div(all).unwrap_or(0).min(length);
     let (full, empty) = canvas.look.bar();
     let bar = format!(" {}{}  ", full.repeat(done), empty.repeat(length - done));
     let mut line = TextLine::new(Tone::Plain, &bar);
@@ -144,14 +144,7 @@ fn verdict_line(run: &Watched, verdict: Verdict) -> TextLine {
     line.with(Tone::Plain, &format!("; looked again: {}", parts.join(", ")))
 }
 
-fn row(
-    run: &Watched,
-    row: &RunRow,
-    columns: (usize, bool),
-    clock: Timestamp,
-    is_here: bool,
-    look: Look,
-) -> TextLine {
+fn row(run: &Watched, row: &RunRow, columns: (usize, bool), clock: Timestamp, is_here: bool, look: Look) -> TextLine {
     let cursor = if is_here { look.cursor() } else { " " };
     match row {
         RunRow::Cluster(cluster) => cluster_row(run, cluster, cursor),
@@ -172,6 +165,12 @@ fn cluster_row(run: &Watched, cluster: &ClusterName, cursor: &str) -> TextLine {
         (None, _) if run.state.added.contains_key(cluster) => line.with(Tone::Bad, steps::put_back_words(run)),
         (None, 0) if of == 0 => line.with(Tone::Faint, "no node is reloaded"),
         (None, 0) => line.with(Tone::Faint, "no wave has begun"),
+        (None, _) if of > 1 && run.state.waves_proven.get(cluster) == Some(&of) => {
+            line.with(Tone::Good, &format!("all {of} waves proven"))
+        }
+        (None, 1) if of == 1 && run.state.waves_proven.contains_key(cluster) => {
+            line.with(Tone::Good, "its wave is proven")
+        }
         (None, wave) => line.with(Tone::Faint, &format!("wave {wave} of {of}")),
     }
 }
@@ -253,7 +252,8 @@ fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     let Some(verdict) = run.verdict() else { return Vec::new() };
     let lead = TextLine::new(Tone::Head, " what to do  ");
     let held = verdict == Verdict::NotReached && run.state.stopped.is_empty() && steps::any_held(run);
-    let next = if held { "n goes to what is held; once that is gone, p plans what is left" } else { next_words(verdict) };
+    let next =
+        if held { "n goes to what is held; once that is gone, p plans what is left" } else { next_words(verdict) };
     let mut lines = hanging(&lead, Tone::Plain, next, columns);
     for (cluster, why) in &run.state.stopped {
         lines.extend(hanging(&TextLine::new(Tone::Bad, &format!(" {cluster} stopped: ")), Tone::Plain, why, columns));
@@ -352,9 +352,10 @@ pub(super) fn asked_words(run: &Watched) -> Option<(CancelLevel, String)> {
 pub(super) fn under_way(run: &Watched) -> (String, &'static str) {
     let nodes = count(run.state.running().count(), "node");
     match run.under_way() {
-        UnderWay::Nodes => {
-            (format!("{nodes} in the middle of a change"), "leaving closes the connections: the guards of those nodes put them back")
-        }
+        UnderWay::Nodes => (
+            format!("{nodes} in the middle of a change"),
+            "leaving closes the connections: the guards of those nodes put them back",
+        ),
         UnderWay::Unapply => (
             "rows are being un-applied".to_owned(),
             "leaving closes the connections: some rows may be gone, all of them are in the undo bundle",

@@ -83,7 +83,7 @@ pub(super) fn any_held(run: &Watched) -> bool {
 fn words(run: &Watched, expected: &Expected, state: Option<&ClusterStep>) -> String {
     match state {
         None if !run.is_on() => "was not begun".to_owned(),
-        None if expected.is_fence() => "once every node has proven to be without it".to_owned(),
+        None if expected.is_fence() => "once every node is without it".to_owned(),
         None => "before the first wave".to_owned(),
         Some(ClusterStep { end: Some(StepEnd::Skipped { why }), .. }) => match why {
             SkipReason::Held { .. } => why.words(),
@@ -134,9 +134,9 @@ fn meaning(run: &Watched, expected: &Expected, state: Option<&ClusterStep>, colu
         (true, Some(state)) if is_held(state) => {
             after("no file was deleted; once what holds it is gone, the next run deletes them: p plans it")
         }
-        (true, Some(state)) if state.running() && run.is_on() => {
-            after("files go once no row, no directive and no worker of any node has it; nothing is changed while it waits")
-        }
+        (true, Some(state)) if state.running() && run.is_on() => after(
+            "files go once no row, no directive and no worker of any node has it; nothing is changed while it waits",
+        ),
         _ => Vec::new(),
     }
 }

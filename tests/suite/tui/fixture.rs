@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use muster::action::{
-    Action, Activate, Delete, Deliver, Fence, NodeBasis, ReloadWay, Unapply, Withdrawal,
-};
+use muster::action::{Action, Activate, Delete, Deliver, Fence, NodeBasis, ReloadWay, Unapply, Withdrawal};
 use muster::hint::Hint;
 use muster::name::{ClusterName, Digest, NodeName, Owner, PluginName, Revision, RunId};
 use muster::plan::{
@@ -332,7 +330,9 @@ pub(super) fn held_plan() -> Plan {
         scope: Scope::Plugin { name: "legacy-hmac".into(), cluster: cluster("eu-prod") },
         what: why.to_owned(),
         details: vec!["service billing".into(), "global, disabled".into()],
-        hints: vec![Hint::do_("to have them saved and deleted, write  legacy-hmac: { state: absent, unapply: delete }")],
+        hints: vec![Hint::do_(
+            "to have them saved and deleted, write  legacy-hmac: { state: absent, unapply: delete }",
+        )],
     });
     plan
 }
@@ -371,9 +371,20 @@ impl Recording {
 
     /// A run in these clusters that has begun.
     pub(super) fn begin_in(clusters: &[(&str, &[&str])]) -> Self {
+        Self::begin_with(clusters, 2, 0)
+    }
+
+    /// A run of `removal_plan()` that has begun.
+    pub(super) fn begin_removal() -> Self {
+        Self::begin_with(&[("eu-prod", &["eu-1", "eu-2", "eu-3"])], 3, 2)
+    }
+
+    /// A run with so many steps for each node, and so many of the whole cluster.
+    fn begin_with(clusters: &[(&str, &[&str])], each: u32, once: usize) -> Self {
         let mut recording = Self { seq: 0, at: start(), acts: Vec::new() };
         let clusters: Vec<_> = clusters.iter().map(|(name, names)| (cluster(name), nodes(names))).collect();
         let names = clusters.iter().flat_map(|(_, names)| names.clone());
+        let steps_of: BTreeMap<NodeName, u32> = names.map(|name| (name, each)).collect();
         recording.push(EventKind::RunStarted {
             head: RunHead {
                 run: RunId::from_parts(1_795_183_500_000, 7),
@@ -381,8 +392,8 @@ impl Recording {
                 revision: revision(),
                 summary: "tag: raise limit".into(),
                 operator: "deploy@ops-1".into(),
-                steps: 6,
-                steps_of: names.map(|name| (name, 2)).collect(),
+                steps: steps_of.len() * each as usize + once,
+                steps_of,
                 waves: clusters.iter().map(|(cluster, _)| (cluster.clone(), 2)).collect(),
                 clusters,
             },

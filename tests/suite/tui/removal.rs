@@ -28,7 +28,7 @@ fn row_of(screen: &str, words: &str) -> usize {
 
 /// A run of the plan up to its last proof.
 fn proven() -> Recording {
-    let mut run = Recording::begin();
+    let mut run = Recording::begin_removal();
     run.delivered().unapplied().wave(1, &["eu-1"]).proven(3, "eu-1");
     run.wave(2, &["eu-2", "eu-3"]).proven(4, "eu-2").proven(5, "eu-3");
     run
@@ -70,7 +70,10 @@ fn a_plan_says_what_is_held_and_what_releases_it() {
     seen("plan-held", &script);
     let screen = play((160, 50), Look::FULL, script.concat()).screen;
     assert!(screen.contains("legacy-hmac is held on eu-prod: 2 rows use it"), "{screen}");
-    assert!(screen.contains("what to do  to have them saved and deleted") && screen.contains("1 removal held"), "{screen}");
+    assert!(
+        screen.contains("what to do  to have them saved and deleted") && screen.contains("1 removal held"),
+        "{screen}"
+    );
     assert!(!screen.contains("DELETES"), "nothing is lost\n{screen}");
 }
 
@@ -79,8 +82,14 @@ fn the_question_says_what_will_be_lost_before_anything_else() {
     seen("confirm-removal", &[planned(), typed("a")]);
     let screen = screen(&[planned(), typed("a")]);
     let at = |words: &str| row_of(&screen, words);
-    assert!(at("un-applies legacy-hmac from 2 places: service billing; global") < at("deletes the files of"), "{screen}");
-    assert!(at("deletes the files of legacy-hmac on eu-[1-3]") < at("takes legacy-hmac out of the directive"), "{screen}");
+    assert!(
+        at("un-applies legacy-hmac from 2 places: service billing; global") < at("deletes the files of"),
+        "{screen}"
+    );
+    assert!(
+        at("deletes the files of legacy-hmac on eu-[1-3]") < at("takes legacy-hmac out of the directive"),
+        "{screen}"
+    );
     assert!(at("takes legacy-hmac out") < at("replaces what was edited"), "{screen}");
 }
 
@@ -138,7 +147,7 @@ fn a_run_that_removed_a_plugin() {
 
 #[test]
 fn an_un_apply_that_failed_is_where_the_cursor_goes() {
-    let mut run = Recording::begin();
+    let mut run = Recording::begin_removal();
     run.delivered().cluster_started(UNAPPLY).cluster_says(UNAPPLY, "1 of 2 rows deleted");
     let hints = vec![Hint::type_("muster restore-rows 01M7WMCPQ0")];
     let text = "1 of 2 rows deleted, then: DELETE /plugins/2 (global) through eu-1: answered 500";
@@ -154,7 +163,7 @@ fn an_un_apply_that_failed_is_where_the_cursor_goes() {
 
 #[test]
 fn a_step_opens_like_a_node() {
-    let mut run = Recording::begin();
+    let mut run = Recording::begin_removal();
     run.delivered().unapplied();
     let screen = screen(&[to_run(), run.acts, key(KeyCode::Home), enter()]);
     assert!(screen.contains("a step of the whole cluster, in this run"), "{screen}");
@@ -180,13 +189,18 @@ fn a_fence_that_is_held_says_for_what_and_what_it_means() {
 
 #[test]
 fn a_plugin_that_is_used_again_is_said_at_the_top_and_with_its_way_out() {
-    let mut run = Recording::begin();
+    let mut run = Recording::begin_removal();
     run.delivered().unapplied().wave(1, &["eu-1"]).proven(3, "eu-1").wave(2, &["eu-2", "eu-3"]);
     run.started(4, "eu-2", "activate", "request-tag, acme-auth");
     run.ended(4, "eu-2", "activate", StepEnd::Failed { cause: reapplied() });
     let mut cause = reapplied();
     cause.details.push("eu-1 would not start again now, as it does not list it; it is listed again".into());
-    run.push(EventKind::StepsAdded { cluster: cluster("eu-prod"), cause, steps_of: [(node("eu-1"), 1)].into(), waves: 1 });
+    run.push(EventKind::StepsAdded {
+        cluster: cluster("eu-prod"),
+        cause,
+        steps_of: [(node("eu-1"), 1)].into(),
+        waves: 1,
+    });
     run.wave(3, &["eu-1"]).started(11, "eu-1", "activate", "list legacy-hmac again");
     run.phase(11, "eu-1", StepPhase::Reload, "reloading bundled,legacy-hmac");
     seen("run-put-back", &[to_run(), run.acts.clone()]);
@@ -200,7 +214,7 @@ fn a_plugin_that_is_used_again_is_said_at_the_top_and_with_its_way_out() {
 
 #[test]
 fn the_ladder_says_what_each_rung_does_to_an_un_apply_and_to_a_fence() {
-    let mut run = Recording::begin();
+    let mut run = Recording::begin_removal();
     run.delivered().cluster_started(UNAPPLY);
     seen("stop-unapply", &[to_run(), run.acts.clone(), typed("x")]);
     let unapply = screen(&[to_run(), run.acts.clone(), typed("x")]);
@@ -228,7 +242,8 @@ fn a_node_shows_what_should_be_gone_what_uses_it_and_what_holds_it() {
     seen("fleet-removal", &[looked(), typed("j")]);
     let fleet = screen(&[looked()]);
     assert!(fleet.contains("legacy-") && fleet.contains("++++"), "all columns are seen\n{fleet}");
-    let held = [looked(), typed("p"), say(Message::Planned(held_plan().into())), key(KeyCode::Esc), typed("j"), enter()];
+    let held =
+        [looked(), typed("p"), say(Message::Planned(held_plan().into())), key(KeyCode::Esc), typed("j"), enter()];
     seen("node-removal", &held);
     let node = screen(&held);
     assert!(node.contains("service billing") && node.contains("held: 2 rows use it"), "{node}");
