@@ -139,7 +139,7 @@ pub const KEYMAP: &[Binding] = &[
         Command::Open,
         "open",
         &[plain(KeyCode::Enter)],
-        "node",
+        "open",
         "all that is known of the node or step under the cursor",
         &[Place::Run],
     ),

@@ -303,7 +303,9 @@ pub(crate) const fn note_during(level: CancelLevel, now: UnderWay) -> (&'static 
         (UnderWay::Unapply, CancelLevel::AfterWave) => {
             "the un-apply is finished; no wave begins, so nodes go on listing the plugin and keep its files"
         }
-        (UnderWay::Unapply, CancelLevel::AfterSteps) => "the same: no other step runs",
+        (UnderWay::Unapply | UnderWay::Fence | UnderWay::Files, CancelLevel::AfterSteps) => {
+            "the same: no other step runs"
+        }
         (UnderWay::Unapply, CancelLevel::LeaveSteps) => {
             "the un-apply stops between two rows; those that are gone are in the undo bundle"
         }
@@ -313,13 +315,11 @@ pub(crate) const fn note_during(level: CancelLevel, now: UnderWay) -> (&'static 
         (UnderWay::Fence, CancelLevel::AfterWave) => {
             "old workers are waited for no longer; no file goes, and the next run goes on from there"
         }
-        (UnderWay::Fence, CancelLevel::AfterSteps) => "the same: no other step runs",
         (UnderWay::Fence, CancelLevel::LeaveSteps) => "the same, without the end of the present look",
         (UnderWay::Fence, CancelLevel::Close) => "the same, at once: looking changes nothing",
         (UnderWay::Files, CancelLevel::AfterWave) => {
             "nodes whose files are being deleted are finished; the others keep theirs"
         }
-        (UnderWay::Files, CancelLevel::AfterSteps) => "the same: no other step runs",
         (UnderWay::Files, CancelLevel::LeaveSteps | CancelLevel::Close) => {
             "at once; nothing loads what is left of the files any more; the next run deletes it"
         }

@@ -3,6 +3,7 @@
 use super::plan::names;
 use crate::action::Withdrawal;
 use crate::plan::Removal;
+use crate::survey::PluginRow;
 use crate::tui::look::{Look, Tone};
 use crate::tui::shown::{count, fit, width};
 use crate::tui::text::{TextLine, hanging};
@@ -85,11 +86,11 @@ pub(crate) fn losses(removal: &Removal, place: &str) -> [Option<String>; 3] {
     let rows = match removal.how {
         _ if removal.withdraws() == 0 => None,
         Some(Withdrawal::Disable) => {
-            let disabled = removal.rows.values().flatten().filter(|row| row.enabled).map(|row| row.words());
+            let disabled = removal.rows.values().flatten().filter(|row| row.enabled).map(PluginRow::words);
             Some(format!("disables {name} in {}", places(place, disabled.collect())))
         }
         Some(Withdrawal::Delete) | None => {
-            let gone = removal.rows.values().flatten().map(|row| row.words());
+            let gone = removal.rows.values().flatten().map(PluginRow::words);
             Some(format!("un-applies {name} from {}", places(place, gone.collect())))
         }
     };

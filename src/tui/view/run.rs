@@ -222,7 +222,7 @@ fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canv
         None => {}
     }
     lines.extend(left_lines(run, columns));
-    pager::draw_beginning(canvas, area, &lines, "enter shows the node:");
+    pager::draw_beginning(canvas, area, &lines, "enter shows");
 }
 
 /// How many nodes of a cluster are how far, worst first.

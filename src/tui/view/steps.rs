@@ -49,15 +49,14 @@ pub(super) fn elapsed(since: Timestamp, clock: Timestamp) -> String {
 
 /// `=` it holds, `x` failed, `?` unknown, `.` held or not begun, space before its end.
 fn mark(run: &Watched, state: Option<&ClusterStep>) -> char {
-    match state.map(|state| &state.end) {
+    let Some(state) = state else { return if run.is_on() { ' ' } else { '.' } };
+    match &state.end {
         None if run.is_on() => ' ',
-        None => '.',
-        Some(None) if run.is_on() => ' ',
-        Some(None | Some(StepEnd::Unknown { .. })) => '?',
-        Some(Some(StepEnd::Done { .. })) => '=',
-        Some(Some(StepEnd::Failed { .. })) => 'x',
-        Some(Some(StepEnd::RolledBack { .. })) => '<',
-        Some(Some(StepEnd::Skipped { .. })) => '.',
+        None | Some(StepEnd::Unknown { .. }) => '?',
+        Some(StepEnd::Done { .. }) => '=',
+        Some(StepEnd::Failed { .. }) => 'x',
+        Some(StepEnd::RolledBack { .. }) => '<',
+        Some(StepEnd::Skipped { .. }) => '.',
     }
 }
 

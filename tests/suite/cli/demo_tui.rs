@@ -75,6 +75,15 @@ fn run(terminal: &mut Terminal) {
 async fn by_the_keys_that_it_names_it_goes_from_the_fleet_to_converged() {
     let (mut terminal, temp) = start();
     terminal.until("a plugin that should be gone", |screen| line_with(screen, "eu-1 ").contains("++++"));
+    // Two nodes of the canary come before it.
+    terminal.send("nnn");
+    terminal.until("the cursor on eu-1", |screen| line_with(screen, " eu-1 ").starts_with('>'));
+    press(&mut terminal, "open");
+    terminal.until("what uses it", |screen| {
+        let text = screen.contents();
+        text.contains("used by 2 rows") && text.contains("service billing") && text.contains("global, disabled")
+    });
+    press(&mut terminal, "back");
     run(&mut terminal);
     terminal.within(LONG, "the verdict", |screen| screen.contents().contains("converged"));
     let removed = terminal.look(|screen| {
