@@ -33,6 +33,7 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Apply => apply(model),
         Command::Diff => diff(model),
         Command::Watch => watch(model),
+        Command::Filter => filter(model),
         Command::Stop => stop(model),
         Command::Help => help(model),
         Command::Plan => return plan(model, Part::All),
@@ -205,6 +206,14 @@ fn watch(model: &mut Model) {
         model.push(Screen::Run(RunScreen::default()));
     } else {
         say(model, "no run was begun here");
+    }
+}
+
+fn filter(model: &mut Model) {
+    if model.picture.is_some() {
+        model.dialog = Some(Dialog::Filter);
+    } else {
+        say(model, "the fleet has not been looked at yet");
     }
 }
 

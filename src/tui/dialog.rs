@@ -21,6 +21,8 @@ pub enum Dialog {
     Stop(CancelLevel),
     /// Whether to leave while a run is on.
     Leave(Typed),
+    /// Which nodes of the fleet are shown; what was typed is the screen's.
+    Filter,
     /// Something could not be done.
     Notice(Notice),
 }

@@ -39,6 +39,8 @@ pub enum Command {
     Look,
     /// Look at what is under the cursor again.
     LookHere,
+    /// Show only some nodes.
+    Filter,
     /// To the run.
     Watch,
     /// Stop the run.
@@ -164,7 +166,7 @@ pub const KEYMAP: &[Binding] = &[
         Command::Look,
         "look-again",
         &[key('r')],
-        "look again",
+        "look",
         "look at all nodes again",
         &[Place::Fleet, Place::Node, Place::Plan],
     ),
@@ -177,10 +179,18 @@ pub const KEYMAP: &[Binding] = &[
         &[Place::Fleet, Place::Node],
     ),
     bind(
+        Command::Filter,
+        "filter",
+        &[key('/')],
+        "filter",
+        "show only some nodes: names, ranges, wildcards, labels, as for --node",
+        &[Place::Fleet],
+    ),
+    bind(
         Command::NextTrouble,
         "next-trouble",
         &[key('n')],
-        "next trouble",
+        "trouble",
         "to the next node that is not well",
         &[Place::Fleet, Place::Run],
     ),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::shown::{count, width};
 use crate::diff::{ClusterDiff, Condition, FleetDiff, Item, Mark, NodeDiff, Truths};
 use crate::hint::Hint;
+use crate::inventory::{Inventory, Labels};
 use crate::name::{ClusterName, NodeName, PluginName, natural};
 use crate::survey::Survey;
 
@@ -56,6 +57,8 @@ pub struct ClusterRows {
 pub struct NodeRow {
     /// Its name.
     pub name: NodeName,
+    /// Its labels in the inventory.
+    pub labels: Labels,
     /// The version of Kong, where it is known.
     pub kong: Option<String>,
     /// One entry for each column; `None` where its cluster does not assign it.
@@ -228,6 +231,18 @@ impl Picture {
         self
     }
 
+    /// The same picture, with the labels that nodes have in the inventory.
+    #[must_use]
+    pub fn with_labels(mut self, inventory: &Inventory) -> Self {
+        for cluster in &mut self.clusters {
+            let Some(of) = inventory.clusters.get(&cluster.name) else { continue };
+            for row in &mut cluster.nodes {
+                row.labels = of.nodes.get(&row.name).map(|node| node.labels.clone()).unwrap_or_default();
+            }
+        }
+        self
+    }
+
     /// The row of a node.
     pub fn node(&self, name: &NodeName) -> Option<&NodeRow> {
         self.clusters.iter().flat_map(|cluster| &cluster.nodes).find(|row| row.name == *name)
@@ -266,7 +281,16 @@ fn node_row(name: &NodeName, node: &NodeDiff, columns: &[String]) -> NodeRow {
     let own = node.remarks.iter().filter(|remark| !of_items.contains(*remark)).cloned();
     let remarks = own.filter(|remark| *remark != state.why).chain(hints.iter().map(ToString::to_string)).collect();
     let stopped = !node.running && !matches!(node.condition, Condition::Unknown { .. } | Condition::Out { .. });
-    NodeRow { name: name.clone(), kong: node.kong.clone(), cells, stopped, state, remarks, plugins }
+    NodeRow {
+        name: name.clone(),
+        labels: Labels::new(),
+        kong: node.kong.clone(),
+        cells,
+        stopped,
+        state,
+        remarks,
+        plugins,
+    }
 }
 
 fn marks(truths: Truths) -> Marks {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{Event as Input, KeyEvent, KeyEventKind};
+use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Size;
 
 use super::command;
@@ -80,6 +80,11 @@ fn paste(model: &mut Model, text: &str) {
     match &mut model.dialog {
         Some(Dialog::Apply(confirm)) => confirm.typed.add(text),
         Some(Dialog::Leave(typed)) => typed.add(text),
+        Some(Dialog::Filter) => {
+            let line: String = text.lines().next().unwrap_or_default().chars().take(MOST_FILTER).collect();
+            let typed = filter_text(model) + &line;
+            filter(model, typed);
+        }
         Some(Dialog::Stop(_) | Dialog::Notice(_)) | None => {}
     }
 }
@@ -92,6 +97,7 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         return command::perform(model, command);
     }
     let answer = match &mut dialog {
+        Dialog::Filter => return on_filter_key(model, key),
         Dialog::Apply(confirm) => confirm.typed.key(key),
         Dialog::Leave(typed) => typed.key(key),
         Dialog::Stop(level) => return on_ladder_key(model, *level, key),
@@ -104,6 +110,47 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         (Answer::Yes, Dialog::Leave(_)) => return vec![Effect::Cancel(CancelLevel::Close), Effect::Quit],
         (Answer::Yes | Answer::No, _) => {}
     }
+    Vec::new()
+}
+
+/// More than any filter that a person types.
+const MOST_FILTER: usize = 300;
+
+fn filter_text(model: &Model) -> String {
+    match model.screen() {
+        Screen::Fleet(fleet) => fleet.filter.text.clone(),
+        Screen::Plan(_) | Screen::Run(_) | Screen::Pager(_) => String::new(),
+    }
+}
+
+/// Shows the nodes that this text chooses.
+fn filter(model: &mut Model, text: String) {
+    let height = model.height(Place::Fleet);
+    let Some(picture) = model.picture.clone() else { return };
+    if let Screen::Fleet(fleet) = model.screen_mut() {
+        fleet.show(text, &picture, height);
+    }
+}
+
+/// A key while a filter is typed; each letter shows at once what it does.
+fn on_filter_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    let mut text = filter_text(model);
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let open = match key.code {
+        KeyCode::Enter => return Vec::new(),
+        KeyCode::Esc => false,
+        KeyCode::Char('c') if control => false,
+        _ => true,
+    };
+    match key.code {
+        _ if !open => text.clear(),
+        KeyCode::Backspace => drop(text.pop()),
+        KeyCode::Char('u') if control => text.clear(),
+        KeyCode::Char(c) if !control && text.chars().count() < MOST_FILTER => text.push(c),
+        _ => {}
+    }
+    model.dialog = open.then_some(Dialog::Filter);
+    filter(model, text);
     Vec::new()
 }
 
@@ -190,6 +237,10 @@ fn planned(model: &mut Model, plan: Arc<Plan>) {
     // The difference that is read belongs to the plan before.
     model.drop_screens(Place::Diff);
     let asked_from = matches!(model.place(), Place::Fleet | Place::Node | Place::Plan);
+    // What was typed so far is the filter.
+    if matches!(model.dialog, Some(Dialog::Filter)) {
+        model.dialog = None;
+    }
     // A question about the plan before must not be answered for this one.
     if matches!(model.dialog, Some(Dialog::Apply(_))) {
         model.dialog = None;
@@ -271,7 +322,7 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
     // What is being typed is not torn away; the notice waits in the last line.
     match model.dialog {
         None | Some(Dialog::Notice(_)) => model.dialog = Some(Dialog::Notice(notice)),
-        Some(Dialog::Apply(_) | Dialog::Stop(_) | Dialog::Leave(_)) => model.said = Some(notice.text),
+        Some(Dialog::Apply(_) | Dialog::Stop(_) | Dialog::Leave(_) | Dialog::Filter) => model.said = Some(notice.text),
     }
 }
 

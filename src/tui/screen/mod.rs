@@ -1,10 +1,12 @@
 //! The screens: what each of them knows beyond the facts, above all where its cursor is.
 
+mod filter;
 mod fleet;
 mod pager;
 mod plan;
 mod run;
 
+pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};

@@ -76,6 +76,9 @@ pub(super) fn draw(model: &Model, screen: &FleetScreen, canvas: &mut Canvas<'_>,
     };
     let columns = Columns::new(screen, picture, usize::from(areas.body.width));
     canvas.line(areas.columns, 0, &column_names(canvas, picture, &columns));
+    if screen.rows.is_empty() && screen.filter.is_on() {
+        canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  no node is chosen by this filter"));
+    }
     let window = screen.cursor.window(screen.rows.len(), usize::from(areas.body.height));
     canvas.hidden(areas.body, &window, screen.rows.len());
     for (y, at) in (0..).zip(window) {
@@ -113,7 +116,7 @@ fn draw_row(
     let cursor = if is_here { canvas.look.cursor() } else { " " };
     let line = match (node_at(picture, row), cluster_at(picture, row)) {
         (Some(node), _) => node_row(canvas, node, columns, cursor),
-        (None, Some(cluster)) => cluster_row(canvas, cluster, columns, cursor, screen.is_open(&cluster.name)),
+        (None, Some(cluster)) => cluster_row(canvas, cluster, columns, cursor, screen),
         (None, None) => return,
     };
     canvas.line(area, y, &line);
@@ -122,9 +125,17 @@ fn draw_row(
     }
 }
 
-fn cluster_row(canvas: &Canvas<'_>, cluster: &ClusterRows, columns: &Columns, cursor: &str, open: bool) -> TextLine {
+fn cluster_row(
+    canvas: &Canvas<'_>,
+    cluster: &ClusterRows,
+    columns: &Columns,
+    cursor: &str,
+    screen: &FleetScreen,
+) -> TextLine {
+    let open = screen.is_open(&cluster.name);
+    let some = if screen.filter.is_on() { format!("{} of ", screen.shown_of(cluster)) } else { String::new() };
     let more = canvas.look.more();
-    let about = format!("{}, {}", count(cluster.nodes.len(), "node"), cluster.topology);
+    let about = format!("{some}{}, {}", count(cluster.nodes.len(), "node"), cluster.topology);
     let lead = format!("{cursor}{} {}  ", canvas.look.fold(open), cluster.name);
     // Where its column is too narrow for the summary, it begins before it.
     let summary = cluster.summary();

@@ -95,7 +95,6 @@ async fn by_the_keys_that_it_names_it_goes_from_the_fleet_to_converged() {
     assert!(removed[2].contains("files deleted"), "{removed:?}");
     press(&mut terminal, "back");
     terminal.until("a plugin that is gone", |screen| line_with(screen, "eu-1 ").contains("...."));
-    press(&mut terminal, "run");
     press(&mut terminal, "quit");
     let left = terminal.end("verdict: converged, exit 0. 5 of 6 nodes proven, 1 edited while stopped");
     assert!(!left.contains("eu-prod"), "the screen is given back\n{left}");

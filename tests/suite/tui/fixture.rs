@@ -45,6 +45,7 @@ fn marks(signs: &str) -> Option<Marks> {
 fn row(name: &str, kong: Option<&str>, cells: [&str; 3], (mark, word, why): (char, &'static str, &str)) -> NodeRow {
     NodeRow {
         name: node(name),
+        labels: muster::inventory::Labels::new(),
         kong: kong.map(str::to_owned),
         cells: cells.into_iter().map(marks).collect(),
         stopped: false,

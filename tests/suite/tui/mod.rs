@@ -1,5 +1,6 @@
 //! The terminal UI, whole: keys and messages in, screens out, on a terminal that is not there.
 
+mod filter;
 mod fixture;
 mod hostile;
 mod keys;
