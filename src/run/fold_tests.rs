@@ -324,3 +324,25 @@ fn a_node_that_is_put_back_is_under_way_again() {
     events.extend([started(9, "a", "activate"), ended(9, "a", "activate", changed())]);
     assert_eq!(fold(events).nodes[&node("a")].fate, Fate::Proven);
 }
+
+#[test]
+fn while_a_step_of_the_whole_cluster_runs_everything_waits_for_it() {
+    let begun = EventKind::ClusterStepStarted {
+        step: step(9),
+        cluster: cluster(),
+        action: "un-apply".to_owned(),
+        about: "legacy-hmac".to_owned(),
+    };
+    let says = EventKind::ClusterStepProgressed { step: step(9), cluster: cluster(), text: "1 of 2 rows".to_owned() };
+    let ended = EventKind::ClusterStepEnded {
+        step: step(9),
+        cluster: cluster(),
+        action: "un-apply".to_owned(),
+        end: changed(),
+    };
+    let waiting = |kinds: &[EventKind]| fold(kinds.iter().cloned()).waiting().map(|(_, waiting)| waiting.what);
+    let all = [begun, says, ended];
+    assert_eq!(waiting(&all[..1]).as_deref(), Some("un-apply legacy-hmac"));
+    assert_eq!(waiting(&all[..2]).as_deref(), Some("un-apply legacy-hmac: 1 of 2 rows"));
+    assert_eq!(waiting(&all), None);
+}

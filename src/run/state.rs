@@ -239,10 +239,19 @@ impl RunState {
         self.nodes.iter().filter_map(|(name, node)| node.step.map(|step| (name, step)))
     }
 
-    /// What everything waits for, and since when: what was announced, else the node whose phase has run longest.
+    /// What everything waits for, and since when: what was announced, else the step of a whole cluster that runs, else the
+    /// node whose phase has run longest.
     pub fn waiting(&self) -> Option<(Timestamp, Waiting)> {
         if let Some(announced) = &self.announced {
             return Some(announced.clone());
+        }
+        let mut steps = self.cluster_steps.values().flatten().filter(|step| step.running());
+        if let Some((since, step)) = steps.find_map(|step| Some((step.since?, step))) {
+            let now = if step.now.is_empty() { String::new() } else { format!(": {}", step.now) };
+            return Some((
+                since,
+                Waiting { node: None, what: format!("{} {}{now}", step.action, step.about), limit: None },
+            ));
         }
         let running = self.nodes.iter().filter(|(_, node)| node.step.is_some());
         let (since, name, node) =

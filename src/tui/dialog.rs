@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::look::Tone;
 use super::message::Notice;
 use super::shown::{count, shown};
+use super::view::{losses, removal_of};
 use crate::name::{NodeName, collapse};
 use crate::plan::{Change, ChangeKind, ClusterPlan, Plan};
 use crate::run::CancelLevel;
@@ -20,6 +21,8 @@ pub enum Dialog {
     Stop(CancelLevel),
     /// Whether to leave while a run is on.
     Leave(Typed),
+    /// Which nodes of the fleet are shown; what was typed is the screen's.
+    Filter,
     /// Something could not be done.
     Notice(Notice),
 }
@@ -117,11 +120,27 @@ fn word(plan: &Plan) -> String {
 /// What a plan will do, worst first: what is lost, what is taken away, what is exchanged, what is new, what is left alone.
 pub(super) fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
     let several = changed_clusters(plan).nth(1).is_some();
-    let changes = together(changed_clusters(plan).flat_map(|cluster| &cluster.changes));
+    let others = |cluster: &'_ ClusterPlan, change: &Change| removal_of(cluster, change).is_none();
+    let changes =
+        changed_clusters(plan).flat_map(|cluster| cluster.changes.iter().filter(move |change| others(cluster, change)));
+    let changes = together(changes);
     let lines = changes.iter().map(|(change, nodes)| change_line(change, nodes));
     let reloading = changed_clusters(plan).filter(|cluster| !cluster.nodes.changing.is_empty());
     let reloads = reloading.map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
-    lines.chain(reloads).chain(left_alone(plan)).collect()
+    lost(plan, several).into_iter().chain(lines).chain(reloads).chain(left_alone(plan)).collect()
+}
+
+/// What removals take away: of all of them the rows first, then the files, then the places in directives.
+fn lost(plan: &Plan, several: bool) -> Vec<(Tone, String)> {
+    let removals = changed_clusters(plan).flat_map(|cluster| cluster.removals.iter().map(move |it| (cluster, it)));
+    let losses: Vec<[Option<String>; 3]> = removals
+        .map(|(cluster, removal)| {
+            let place = if several { format!(" in {}", cluster.cluster) } else { String::new() };
+            losses(removal, &place)
+        })
+        .collect();
+    let kind = |kind: usize| losses.iter().filter_map(move |of| of[kind].clone());
+    (0..3).flat_map(kind).map(|words| (Tone::Bad, words)).collect()
 }
 
 const fn weight(kind: ChangeKind) -> u8 {
@@ -220,7 +239,10 @@ fn left_alone(plan: &Plan) -> Vec<(Tone, String)> {
     let line = |number: usize, why: &str| {
         (number > 0).then(|| (Tone::Unknown, format!("leaves {} alone: {why}", count(number, "node"))))
     };
-    [line(blocked, "blocked, see the plan"), line(unknown, "not seen, so not known")].into_iter().flatten().collect()
+    let held = plan.held().len();
+    let held = (held > 0).then(|| (Tone::Unknown, format!("holds {}: the plan says what for", count(held, "removal"))));
+    let lines = [held, line(blocked, "blocked, see the plan"), line(unknown, "not seen, so not known")];
+    lines.into_iter().flatten().collect()
 }
 
 /// The rungs of stopping, from the softest.

@@ -1,5 +1,6 @@
 //! A fleet of stand-in nodes with an inventory in a Git repository, and the program run on it as an operator runs it.
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
