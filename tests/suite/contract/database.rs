@@ -44,7 +44,7 @@ fn node(gateway: &Gateway, lines: &[(&'static str, String)], plugins: &str) -> N
 }
 
 /// Runs the body on a started node of each gateway that has a database, with the plugin `good` listed and unused.
-fn with_database(body: impl Fn(&Gateway, &Node)) {
+pub(super) fn with_database(body: impl Fn(&Gateway, &Node)) {
     let _alone = ONE_DATABASE.lock().unwrap_or_else(PoisonError::into_inner);
     each(|gateway| {
         let Some(lines) = lines(gateway) else { return };
@@ -62,7 +62,7 @@ fn with_database(body: impl Fn(&Gateway, &Node)) {
 }
 
 /// A second node on the same database, started.
-fn beside(gateway: &Gateway, first: &Node, plugins: &str) -> Node {
+pub(super) fn beside(gateway: &Gateway, first: &Node, plugins: &str) -> Node {
     let second = node(gateway, &lines(gateway).unwrap(), plugins);
     if !gateway.is_real() {
         let database = first.dir.path().join("database.json");
@@ -71,7 +71,7 @@ fn beside(gateway: &Gateway, first: &Node, plugins: &str) -> Node {
     second.started()
 }
 
-fn rows(node: &Node) -> Vec<Value> {
+pub(super) fn rows(node: &Node) -> Vec<Value> {
     node.admin("/plugins?size=1000").json()["data"].as_array().cloned().unwrap_or_default()
 }
 
@@ -86,7 +86,7 @@ fn remove_all(node: &Node) {
 }
 
 /// Makes an entity; its id.
-fn make(node: &Node, table: &str, form: &str) -> String {
+pub(super) fn make(node: &Node, table: &str, form: &str) -> String {
     let answer = node.ask("POST", &format!("/{table}"), form).unwrap();
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()["id"].as_str().unwrap().to_owned()
