@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{BundleName, BundlePath, Digest, NodePath, Owner, PluginName, Shared};
+use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, Owner, PluginName, Shared};
+use crate::survey::PluginRow;
 
 /// The kind of thing a step does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,12 @@ pub enum Action {
     Deliver(Deliver),
     /// Everything that changes on one node at once, with one reload, its proof and the way back.
     Activate(Box<Activate>),
+    /// First step of a removal: take plugins out of use, once for a whole cluster, through the Admin API of a node.
+    Unapply(Box<Unapply>),
+    /// Between the second and the third step: wait until every node of the cluster has proven to be without the plugins.
+    Fence(Fence),
+    /// Third step of a removal: delete the files on one node.
+    Delete(Box<Delete>),
 }
 
 impl Action {
@@ -25,6 +32,9 @@ impl Action {
         match self {
             Self::Deliver(_) => "deliver",
             Self::Activate(_) => "activate",
+            Self::Unapply(_) => "un-apply",
+            Self::Fence(_) => "fence",
+            Self::Delete(_) => "delete",
         }
     }
 }
@@ -126,10 +136,83 @@ pub struct Activate {
     pub conf: Option<ConfEdit>,
     /// Plugins that have to be loaded, with the version as Kong will report it where it is known.
     pub loaded: Shared<BTreeMap<PluginName, Option<String>>>,
-    /// Plugins that must not be loaded.
+    /// Plugins that must not be loaded. Their rows are counted right before, through the node's own Admin API: with one row
+    /// left, a reload without them would not be applied and a restart would take the node down (measured.md 5).
     pub gone: BTreeSet<PluginName>,
+    /// Nodes of the same cluster through which the rows are counted where the node's own Kong is stopped.
+    #[serde(default)]
+    pub count_through: Vec<NodeName>,
+    /// How many releases of each switched bundle are kept on the node, the new one counted; 0: all. Older ones are deleted at
+    /// the end of the commit, unless old workers are leaving.
+    #[serde(default = "Activate::keep")]
+    pub keep: u32,
     /// Our manifest afterwards, as lines.
     pub manifest: Shared<Vec<String>>,
     /// The content that the workers run afterwards.
     pub content: Shared<BTreeMap<BundleName, Digest>>,
+}
+
+impl Activate {
+    /// How many releases are kept where the inventory does not say: the new one, and the one to go back to.
+    pub const fn keep() -> u32 {
+        2
+    }
+}
+
+/// What happens to the rows of a plugin that is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Withdrawal {
+    /// Saved, then deleted.
+    Delete,
+    /// Disabled. A disabled row is in use all the same (facts.md B4), so that the removal goes no further.
+    Disable,
+}
+
+/// Take a bundle's plugins, or one plugin, out of use in a whole cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unapply {
+    /// The bundle or plugin, as the inventory names it.
+    pub name: String,
+    /// What happens to the rows.
+    pub how: Withdrawal,
+    /// The rows that the plan showed, by plugin. A row of these plugins that is not among them stops the step before anything
+    /// is changed; one that has gone meanwhile is no matter.
+    pub rows: BTreeMap<PluginName, Vec<PluginRow>>,
+    /// Nodes through whose Admin API it can be done, the first that answers serves.
+    pub through: Vec<NodeName>,
+}
+
+impl Unapply {
+    /// How many rows the plan showed.
+    pub fn count(&self) -> usize {
+        self.rows.values().map(Vec::len).sum()
+    }
+}
+
+/// Every node of a cluster is without these plugins: no row, not in the directive, not loaded, and no worker is left that
+/// had them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fence {
+    /// The plugins.
+    pub plugins: BTreeSet<PluginName>,
+    /// The nodes: all of the cluster but those that are `out`, whatever was selected.
+    pub nodes: Vec<NodeName>,
+    /// For how many seconds old workers are waited for. Kong sets no limit to them (measured.md 6).
+    pub limit: u64,
+}
+
+/// Delete the files of bundles and plugins on one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delete {
+    /// Bundles of ours that go, with the roots that are links of ours: links, releases, and what they leave empty.
+    pub bundles: BTreeMap<BundleName, BTreeSet<BundlePath>>,
+    /// Roots that are not ours and go all the same, as the inventory adopts them: into the attic.
+    pub adopts: BTreeSet<BundlePath>,
+    /// The plugins concerned. None of them may be in kong.conf or `.kong_env`, and no old worker may be left.
+    pub plugins: BTreeSet<PluginName>,
+    /// The generation of our manifest that the planner counts on.
+    pub generation: u64,
+    /// Our manifest afterwards, as lines.
+    pub manifest: Shared<Vec<String>>,
 }

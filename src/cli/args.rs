@@ -78,6 +78,9 @@ pub struct Options {
     /// Read this file in place of ~/.ssh/config and /etc/ssh/ssh_config.
     #[arg(long, global = true, value_name = "FILE")]
     pub ssh_config: Option<PathBuf>,
+    /// The run that is resumed; not typed.
+    #[arg(skip)]
+    pub resumes: Option<String>,
     /// Write a log to this file (level by MUSTER_LOG, default info). Never to the terminal.
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
@@ -101,6 +104,40 @@ pub enum Command {
     Check,
     /// Print the JSON Schema of the inventory.
     Schema,
+    /// List the runs that were recorded on this machine, the newest first; or tell one of them again.
+    Runs {
+        /// The run to tell again.
+        run: Option<String>,
+        /// How many to list.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        last: usize,
+    },
+    /// Finish a run that did not reach its goal: its commit and its selection, planned anew on what is there now.
+    Resume {
+        /// The run.
+        run: String,
+        /// Do it; without this the plan is only shown.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show the rows that a run took out of use and what they are now; or bring them back.
+    RestoreRows {
+        /// The run.
+        run: String,
+        /// Do it; without this they are only shown.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show who holds which nodes, with guards that are still armed. Works with a broken inventory, too.
+    Locks,
+    /// Take the leases of a cluster away from a run that is gone. Works with a broken inventory, too.
+    Unlock {
+        /// The cluster.
+        of: String,
+        /// Do it; without this it is only shown who holds it.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// What this call is.
@@ -118,6 +155,16 @@ pub enum Mode {
     Check,
     /// `schema`.
     Schema,
+    /// `runs`.
+    Runs,
+    /// `resume`.
+    Resume,
+    /// `restore-rows`.
+    RestoreRows,
+    /// `locks`.
+    Locks,
+    /// `unlock`.
+    Unlock,
 }
 
 impl CommandLine {
@@ -127,6 +174,11 @@ impl CommandLine {
             Some(Command::Status) => Mode::Status,
             Some(Command::Check) => Mode::Check,
             Some(Command::Schema) => Mode::Schema,
+            Some(Command::Runs { .. }) => Mode::Runs,
+            Some(Command::Resume { .. }) => Mode::Resume,
+            Some(Command::RestoreRows { .. }) => Mode::RestoreRows,
+            Some(Command::Locks) => Mode::Locks,
+            Some(Command::Unlock { .. }) => Mode::Unlock,
             None if self.plan => Mode::Plan,
             None if self.apply => Mode::Apply,
             None => Mode::Tui,
@@ -152,6 +204,7 @@ impl CommandLine {
             ("--plugin", options.plugin.is_some()),
             ("--cluster", options.cluster.is_some()),
             ("--parallel", options.parallel.is_some()),
+            ("--rev", options.rev != "HEAD"),
             ("--format json", options.format == Format::Json),
         ];
         let wrong = given.into_iter().find(|(option, given)| *given && !mode.accepts(option));
@@ -175,12 +228,16 @@ impl Mode {
     /// Which option goes with which mode: the one table.
     pub fn accepts(self, option: &str) -> bool {
         match option {
-            "--demo" | "--cluster" | "--node" | "--plugin" => !matches!(self, Self::Check | Self::Schema),
+            "--demo" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
+            "--cluster" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Locks),
+            "--node" | "--plugin" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
+            // A run has its own.
+            "--rev" => self != Self::Resume && self != Self::Runs,
             "--all" => matches!(self, Self::Apply | Self::Plan),
-            "--allow" | "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui),
+            "--allow" | "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
-            "--diff" => self == Self::Plan,
-            "--parallel" => !matches!(self, Self::Check | Self::Schema),
+            "--diff" => matches!(self, Self::Plan | Self::Resume),
+            "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Runs),
             "--format json" => self != Self::Tui,
             _ => true,
         }
@@ -194,6 +251,11 @@ impl Mode {
             Self::Status => "muster status",
             Self::Check => "muster check",
             Self::Schema => "muster schema",
+            Self::Runs => "muster runs",
+            Self::Resume => "muster resume",
+            Self::RestoreRows => "muster restore-rows",
+            Self::Locks => "muster locks",
+            Self::Unlock => "muster unlock",
         }
     }
 }

@@ -9,11 +9,24 @@ use crate::plan::Plan;
 
 /// `muster --apply …` with every option that has a say in what the plan is. A demo makes its own places.
 pub(super) fn apply(options: &Options, demo: bool) -> String {
+    if let Some(run) = &options.resumes {
+        return placed(&format!("muster resume {run} --yes"), options);
+    }
     let mut line = format!("muster {}--apply", if demo { "--demo " } else { "" });
     if options.cluster.is_none() {
         line.push_str(" --all");
     }
     for given in given(options, demo) {
+        given.write(&mut line);
+    }
+    line
+}
+
+/// A command with the places that were given: typed elsewhere, it is about the same repository.
+pub(super) fn placed(command: &str, options: &Options) -> String {
+    let mut line = command.to_owned();
+    let places = ["--repo", "--inventory", "--ssh-config"];
+    for given in given(options, false).into_iter().filter(|given| places.contains(&given.option)) {
         given.write(&mut line);
     }
     line

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::{CommandLine, Env, Mode, Options, Signals, apply, plan, status, terminal};
+use super::{Command, CommandLine, Env, Mode, Options, Signals, apply, locks, plan, restore, resume, status, terminal};
 use crate::demo::Demo;
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
@@ -28,13 +28,30 @@ pub(super) struct Session<'a> {
 
 /// Runs a use to its end, and closes what it opened whatever that end is.
 pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
-    let CommandLine { mut options, demo, .. } = line;
+    let CommandLine { mut options, demo, command, .. } = line;
     let demo = if demo { Some(begin_demo(&mut options, env).await?) } else { None };
     if let (Some(demo), true) = (&demo, mode != Mode::Tui) {
         // Only for the eye.
         drop(writeln!(env.err, "demo: {}", demo.about()));
     }
-    let code = with_fleet(mode, options, demo.as_ref().map(Demo::about), env).await;
+    let code = match command {
+        Some(Command::Locks) => locks::show(options, env).await,
+        Some(Command::Unlock { of, yes }) => locks::unlock(&of, yes, options, env).await,
+        Some(Command::Resume { run, yes }) => match resume::prepare(&run, &mut options, env).await? {
+            resume::Way::Over(code) => Ok(code),
+            resume::Way::On => with_fleet(if yes { Use::Apply } else { Use::Plan }, options, None, env).await,
+        },
+        Some(Command::RestoreRows { run, yes }) => with_fleet(Use::RestoreRows { run, yes }, options, None, env).await,
+        Some(_) => with_fleet(Use::Status, options, demo.as_ref().map(Demo::about), env).await,
+        None => {
+            let what = match mode {
+                Mode::Plan => Use::Plan,
+                Mode::Apply => Use::Apply,
+                _ => Use::Tui,
+            };
+            with_fleet(what, options, demo.as_ref().map(Demo::about), env).await
+        }
+    };
     if let Some(demo) = demo {
         demo.end().await;
     }
@@ -54,7 +71,16 @@ async fn begin_demo(options: &mut Options, env: &mut Env) -> Result<Demo, Failur
     Ok(demo)
 }
 
-async fn with_fleet(mode: Mode, options: Options, demo: Option<String>, env: &mut Env) -> Result<u8, Failure> {
+/// What is done with a fleet whose inventory was read.
+enum Use {
+    Tui,
+    Plan,
+    Apply,
+    Status,
+    RestoreRows { run: String, yes: bool },
+}
+
+async fn with_fleet(what: Use, options: Options, demo: Option<String>, env: &mut Env) -> Result<u8, Failure> {
     let desired = desired(&source(&options, env)?)?;
     let selection = selection(&options, &desired)?;
     let allow: Result<Vec<Allow>, String> = options.allow.iter().map(|text| Allow::parse(text)).collect();
@@ -63,14 +89,15 @@ async fn with_fleet(mode: Mode, options: Options, demo: Option<String>, env: &mu
     let control = Control::new();
     // The terminal UI answers to signals itself: it has to give the terminal back.
     let signals = std::mem::replace(&mut env.signals, Signals::Process);
-    let listener = (mode != Mode::Tui).then(|| tokio::task::spawn(listen(signals, control.clone())));
+    let listener = (!matches!(what, Use::Tui)).then(|| tokio::task::spawn(listen(signals, control.clone())));
     let demo_is_on = demo.is_some();
     let session = Session { env, options, fleet: fleet.clone(), selection, allow, control, demo: demo_is_on };
-    let code = match mode {
-        Mode::Plan => plan::run(session).await,
-        Mode::Apply => apply::run(session).await,
-        Mode::Status => status::run(session).await,
-        Mode::Tui | Mode::Check | Mode::Schema => terminal::run(session, demo).await,
+    let code = match what {
+        Use::Plan => plan::run(session).await,
+        Use::Apply => apply::run(session).await,
+        Use::Status => status::run(session).await,
+        Use::RestoreRows { run, yes } => restore::run(&run, yes, session).await,
+        Use::Tui => terminal::run(session, demo).await,
     };
     if let Some(listener) = listener {
         listener.abort();
@@ -189,7 +216,7 @@ fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     Ok(())
 }
 
-fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
+pub(super) fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
     if let Some(file) = options.ssh_config.as_ref().map(|file| env.dir.join(file)) {
         std::fs::File::open(&file).map_err(|error| {
             let text = format!("--ssh-config {}: {error}", file.display());

@@ -136,6 +136,7 @@ impl Shared {
     fn keep(&self, picture: Picture) {
         let (seen, ..) = picture.survey.counts();
         let shown = tui::Picture::of(&picture.diff, picture.survey.at, seen);
+        let shown = shown.with_rows(&picture.diff, &picture.survey).with_labels(self.fleet.inventory());
         *self.picture.lock().unwrap_or_else(PoisonError::into_inner) = Some(picture);
         self.send(Message::Looked(Arc::new(shown)));
     }

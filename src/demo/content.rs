@@ -1,4 +1,4 @@
-//! What the demo fleet runs: three small plugins, and the inventories of yesterday and today.
+//! What the demo fleet runs: four small plugins, and the inventories of yesterday and today.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ pub(super) fn schema(name: &str) -> String {
     )
 }
 
-/// The inventory of the demo. `today` has the upgrade and the new plugin.
+/// The inventory of the demo. `today` has the upgrade, the new plugin and the one that goes.
 pub(super) fn inventory(nodes: &[DemoNode], today: bool) -> String {
     let auth = if today { "2.0.0" } else { "1.4.2" };
     let mut text = format!(
@@ -35,9 +35,11 @@ pub(super) fn inventory(nodes: &[DemoNode], today: bool) -> String {
         text.push_str("    \"2.0.0\": { dir: plugins/acme-auth }\n");
     }
     text.push_str("  header-guard: { dir: plugins/header-guard }\n");
-    if today {
-        text.push_str("  request-tag: { dir: plugins/request-tag }\n");
-    }
+    text.push_str(if today {
+        "  request-tag: { dir: plugins/request-tag }\n"
+    } else {
+        "  legacy-hmac: { dir: plugins/legacy-hmac }\n"
+    });
     text.push_str("clusters:\n");
     let rollout = if today {
         "{ waves: [1, 100%], at_once: 3, max_out: 2, soak: 1s }"
@@ -57,6 +59,10 @@ pub(super) fn inventory(nodes: &[DemoNode], today: bool) -> String {
         let _ = writeln!(text, "    plugins:\n      acme-auth: \"{auth}\"\n      header-guard: present");
         if today {
             text.push_str("      request-tag: present\n");
+        }
+        if cluster == "eu-prod" {
+            let gone = "{ state: absent, unapply: delete }";
+            let _ = writeln!(text, "      legacy-hmac: {}", if today { gone } else { "present" });
         }
     }
     text

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::sshd::Doors;
-use super::{DemoError, DemoNode, content, repository};
+use serde_json::json;
+
+use super::{DemoError, DemoNode, content, repository, rows};
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
 use crate::fleet::{Apply, Desired, Fleet, Source};
@@ -27,6 +29,8 @@ pub(super) const NODES: [(&str, &str); 6] = [
 ];
 /// Whose copy of a file is edited by hand.
 const EDITED: &str = "eu-2";
+/// Through whose Admin API the routes of its cluster are made.
+const ADMIN: &str = "eu-1";
 /// Whose Kong is stopped.
 const STOPPED: &str = "eu-4";
 
@@ -108,10 +112,12 @@ fn yesterday(git: &git2::Repository, specs: &[DemoNode]) -> Result<(), DemoError
         ("plugins/acme-auth/schema.lua", content::schema("acme-auth")),
         ("plugins/header-guard/handler.lua", content::handler("X-Header-Guard", "on", "1.0.0", 900)),
         ("plugins/header-guard/schema.lua", content::schema("header-guard")),
+        ("plugins/legacy-hmac/handler.lua", content::handler("X-Legacy-Hmac", "signed", "0.9.3", 1000)),
+        ("plugins/legacy-hmac/schema.lua", content::schema("legacy-hmac")),
     ];
-    repository::commit(git, &files, "auth: 1.4.2", Some("acme-auth-v1.4.2"))?;
+    repository::commit(git, &files, &[], "auth: 1.4.2", Some("acme-auth-v1.4.2"))?;
     let inventory = [("inventory.yaml", content::inventory(specs, false))];
-    repository::commit(git, &inventory, "fleet: acme-auth 1.4.2 and header-guard everywhere", None)
+    repository::commit(git, &inventory, &[], "fleet: acme-auth 1.4.2 and header-guard everywhere", None)
 }
 
 fn today(git: &git2::Repository, specs: &[DemoNode]) -> Result<(), DemoError> {
@@ -122,7 +128,8 @@ fn today(git: &git2::Repository, specs: &[DemoNode]) -> Result<(), DemoError> {
         ("plugins/request-tag/schema.lua", content::schema("request-tag")),
         ("inventory.yaml", content::inventory(specs, true)),
     ];
-    repository::commit(git, &files, "auth 2.0.0, and tag every request", None)
+    let gone = ["plugins/legacy-hmac/handler.lua", "plugins/legacy-hmac/schema.lua"];
+    repository::commit(git, &files, &gone, "auth 2.0.0, tag every request, no more hmac", None)
 }
 
 /// Brings the fleet to the inventory that is committed, as muster would, without a word: both clusters at once, and from
@@ -168,9 +175,19 @@ fn why(verdict: Verdict, state: &crate::run::RunState) -> String {
     format!("{}; {}", verdict.word(), causes.join("; "))
 }
 
-/// What happens to fleets between two runs: somebody edits a file, a gateway stops. From here on the gateways take their time,
-/// as a Kong does.
+/// What happens to fleets between two runs: somebody uses a plugin, somebody edits a file, a gateway stops. From here on the
+/// gateways take their time, as a Kong does.
 fn disturb(nodes: &BTreeMap<&'static str, Node>) -> Result<(), DemoError> {
+    if let Some(node) = nodes.get(ADMIN) {
+        let service = rows::post(node, "/services", &json!({"name": "billing", "host": "127.0.0.1", "port": 9}))?;
+        let scope = json!({"id": service["id"]});
+        rows::post(
+            node,
+            "/plugins",
+            &json!({"name": "legacy-hmac", "service": scope, "config": {"value": "billing"}}),
+        )?;
+        rows::post(node, "/plugins", &json!({"name": "legacy-hmac", "enabled": false}))?;
+    }
     for node in nodes.values() {
         node.change(|settings| settings.time_scale = 0.5)?;
     }

@@ -8,6 +8,7 @@ mod content;
 mod fleet;
 mod janitor;
 mod repository;
+mod rows;
 mod sshd;
 
 use std::collections::BTreeMap;

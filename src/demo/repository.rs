@@ -14,10 +14,11 @@ pub(super) fn create(dir: &Path) -> Result<Repository, git2::Error> {
     Repository::init_opts(dir, &options)
 }
 
-/// Writes these files and commits them, with a tag if one is given.
+/// Writes these files, takes away those in `gone`, and commits all that, with a tag if one is given.
 pub(super) fn commit(
     repository: &Repository,
     files: &[File<'_>],
+    gone: &[&str],
     message: &str,
     tag: Option<&str>,
 ) -> Result<(), super::DemoError> {
@@ -30,6 +31,10 @@ pub(super) fn commit(
         std::fs::write(path, content)?;
     }
     let mut index = repository.index()?;
+    for path in gone {
+        std::fs::remove_file(top.join(path))?;
+        index.remove_path(Path::new(path))?;
+    }
     index.add_all(["*"], IndexAddOption::DEFAULT, None)?;
     index.write()?;
     let tree = repository.find_tree(index.write_tree()?)?;

@@ -36,7 +36,7 @@ fn started(process: Process, facts: &NodeFacts) -> i64 {
 
 /// What the Admin API says, if it is that of this node's Kong: where several run on one machine, the port may be answered by
 /// another one, whose plugins prove nothing here.
-pub(super) fn own_admin(facts: &NodeFacts) -> Option<&AdminFacts> {
+pub fn own_admin(facts: &NodeFacts) -> Option<&AdminFacts> {
     let admin = facts.admin.as_ref().ok()?;
     let other = admin.master.zip(facts.master.as_ref()).is_some_and(|(pid, master)| pid != master.process.0);
     (!other).then_some(admin)

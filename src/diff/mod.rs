@@ -25,6 +25,7 @@ use crate::survey::{NodeSurvey, Survey};
 pub use directive::{Directives, Source};
 pub use doubt::{Doubt, stopped};
 pub use files::{FileDrift, FilesDiff, RootState};
+pub use loaded::own_admin;
 pub use text::{content_diff, line_counts, unified};
 
 /// The content of every bundle that the inventory assigns, by name and version.
@@ -76,7 +77,7 @@ pub struct Truths {
     pub directive: Mark,
     /// Loaded by the workers.
     pub loaded: Mark,
-    /// In use in the cluster: rows. `.` where nothing uses it, which the inventory does not rule.
+    /// In use in the cluster: rows. `.` where nothing uses it; the inventory rules only that what is not wanted is not used.
     pub used: Mark,
 }
 
@@ -90,9 +91,9 @@ impl Truths {
         [self.files, self.directive, self.loaded, self.used].iter().map(|mark| mark.sign()).collect()
     }
 
-    /// Whether a file, the directive or the workers call for a change.
+    /// Whether a file, the directive, the workers, or rows that should not be there call for a change.
     pub fn is_drift(self) -> bool {
-        self.files.is_drift() || self.directive.is_drift() || self.loaded.is_drift()
+        self.files.is_drift() || self.directive.is_drift() || self.loaded.is_drift() || self.used.is_drift()
     }
 
     /// Whether something of it is not known.
@@ -221,9 +222,9 @@ pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetD
             }
             None => node::unseen(inventory, cluster, node, bundles, "it was not looked at", &[]),
         };
-        let nodes =
+        let nodes: BTreeMap<_, _> =
             cluster.nodes.values().map(|node| (node.name.clone(), alike.share(cluster, compare(node)))).collect();
-        let columns = cluster.plugins.keys().map(|subject| subject.as_str().to_owned()).collect();
+        let columns = columns(cluster, &nodes);
         let entry = ClusterDiff { topology: cluster.topology.as_str().to_owned(), columns, nodes };
         clusters.insert(cluster.name.clone(), entry);
     }
@@ -244,6 +245,18 @@ impl Waits {
         let places = (std::ptr::from_ref(conf).addr(), std::ptr::from_ref(env).addr());
         self.0.entry(places).or_insert_with(|| env.waiting(conf).into()).clone()
     }
+}
+
+/// What is assigned, and what left the inventory and is pruned.
+fn columns(cluster: &crate::inventory::Cluster, nodes: &BTreeMap<NodeName, NodeDiff>) -> Vec<String> {
+    let mut columns: Vec<String> = cluster.plugins.keys().map(|subject| subject.as_str().to_owned()).collect();
+    let pruned =
+        nodes.values().flat_map(|node| node.orphans.keys().filter(|name| node.items.contains_key(name.as_str())));
+    let pruned: std::collections::BTreeSet<&str> = pruned.map(BundleName::as_str).collect();
+    let new: Vec<String> =
+        pruned.into_iter().filter(|name| !columns.iter().any(|known| known == name)).map(str::to_owned).collect();
+    columns.extend(new);
+    columns
 }
 
 /// What nodes have alike, kept once.
@@ -271,6 +284,13 @@ impl Alike {
         }
         node.remarks = self.remarks.share(&cluster.name, node.remarks);
         node
+    }
+}
+
+impl NodeDiff {
+    /// Whether a remark is about what waits in kong.conf, which is never the reason for a state.
+    pub fn is_waiting(&self, remark: &str) -> bool {
+        node::waiting_words(&self.waiting).is_some_and(|words| words == remark)
     }
 }
 

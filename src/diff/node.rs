@@ -6,8 +6,9 @@ use super::{Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDi
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
-use crate::name::{BundlePath, PluginName, Shared};
+use crate::name::{BundleName, BundlePath, Digest, PluginName, Shared};
 use crate::survey::NodeFacts;
+use crate::wire::Owned;
 
 /// The remark about a Kong that does not run.
 const STOPPED: &str = "Kong is not running";
@@ -64,12 +65,17 @@ pub(super) fn seen(
         fill(&mut item, assignment, bundle, node, facts, &directives);
         items.insert(assignment.subject.as_str().to_owned(), item.into());
     }
+    let orphans = orphans(inventory, cluster, node, facts);
+    if inventory.prune {
+        pruned(&orphans, &mut items, node, facts, &directives);
+    }
+    let waiting = with_names(waiting, &directives, &items, !super::stopped(&node.kong, facts));
     let mut diff = NodeDiff {
         condition: Condition::InLine,
         kong: version(facts),
         running: !super::stopped(&node.kong, facts),
         items: items.into(),
-        orphans: orphans(inventory, cluster, node, facts),
+        orphans,
         directives,
         waiting,
         remarks: Vec::new().into(),
@@ -127,6 +133,63 @@ fn blank(assignment: &Assignment, bundle: Option<&Bundle>, plugins: Vec<PluginNa
     }
 }
 
+/// What left the inventory and is pruned is like a plugin that is to be absent. Plugins of it that are wanted in another way
+/// are not among those that go.
+fn pruned(
+    orphans: &BTreeMap<BundleName, Digest>,
+    items: &mut super::Items,
+    node: &Node,
+    facts: &NodeFacts,
+    directives: &Directives,
+) {
+    let running = !super::stopped(&node.kong, facts);
+    let ruled: BTreeSet<PluginName> = items.values().flat_map(|item| item.plugins.iter().cloned()).collect();
+    let Some(Ok(manifest)) = &facts.manifest else { return };
+    for name in orphans.keys() {
+        let Some(owned) = manifest.bundles.get(name).filter(|_| !items.contains_key(name.as_str())) else { continue };
+        let plugins: Vec<PluginName> = owned.plugins.difference(&ruled).cloned().collect();
+        if plugins.is_empty() && !owned.plugins.is_empty() && goes_with_others(owned, items) {
+            continue;
+        }
+        let mut item = Item {
+            truths: Truths::UNKNOWN,
+            wanted: State::Absent,
+            version: None,
+            digest: None,
+            installed: Some(owned.digest.clone()),
+            loaded_version: None,
+            plugins,
+            files: FilesDiff::default(),
+            rows: None,
+            remarks: Vec::new(),
+        };
+        observe(&mut item, facts);
+        item.truths = Truths {
+            files: Mark::Extra,
+            directive: directives.mark(&item.plugins, false, running),
+            loaded: loaded::unwanted(&item.plugins, facts, &node.kong),
+            used: used_mark(&item, State::Absent),
+        };
+        items.insert(name.to_string(), item.into());
+    }
+}
+
+/// Whether each plugin of a bundle is to be absent by its own name, so that its files go with these.
+fn goes_with_others(owned: &Owned, items: &super::Items) -> bool {
+    let absent = |plugin: &PluginName| items.values().any(|i| i.wanted == State::Absent && i.plugins.contains(plugin));
+    owned.plugins.iter().any(absent)
+}
+
+/// Versions and rows, as the node's own Admin API has them.
+fn observe(item: &mut Item, facts: &NodeFacts) {
+    let Some(admin) = loaded::own_admin(facts) else { return };
+    item.loaded_version = item.plugins.iter().find_map(|plugin| admin.loaded.get(plugin).cloned().flatten());
+    if admin.rows_trouble.is_none() {
+        let rows = item.plugins.iter().filter_map(|plugin| admin.rows.get(plugin.as_str())).map(Vec::len);
+        item.rows = Some(rows.sum());
+    }
+}
+
 fn fill(
     item: &mut Item,
     assignment: &Assignment,
@@ -142,13 +205,7 @@ fn fill(
         let manifest = facts.manifest.as_ref().and_then(|manifest| manifest.as_ref().ok());
         item.installed = manifest.and_then(|m| m.bundles.get(&bundle.name)).map(|owned| owned.digest.clone());
     }
-    if let Some(admin) = loaded::own_admin(facts) {
-        item.loaded_version = item.plugins.iter().find_map(|plugin| admin.loaded.get(plugin).cloned().flatten());
-        if admin.rows_trouble.is_none() {
-            let rows = item.plugins.iter().filter_map(|plugin| admin.rows.get(plugin.as_str())).map(Vec::len);
-            item.rows = Some(rows.sum());
-        }
-    }
+    observe(item, facts);
     let listed = assignment.state == State::Present;
     let (loaded, remark) = if listed {
         let ours = (assignment.files == Management::Managed).then_some(&item.files);
@@ -166,19 +223,29 @@ fn fill(
     if item.truths.files == Mark::Differs {
         item.remarks.insert(0, item.files.words());
     }
-    if listed && running && item.rows.is_some_and(|rows| rows > 0) && item.truths.loaded == Mark::Missing {
+    if item.rows.is_some_and(|rows| rows > 0) && running && lacks(item, listed, directives) {
         let rows = item.rows.unwrap_or_default();
         let (rows, use_) = if rows == 1 { ("1 row".to_owned(), "uses") } else { (format!("{rows} rows"), "use") };
+        let does = if listed { "load" } else { "list" };
         // measured.md 5: such a node freezes its set of plugins, and its next reload or start fails.
         let text =
-            format!("{rows} {use_} it and this node does not load it: its next reload or start fails until it does");
+            format!("{rows} {use_} it and this node does not {does} it: its next reload or start fails until it does");
         item.remarks.insert(0, text);
     }
+}
+
+/// Whether a plugin that is in use is not there for the workers, or will not be for the next ones.
+fn lacks(item: &Item, listed: bool, directives: &Directives) -> bool {
+    if listed {
+        return item.truths.loaded == Mark::Missing;
+    }
+    matches!(directives.mark(&item.plugins, true, true), Mark::Missing | Mark::Differs)
 }
 
 fn files_mark(item: &Item, assignment: &Assignment, bundle: Option<&Bundle>, facts: &NodeFacts) -> Mark {
     let external = assignment.files == Management::External || bundle.is_none();
     match (assignment.state, external) {
+        (State::Absent, _) if assignment.files == Management::External => Mark::Absent,
         (State::Absent, _) => absent_files(item, facts),
         (State::Present | State::Staged, false) => item.files.wanted(),
         (State::Present | State::Staged, true) => external_files(item, facts),
@@ -195,7 +262,9 @@ fn standing<'a>(item: &'a Item, facts: &'a NodeFacts) -> impl Iterator<Item = Op
 
 fn absent_files(item: &Item, facts: &NodeFacts) -> Mark {
     use crate::survey::Kind;
-    let mut mark = Mark::Absent;
+    let bundles = facts.manifest.iter().flatten().flat_map(|manifest| manifest.bundles.values());
+    let recorded = bundles.flat_map(|owned| &owned.plugins).any(|plugin| item.plugins.contains(plugin));
+    let mut mark = if recorded { Mark::Extra } else { Mark::Absent };
     for kind in standing(item, facts) {
         match kind {
             None | Some(Kind::Denied) => return Mark::Unknown,
@@ -234,12 +303,7 @@ fn used_mark(item: &Item, state: State) -> Mark {
     }
 }
 
-fn orphans(
-    inventory: &Inventory,
-    cluster: &Cluster,
-    node: &Node,
-    facts: &NodeFacts,
-) -> BTreeMap<crate::name::BundleName, crate::name::Digest> {
+fn orphans(inventory: &Inventory, cluster: &Cluster, node: &Node, facts: &NodeFacts) -> BTreeMap<BundleName, Digest> {
     let Some(Ok(manifest)) = &facts.manifest else { return BTreeMap::new() };
     let assigned = |name: &str| cluster.assignments(node).any(|assignment| assignment.subject.as_str() == name);
     let ours =
@@ -289,8 +353,32 @@ fn orphan_words(name: &str, prune: bool) -> String {
     format!("{name} was installed by us and left the inventory{then}")
 }
 
+/// What waits, with the names that somebody added to `plugins` in kong.conf and that are nobody's here: the next start
+/// loads them, or fails on them.
+fn with_names(
+    waiting: Shared<Vec<String>>,
+    directives: &Directives,
+    items: &super::Items,
+    running: bool,
+) -> Shared<Vec<String>> {
+    let (Some(file), Some(env)) = (directives.file.directive(), directives.env.directive()) else { return waiting };
+    let ours = |plugin: &PluginName| items.values().any(|item| item.plugins.contains(plugin));
+    let new: Vec<&str> = file
+        .plugins()
+        .into_iter()
+        .filter(|plugin| running && !env.loads(plugin) && !ours(plugin))
+        .map(PluginName::as_str)
+        .collect();
+    if new.is_empty() {
+        return waiting;
+    }
+    let mut lines = (*waiting).clone();
+    lines.push(format!("plugins (and {})", new.join(", ")));
+    lines.into()
+}
+
 /// What is said of settings that nobody has loaded.
-fn waiting_words(waiting: &[String]) -> Option<String> {
+pub(super) fn waiting_words(waiting: &[String]) -> Option<String> {
     let some = waiting.iter().take(WAITING).cloned().collect::<Vec<_>>().join(", ");
     match waiting.len() {
         0 => None,

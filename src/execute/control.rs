@@ -40,10 +40,12 @@ impl Control {
         });
     }
 
-    /// Asks for the next rung of the ladder: what each further Ctrl-C does.
+    /// Asks for the next rung of the ladder: the first Ctrl-C or SIGTERM lets running steps end, the second leaves those that
+    /// may be left, the third closes connections.
     pub fn escalate(&self) {
         self.orders.send_modify(|orders| {
-            orders.cancel = Some(orders.cancel.map_or(CancelLevel::AfterWave, CancelLevel::next));
+            let next = orders.cancel.map_or(CancelLevel::AfterSteps, CancelLevel::next);
+            orders.cancel = Some(next.max(CancelLevel::AfterSteps));
         });
     }
 
@@ -96,8 +98,8 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_has_four_rungs() {
-        use CancelLevel::{AfterSteps, AfterWave, Close, LeaveSteps};
+    fn the_ladder_has_three_rungs() {
+        use CancelLevel::{AfterSteps, Close, LeaveSteps};
         let control = Control::new();
         let rungs: Vec<_> = (0..4)
             .map(|_| {
@@ -105,6 +107,6 @@ mod tests {
                 control.cancelled()
             })
             .collect();
-        assert_eq!(rungs, [Some(AfterWave), Some(AfterSteps), Some(LeaveSteps), Some(Close)]);
+        assert_eq!(rungs, [Some(AfterSteps), Some(LeaveSteps), Some(Close), Some(Close)]);
     }
 }

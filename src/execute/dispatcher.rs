@@ -9,12 +9,13 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::control::Orders;
-use super::errand::{Answer, Errand, Lookout, cause, lost};
-use super::{Clock, Control, Job, Looked, Readers};
+use super::errand::{Answer, Errand, Lookout, Subject, cause, lost};
+use super::{Clock, Control, Job, Looked, Readers, Relook};
 use crate::action::Action;
-use crate::name::NodeName;
+use crate::hint::Hint;
+use crate::name::{ClusterName, NodeName};
 use crate::perform::{LeaseRefusal, Perform};
-use crate::plan::{Step, StepId};
+use crate::plan::{Plan, Step, StepId, Target};
 use crate::run::{CancelLevel, Cause, Event, EventKind, RunState, SkipReason, StepEnd};
 
 /// How many chatter events may wait; what comes above that is dropped.
@@ -29,6 +30,7 @@ pub(super) enum Turn {
     Health(NodeName, Result<(), Cause>),
     /// `None`: the look came to no answer.
     Looked(Option<Looked>),
+    PlannedBack(Option<Box<Plan>>),
     /// An event was recorded, or an order came.
     Heard,
     /// The time that was asked for has come.
@@ -41,6 +43,7 @@ pub(super) type Proof = (StepId, EventKind);
 pub(super) struct Dispatcher {
     pub(super) job: Job,
     pub(super) perform: Arc<dyn Perform>,
+    pub(super) relook: Arc<dyn Relook>,
     pub(super) state: RunState,
     clock: Clock,
     readers: Readers,
@@ -59,13 +62,25 @@ pub(super) struct Dispatcher {
     dirty: bool,
     /// Why the journal can no longer be written.
     pub(super) unrecorded: Option<String>,
+    /// Clusters where somebody uses again what is being removed.
+    pub(super) broken: BTreeMap<ClusterName, Cause>,
+    /// What is begun now puts back what was done, so that less stops it.
+    pub(super) putting_back: bool,
 }
 
 impl Dispatcher {
-    pub(super) fn new(job: Job, perform: Arc<dyn Perform>, control: Control, clock: Clock, readers: Readers) -> Self {
+    pub(super) fn new(
+        job: Job,
+        perform: Arc<dyn Perform>,
+        relook: Arc<dyn Relook>,
+        control: Control,
+        clock: Clock,
+        readers: Readers,
+    ) -> Self {
         Self {
             job,
             perform,
+            relook,
             state: RunState::default(),
             clock,
             readers,
@@ -79,6 +94,8 @@ impl Dispatcher {
             ends: BTreeMap::new(),
             dirty: false,
             unrecorded: None,
+            broken: BTreeMap::new(),
+            putting_back: false,
         }
     }
 
@@ -116,8 +133,11 @@ impl Dispatcher {
         let plan = Arc::clone(&self.job.plan);
         let steps: Vec<&Step> = ids.iter().filter_map(|id| plan.step(*id)).collect();
         for step in &steps {
-            let (node, action) = (step.target.node().clone(), step.action.verb().to_owned());
-            self.record(EventKind::StepStarted { step: step.id, node, action, about: about(&step.action) });
+            let (action, about) = (step.action.verb().to_owned(), about(&step.action));
+            self.record(match Subject::of(step) {
+                Subject::Node(node) => EventKind::StepStarted { step: step.id, node, action, about },
+                Subject::Cluster(cluster) => EventKind::ClusterStepStarted { step: step.id, cluster, action, about },
+            });
         }
         self.sync();
         for step in steps {
@@ -133,12 +153,16 @@ impl Dispatcher {
     fn send_step(&mut self, step: &Step) {
         let lookout = Lookout {
             step: step.id,
-            node: step.target.node().clone(),
+            subject: Subject::of(step),
             facts: self.facts.0.clone(),
             chatter: self.chatter.0.clone(),
             orders: self.orders.clone(),
             proven: AtomicBool::new(false),
         };
+        if let Action::Fence(fence) = &step.action {
+            let (relook, fence) = (Arc::clone(&self.relook), fence.clone());
+            return self.send(Errand::Step(step.id), async move { Answer::Step(relook.fence(&fence, &lookout).await) });
+        }
         let (perform, step) = (Arc::clone(&self.perform), step.clone());
         self.send(Errand::Step(step.id), async move { Answer::Step(perform.perform(&step, &lookout).await) });
     }
@@ -209,13 +233,18 @@ impl Dispatcher {
             (Errand::Health(node), Ok(Answer::Health(result))) => Turn::Health(node, result),
             (Errand::Health(node), Err(error)) => Turn::Health(node, Err(lost(error))),
             (Errand::Step(step), Ok(Answer::Step(end))) => self.step_returned(step, end),
-            (Errand::Step(step), Err(error)) => self.step_returned(step, StepEnd::Unknown { cause: lost(error) }),
+            (Errand::Step(step), Err(error)) => {
+                let end = self.step_lost(step, error);
+                self.step_returned(step, end)
+            }
             (Errand::Step(step), Ok(_)) => {
                 let cause = cause("internal", "the worker answered something else");
                 self.step_returned(step, StepEnd::Unknown { cause })
             }
             (Errand::Look, Ok(Answer::Looked(looked))) => Turn::Looked(Some(looked)),
             (Errand::Look, _) => Turn::Looked(None),
+            (Errand::PlanBack, Ok(Answer::PlanBack(plan))) => Turn::PlannedBack(plan),
+            (Errand::PlanBack, _) => Turn::PlannedBack(None),
             (Errand::Lease(_) | Errand::Health(_), Ok(_)) => Turn::Heard,
             (Errand::Release(_), _) => Turn::Released,
         }
@@ -226,18 +255,41 @@ impl Dispatcher {
         Turn::StepEnded(step)
     }
 
-    /// Records the end of a step. When it did not end well, no other step of its node is begun.
+    /// What is known of a step whose task came to no answer.
+    fn step_lost(&self, step: StepId, error: JoinError) -> StepEnd {
+        match self.job.plan.step(step).map(|step| &step.action) {
+            // It only looked.
+            Some(Action::Fence(_)) if error.is_cancelled() => StepEnd::Skipped { why: SkipReason::Cancelled },
+            Some(Action::Unapply(_)) if error.is_cancelled() => {
+                let text =
+                    "left while rows were being un-applied; those that are gone are in the undo bundle of this run";
+                let hints =
+                    vec![Hint::type_("muster --plan"), Hint::type_(format!("muster restore-rows {}", self.job.run))];
+                StepEnd::Unknown { cause: Cause { hints, ..cause("left", text) } }
+            }
+            _ => StepEnd::Unknown { cause: lost(error) },
+        }
+    }
+
+    /// Records the end of a step. When it did not end well, no other step of its node is begun; a step of the whole cluster
+    /// that is held, or was not begun, keeps back only what needs it.
     pub(super) fn end_step(&mut self, id: StepId, end: StepEnd) {
         let plan = Arc::clone(&self.job.plan);
         let Some(step) = plan.step(id) else { return };
         let well = matches!(end, StepEnd::Done { .. });
+        if let StepEnd::Failed { cause } = &end
+            && cause.code == Cause::REAPPLIED
+        {
+            self.broken.entry(step.cluster.clone()).or_insert_with(|| cause.clone());
+        }
         let why = match &end {
             StepEnd::Skipped { why } if !matches!(why, SkipReason::NodeMoved { .. }) => why.clone(),
             _ => SkipReason::Needs { step: id },
         };
+        let held = step.target == Target::Cluster && matches!(end, StepEnd::Skipped { .. });
         self.ended(step, end);
-        if !well {
-            self.skip(&why, |other| other.target == step.target);
+        if !well && !held {
+            self.skip(&why, |other| other.target == step.target && other.cluster == step.cluster);
         }
     }
 
@@ -253,8 +305,11 @@ impl Dispatcher {
 
     fn ended(&mut self, step: &Step, end: StepEnd) {
         self.ends.insert(step.id, matches!(end, StepEnd::Done { .. }));
-        let (node, action) = (step.target.node().clone(), step.action.verb().to_owned());
-        self.record(EventKind::StepEnded { step: step.id, node, action, end });
+        let (id, action) = (step.id, step.action.verb().to_owned());
+        self.record(match Subject::of(step) {
+            Subject::Node(node) => EventKind::StepEnded { step: id, node, action, end },
+            Subject::Cluster(cluster) => EventKind::ClusterStepEnded { step: id, cluster, action, end },
+        });
     }
 
     /// Takes orders in that came meanwhile; false: there were none.
@@ -285,14 +340,19 @@ impl Dispatcher {
         self.hear();
         for (errand, handle) in self.away.values() {
             let stays = match errand {
-                Errand::Step(step) => self.committing.contains(step),
+                Errand::Step(step) => self.committing.contains(step) || self.leaves_by_itself(*step),
                 Errand::Release(_) => true,
-                Errand::Lease(_) | Errand::Health(_) | Errand::Look => false,
+                Errand::Lease(_) | Errand::Health(_) | Errand::Look | Errand::PlanBack => false,
             };
             if level == CancelLevel::Close || !stays {
                 handle.abort();
             }
         }
+    }
+
+    /// An un-apply ends between two rows, and says how far it came.
+    fn leaves_by_itself(&self, step: StepId) -> bool {
+        self.job.plan.step(step).is_some_and(|step| matches!(step.action, Action::Unapply(_)))
     }
 
     /// How many errands are out.
@@ -311,5 +371,8 @@ fn about(action: &Action) -> String {
     match action {
         Action::Deliver(deliver) => deliver.bundle.to_string(),
         Action::Activate(activate) => activate.directive.1.clone(),
+        Action::Unapply(unapply) => unapply.name.clone(),
+        Action::Fence(fence) => fence.plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Action::Delete(delete) => delete.plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }

@@ -8,9 +8,9 @@ use tokio::sync::{mpsc, watch};
 use super::Looked;
 use super::control::Orders;
 use super::dispatcher::Proof;
-use crate::name::NodeName;
+use crate::name::{ClusterName, NodeName};
 use crate::perform::{LeaseRefusal, Watch};
-use crate::plan::StepId;
+use crate::plan::{Plan, Step, StepId, Target};
 use crate::run::{CancelLevel, Cause, EventKind, StepEnd, StepPhase};
 
 /// An errand that is out.
@@ -21,6 +21,7 @@ pub(super) enum Errand {
     Step(StepId),
     Health(NodeName),
     Look,
+    PlanBack,
 }
 
 /// What an errand came back with.
@@ -31,6 +32,24 @@ pub(super) enum Answer {
     Step(StepEnd),
     Health(Result<(), Cause>),
     Looked(Looked),
+    PlanBack(Option<Box<Plan>>),
+}
+
+/// What a step works on.
+#[derive(Debug, Clone)]
+pub(super) enum Subject {
+    Node(NodeName),
+    Cluster(ClusterName),
+}
+
+impl Subject {
+    /// Of this step.
+    pub(super) fn of(step: &Step) -> Self {
+        match &step.target {
+            Target::Node(node) => Self::Node(node.clone()),
+            Target::Cluster => Self::Cluster(step.cluster.clone()),
+        }
+    }
 }
 
 /// What a worker is given: how it reports, and what it is told.
@@ -39,7 +58,7 @@ pub(super) enum Answer {
 /// Chatter is dropped when its channel is full. Neither ever waits for the dispatcher.
 pub(super) struct Lookout {
     pub(super) step: StepId,
-    pub(super) node: NodeName,
+    pub(super) subject: Subject,
     pub(super) facts: mpsc::UnboundedSender<Proof>,
     pub(super) chatter: mpsc::Sender<EventKind>,
     pub(super) orders: watch::Receiver<Orders>,
@@ -48,17 +67,28 @@ pub(super) struct Lookout {
 
 impl Watch for Lookout {
     fn phase(&self, phase: StepPhase, text: String) {
-        let (step, node) = (self.step, self.node.clone());
-        let _ = self.chatter.try_send(EventKind::StepProgressed { step, node, phase, text });
+        let step = self.step;
+        let _ = self.chatter.try_send(match self.subject.clone() {
+            Subject::Node(node) => EventKind::StepProgressed { step, node, phase, text },
+            Subject::Cluster(cluster) => EventKind::ClusterStepProgressed { step, cluster, text },
+        });
     }
 
     fn printed(&self, line: String) {
-        let _ = self.chatter.try_send(EventKind::StepPrinted { step: self.step, node: self.node.clone(), line });
+        let step = self.step;
+        let _ = self.chatter.try_send(match self.subject.clone() {
+            Subject::Node(node) => EventKind::StepPrinted { step, node, line },
+            Subject::Cluster(cluster) => EventKind::ClusterStepProgressed { step, cluster, text: line },
+        });
     }
 
     fn proven(&self, text: String) {
         if !self.proven.swap(true, Ordering::Relaxed) {
-            let fact = EventKind::StepProven { step: self.step, node: self.node.clone(), text };
+            let step = self.step;
+            let fact = match self.subject.clone() {
+                Subject::Node(node) => EventKind::StepProven { step, node, text },
+                Subject::Cluster(cluster) => EventKind::ClusterStepProven { step, cluster, text },
+            };
             // The dispatcher is gone only when the whole run was dropped, and this task with it.
             let _ = self.facts.send((self.step, fact));
         }

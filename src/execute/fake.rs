@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::errand::cause;
 use super::{Clock, Control, Job, Looked, Readers, Relook};
-use crate::action::{Action, Activate, Deliver, NodeBasis, ReloadWay};
-use crate::name::{ClusterName, Digest, NodeName, Owner, Revision, RunId};
+use crate::action::{Action, Activate, Delete, Deliver, Fence, NodeBasis, ReloadWay, Unapply, Withdrawal};
+use crate::name::{ClusterName, Digest, NodeName, Owner, PluginName, Revision, RunId};
 use crate::perform::{LeaseRefusal, Perform, Watch};
 use crate::plan::{Basis, ClusterPlan, NodeLists, Phase, Plan, Step, StepId, Target, Wave, WaveId};
 use crate::run::{
@@ -64,6 +64,7 @@ impl Draft {
             summary: "tag: raise limit".to_owned(),
             branch: Some("main".to_owned()),
             owner: Owner::parse("edge-team").unwrap(),
+            selected: crate::plan::Selected::default(),
             surveyed: start(),
             looked: [0; 4],
             nodes: BTreeMap::new(),
@@ -87,6 +88,7 @@ impl Draft {
             cluster: cluster(name),
             topology: "traditional".to_owned(),
             changes: Vec::new(),
+            removals: Vec::new(),
             nodes: NodeLists { changing: nodes.iter().flatten().cloned().collect(), ..NodeLists::default() },
             max_failed: rollout.max_failed,
             at_once: rollout.at_once,
@@ -111,9 +113,40 @@ impl Draft {
         self
     }
 
+    /// A cluster from which a plugin goes: un-apply, a wave after the other, the fence, the files. Steps have ids in this order.
+    pub(super) fn removal(mut self, name: &str, rollout: Rollout, waves: &[&[&str]]) -> Self {
+        let first = self.plan.steps.len();
+        let unapply = Unapply {
+            name: "legacy".to_owned(),
+            how: Withdrawal::Delete,
+            rows: BTreeMap::from([(legacy(), Vec::new())]),
+            through: vec![node(waves[0][0])],
+        };
+        let unapply = self.any(name, Target::Cluster, Phase::Unapply, Action::Unapply(Box::new(unapply)), Vec::new());
+        self = self.cluster(name, rollout, 0, waves);
+        let mut needs = Vec::new();
+        for step in &mut self.plan.steps[first + 1..] {
+            step.needs.push(unapply);
+            needs.push(step.id);
+            if let Action::Activate(activate) = &mut step.action {
+                activate.gone.insert(legacy());
+            }
+        }
+        let nodes: Vec<NodeName> = waves.iter().flat_map(|wave| wave.iter().map(|n| node(n))).collect();
+        let fence = Fence { plugins: [legacy()].into(), nodes: nodes.clone(), limit: 60 };
+        let fence = self.any(name, Target::Cluster, Phase::Fence, Action::Fence(fence), needs);
+        for node in &nodes {
+            self.step(name, node, Phase::Clean, delete(), vec![fence]);
+        }
+        self
+    }
+
     fn step(&mut self, name: &str, node: &NodeName, phase: Phase, action: Action, needs: Vec<StepId>) -> StepId {
+        self.any(name, Target::Node(node.clone()), phase, action, needs)
+    }
+
+    fn any(&mut self, name: &str, target: Target, phase: Phase, action: Action, needs: Vec<StepId>) -> StepId {
         let id = step_id(u32::try_from(self.plan.steps.len()).unwrap());
-        let target = Target::Node(node.clone());
         let why = "content differs".to_owned().into();
         self.plan.steps.push(Step { id, cluster: cluster(name), target, phase, action, why, needs });
         id
@@ -122,6 +155,20 @@ impl Draft {
     pub(super) fn plan(self) -> Plan {
         self.plan
     }
+}
+
+pub(super) fn legacy() -> PluginName {
+    PluginName::parse("legacy").unwrap()
+}
+
+fn delete() -> Action {
+    Action::Delete(Box::new(Delete {
+        bundles: BTreeMap::new(),
+        adopts: BTreeSet::new(),
+        plugins: [legacy()].into(),
+        generation: 1,
+        manifest: Vec::new().into(),
+    }))
 }
 
 fn deliver(bundle: &str) -> Action {
@@ -143,6 +190,8 @@ fn activate() -> Action {
         conf: None,
         loaded: BTreeMap::new().into(),
         gone: BTreeSet::new(),
+        count_through: Vec::new(),
+        keep: Activate::keep(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))
@@ -177,6 +226,14 @@ pub(super) fn unknown() -> StepEnd {
     StepEnd::Unknown { cause: cause("lost", "the connection broke") }
 }
 
+pub(super) fn reapplied() -> StepEnd {
+    StepEnd::Failed { cause: crate::perform::reapplied(&["legacy: service billing".to_owned()], None) }
+}
+
+pub(super) fn held() -> StepEnd {
+    StepEnd::Skipped { why: SkipReason::Held { why: "eu-9: could not be seen".to_owned() } }
+}
+
 pub(super) fn moved() -> StepEnd {
     StepEnd::Skipped { why: SkipReason::NodeMoved { what: String::new() } }
 }
@@ -190,6 +247,10 @@ pub(super) struct Script {
     pub(super) health: BTreeMap<NodeName, Vec<bool>>,
     /// What looking again finds; `None`: every touched node in line.
     pub(super) looked: Option<Looked>,
+    /// How the fence ends; `None`: it holds.
+    pub(super) fence: Option<StepEnd>,
+    /// What puts the removal back.
+    pub(super) back: Option<Plan>,
     /// The journal fails from this event on.
     pub(super) disk_full_at: Option<u64>,
     /// The journal takes every event, and from this one on cannot make them durable.
@@ -212,6 +273,8 @@ pub(super) struct Seen {
     pub(super) durable: u64,
     pub(super) released: BTreeSet<NodeName>,
     pub(super) looked: usize,
+    /// How often a fence was looked at.
+    pub(super) fences: usize,
     /// Steps that were carried out although their start was not durable.
     pub(super) unannounced: Vec<StepId>,
 }
@@ -251,6 +314,9 @@ impl Perform for Stage {
             }
             Act::End(after, end) => {
                 tokio::time::sleep(Duration::from_millis(after)).await;
+                if matches!((&step.action, &end), (Action::Unapply(_), StepEnd::Done { .. })) {
+                    watch.proven("un-applied legacy: 2 rows, none left; undo bundle runs/01/legacy.yaml".to_owned());
+                }
                 if activates && matches!(end, StepEnd::Done { .. }) {
                     watch.proven("2 new workers, request-tag 1.4.0, acme-auth 2.1.0".to_owned());
                 }
@@ -280,7 +346,7 @@ impl Stage {
         let mut seen = self.seen.lock().unwrap();
         let durable = seen.durable;
         let mut kept = seen.events.iter().filter(|event| event.seq <= durable);
-        if !kept.any(|event| matches!(event.kind, EventKind::StepStarted { step, .. } if step == id)) {
+        if !kept.any(|event| matches!(event.kind, EventKind::StepStarted { step, .. } | EventKind::ClusterStepStarted { step, .. } if step == id)) {
             seen.unannounced.push(id);
         }
     }
@@ -296,6 +362,20 @@ impl Relook for Stage {
             left: Vec::new(),
             in_line: touched.clone(),
         })
+    }
+
+    async fn fence(&self, _: &Fence, watch: &dyn Watch) -> StepEnd {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.seen.lock().unwrap().fences += 1;
+        let end = self.script.fence.clone().unwrap_or_else(done);
+        if matches!(end, StepEnd::Done { .. }) {
+            watch.proven("no row, not listed, not loaded".to_owned());
+        }
+        end
+    }
+
+    async fn put_back(&self, _: &ClusterName, _: &BTreeSet<PluginName>) -> Option<Plan> {
+        self.script.back.clone()
     }
 }
 

@@ -49,9 +49,9 @@ impl Dispatcher {
                 break;
             }
             if let Turn::StepEnded(id) = self.next(None).await
-                && let Some(lane) = self.job.plan.step(id).and_then(|step| busy.remove(step.target.node()))
+                && let Some(lane) = self.job.plan.step(id).and_then(|step| busy.remove(step.target.node()?))
             {
-                self.count(cluster, &lane.node, phase, budget);
+                self.count(cluster, id, &lane.node, budget);
                 waiting.push_front(lane);
             }
         }
@@ -84,10 +84,25 @@ impl Dispatcher {
     /// The next step of a lane that can begin. One whose needs are not met is ended here, and with it the lane.
     fn next_step(&mut self, lane: &mut Lane) -> Option<StepId> {
         let id = lane.steps.pop_front().filter(|id| !self.ends.contains_key(id))?;
-        let needs = self.job.plan.step(id).map(|step| step.needs.clone()).unwrap_or_default();
-        let Some(unmet) = needs.into_iter().find(|need| self.ends.get(need) != Some(&true)) else { return Some(id) };
-        self.end_step(id, StepEnd::Skipped { why: SkipReason::Needs { step: unmet } });
+        let Some(unmet) = self.unmet(id) else { return Some(id) };
+        let why = self.why_not(unmet);
+        self.end_step(id, StepEnd::Skipped { why });
         None
+    }
+
+    /// Why what needs this step is not begun: what holds it holds that, too.
+    pub(super) fn why_not(&self, unmet: StepId) -> SkipReason {
+        let ended = self.state.cluster_steps.values().flatten().find(|known| known.step == unmet);
+        match ended.and_then(|known| known.end.as_ref()) {
+            Some(StepEnd::Skipped { why: why @ SkipReason::Held { .. } }) => why.clone(),
+            _ => SkipReason::Needs { step: unmet },
+        }
+    }
+
+    /// A step that this one needs and that did not end well.
+    pub(super) fn unmet(&self, id: StepId) -> Option<StepId> {
+        let needs = self.job.plan.step(id).map(|step| step.needs.as_slice()).unwrap_or_default();
+        needs.iter().find(|need| self.ends.get(need) != Some(&true)).copied()
     }
 
     fn lanes(&self, cluster: &ClusterPlan, phase: Phase) -> VecDeque<Lane> {
@@ -97,7 +112,7 @@ impl Dispatcher {
             if self.ends.contains_key(&step.id) {
                 continue;
             }
-            let node = step.target.node();
+            let Some(node) = step.target.node() else { continue };
             let place = *places.entry(node.clone()).or_insert_with(|| {
                 lanes.push_back(Lane { node: node.clone(), steps: VecDeque::new() });
                 lanes.len() - 1
@@ -107,18 +122,25 @@ impl Dispatcher {
         lanes
     }
 
-    fn may_begin(&self, phase: Phase, budget: &Budget) -> bool {
+    pub(super) fn may_begin(&self, phase: Phase, budget: &Budget) -> bool {
         let cancelled = match phase {
-            Phase::Prepare => self.cancel().is_some(),
+            _ if self.putting_back => self.cancel() >= Some(CancelLevel::LeaveSteps),
             Phase::Wave(_) => self.cancel() >= Some(CancelLevel::AfterSteps),
+            // Nothing of it is needed for what was begun before.
+            Phase::Prepare | Phase::Unapply | Phase::Fence | Phase::Clean => self.cancel().is_some(),
         };
         !cancelled && !self.state.locked && self.unrecorded.is_none() && budget.spent.is_none()
     }
 
-    fn count(&self, cluster: &ClusterPlan, node: &NodeName, phase: Phase, budget: &mut Budget) {
+    /// What the end of a step means for the budget. A node that went wrong before is not counted for a step that did not.
+    fn count(&self, cluster: &ClusterPlan, step: StepId, node: &NodeName, budget: &mut Budget) {
         let fate = self.state.nodes.get(node).map(|node| node.fate).unwrap_or_default();
-        if fate.is_bad() {
-            budget.count(cluster, fate != Fate::RolledBack && phase != Phase::Prepare);
+        if let Some(cause) = self.broken.get(&cluster.cluster).filter(|_| !self.putting_back) {
+            budget.spent = Some(cause.text.clone());
+        }
+        if fate.is_bad() && self.ends.get(&step) == Some(&false) {
+            let wave = self.job.plan.step(step).is_some_and(|step| matches!(step.phase, Phase::Wave(_)));
+            budget.count(cluster, fate != Fate::RolledBack && wave);
         }
     }
 }
@@ -126,7 +148,7 @@ impl Dispatcher {
 /// How many nodes of a cluster may have a step running.
 fn bound(cluster: &ClusterPlan, phase: Phase, budget: &Budget) -> usize {
     match phase {
-        Phase::Prepare => cluster.at_once.max(1),
+        Phase::Prepare | Phase::Unapply | Phase::Fence | Phase::Clean => cluster.at_once.max(1),
         Phase::Wave(_) => cluster.at_once.max(1).min(cluster.max_out.max(1).saturating_sub(budget.out)),
     }
 }

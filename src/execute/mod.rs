@@ -1,6 +1,6 @@
 //! Carrying out a plan: dispatcher, errands, gates, cancelling.
 //!
-//! Owns: the order in which steps begin (leases, deliveries, wave after wave, soak), the budgets, and the numbering of
+//! Owns: the order in which steps begin (leases, deliveries, un-apply, wave after wave, soak, fence, files), the budgets, and the numbering of
 //! events. Must not know: how a step is carried out (that is [`crate::perform`]), or who reads the events.
 //!
 //! One task, the dispatcher, owns the [`RunState`]; everything that awaits a node is an errand in a task of its own,
@@ -13,6 +13,7 @@ mod errand;
 mod lane;
 pub mod look;
 pub mod pool;
+mod removal;
 mod schedule;
 mod soak;
 
@@ -24,10 +25,11 @@ use jiff::Timestamp;
 
 pub use control::Control;
 
-use crate::name::{Digest, NodeName, RunId};
-use crate::perform::Perform;
+use crate::action::Fence;
+use crate::name::{ClusterName, Digest, NodeName, PluginName, RunId};
+use crate::perform::{Perform, Watch};
 use crate::plan::Plan;
-use crate::run::{Recorder, Reporter, RunState, SurveyCounts};
+use crate::run::{Recorder, Reporter, RunState, StepEnd, SurveyCounts};
 
 /// What is to be carried out.
 pub struct Job {
@@ -68,6 +70,12 @@ pub struct Looked {
 pub trait Relook: Send + Sync {
     /// Looks, at least at the nodes that were touched.
     async fn look(&self, touched: &BTreeSet<NodeName>) -> Looked;
+    /// Looks at the nodes of a fence until it holds, or is broken, or its limit is over. A row that reappeared is a failure
+    /// with the code [`crate::run::Cause::REAPPLIED`].
+    async fn fence(&self, fence: &Fence, watch: &dyn Watch) -> StepEnd;
+    /// What puts these plugins back on every node of a cluster that no longer lists them while somebody uses them; `None`
+    /// where there is no such node.
+    async fn put_back(&self, cluster: &ClusterName, plugins: &BTreeSet<PluginName>) -> Option<Plan>;
 }
 
 /// Carries out a plan to its end, whatever that is, and returns what is known then; the verdict is in it.
@@ -83,12 +91,14 @@ pub async fn run(
     clock: Clock,
     readers: Readers,
 ) -> RunState {
-    dispatcher::Dispatcher::new(job, perform, control, clock, readers).carry_out(relook).await
+    dispatcher::Dispatcher::new(job, perform, relook, control, clock, readers).carry_out().await
 }
 
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod order_tests;
+#[cfg(test)]
+mod removal_tests;
 #[cfg(test)]
 mod tests;

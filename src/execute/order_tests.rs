@@ -7,17 +7,22 @@ use proptest::prelude::*;
 
 use super::errand::cause;
 use super::fake::{
-    Act, Draft, Order, Over, Rollout, Script, done, failed, moved, node, play, rolled_back, step_id, unknown,
+    Act, Draft, Order, Over, Rollout, Script, done, failed, held, moved, node, play, reapplied, rolled_back, step_id,
+    unknown,
 };
 use crate::name::{ClusterName, NodeName};
 use crate::perform::LeaseRefusal;
 use crate::plan::{ClusterPlan, Phase, Plan, Step, StepId};
-use crate::run::{CancelLevel, Event, EventKind, Fate, RunState, SkipReason, StepEnd, Verdict};
+use crate::run::{CancelLevel, Cause, Event, EventKind, Fate, RunState, SkipReason, StepEnd, Verdict};
 
 /// What is known of a run so far, kept on its own, so that it does not share the mistakes of the dispatcher.
 #[derive(Default)]
 struct Model {
     running: BTreeMap<StepId, NodeName>,
+    /// Of whole clusters.
+    running_once: BTreeSet<StepId>,
+    /// Clusters of which nothing may begin any more, whatever its budget.
+    stopped: BTreeSet<ClusterName>,
     started: BTreeSet<StepId>,
     ends: BTreeMap<StepId, bool>,
     leases: BTreeSet<NodeName>,
@@ -50,20 +55,61 @@ impl Model {
                 self.check(self.running.is_empty(), "a wave is proven while a step runs")?;
             }
             EventKind::NodeUnhealthy { node, .. } => {
-                let cluster = plan.steps.iter().find(|s| s.target.node() == node).map(|s| s.cluster.clone()).unwrap();
+                let cluster = plan.steps.iter().find(|s| s.target.is(node)).map(|s| s.cluster.clone()).unwrap();
                 *self.failed.entry(cluster.clone()).or_default() += 1;
                 *self.out.entry(cluster).or_default() += 1;
             }
             EventKind::StepStarted { step, .. } => self.begin(plan, plan.step(*step).ok_or("no such step")?)?,
             EventKind::StepEnded { step, end, .. } => self.end(plan.step(*step).ok_or("no such step")?, end)?,
+            EventKind::ClusterStepStarted { step, .. } => {
+                self.begin_once(plan, plan.step(*step).ok_or("no such step")?)?;
+            }
+            EventKind::ClusterStepEnded { step, end, .. } => {
+                self.end_once(plan.step(*step).ok_or("no such step")?, end)?;
+            }
             EventKind::RunEnded { .. } => {
-                self.check(self.running.is_empty(), "a step outlives the run")?;
+                self.check(self.running.is_empty() && self.running_once.is_empty(), "a step outlives the run")?;
                 self.check(self.ends.len() == plan.steps.len(), "a step has no end")?;
                 self.over = true;
             }
             _ => {}
         }
         Ok(())
+    }
+
+    fn begin_once(&mut self, plan: &Plan, step: &Step) -> Result<(), String> {
+        self.check(step.target.node().is_none(), "a step of a node begins as one of a whole cluster")?;
+        let first = self.started.insert(step.id);
+        self.check(first && !self.ends.contains_key(&step.id), "a step begins twice, or after its end")?;
+        self.check(self.running.is_empty() && self.running_once.is_empty(), "a cluster's step is not alone")?;
+        self.check(self.cancel.is_none() && !self.locked, "a cluster's step begins after a cancel")?;
+        self.check(step.needs.iter().all(|need| self.ends.get(need) == Some(&true)), "a need is not met")?;
+        self.within_budget(plan, &step.cluster)?;
+        let mut waves = plan.steps.iter().filter(|s| s.cluster == step.cluster && matches!(s.phase, Phase::Wave(_)));
+        match step.phase {
+            Phase::Unapply => self.check(!self.waves.contains_key(&step.cluster), "rows go after a wave has begun")?,
+            Phase::Fence => self.check(waves.all(|s| self.ends.contains_key(&s.id)), "a fence before the last wave")?,
+            _ => return Err("a step of a whole cluster in a phase of nodes".to_owned()),
+        }
+        self.running_once.insert(step.id);
+        Ok(())
+    }
+
+    fn end_once(&mut self, step: &Step, end: &StepEnd) -> Result<(), String> {
+        let ran = self.running_once.remove(&step.id);
+        self.check(ran || matches!(end, StepEnd::Skipped { .. }), "a cluster's step that did not run ended")?;
+        let before = self.ends.insert(step.id, matches!(end, StepEnd::Done { .. }));
+        self.check(before.is_none(), "a step ends twice")?;
+        if !matches!(end, StepEnd::Done { .. } | StepEnd::Skipped { .. }) {
+            self.stopped.insert(step.cluster.clone());
+        }
+        Ok(())
+    }
+
+    fn within_budget(&self, plan: &Plan, cluster: &ClusterName) -> Result<(), String> {
+        let failed = self.failed.get(cluster).copied().unwrap_or(0);
+        self.check(failed <= policy(plan, cluster).max_failed, "a step begins without budget")?;
+        self.check(!self.stopped.contains(cluster), "a step begins though its cluster was stopped")
     }
 
     fn check(&self, holds: bool, otherwise: &str) -> Result<(), String> {
@@ -74,17 +120,14 @@ impl Model {
         self.check(self.cancel.is_none(), "a wave begins after a cancel")?;
         self.check(self.running.is_empty(), "a wave begins while a step runs")?;
         self.check(self.waves.get(cluster) < Some(&wave), "waves are out of order")?;
-        let policy = policy(plan, cluster);
-        self.check(
-            self.failed.get(cluster).copied().unwrap_or(0) <= policy.max_failed,
-            "a wave begins without budget",
-        )?;
+        self.within_budget(plan, cluster)?;
         self.waves.insert(cluster.clone(), wave);
         Ok(())
     }
 
     fn begin(&mut self, plan: &Plan, step: &Step) -> Result<(), String> {
-        let (node, cluster) = (step.target.node(), &step.cluster);
+        let cluster = &step.cluster;
+        let node = step.target.node().ok_or("a step of a whole cluster begins as one of a node")?;
         let policy = policy(plan, cluster);
         let first = self.started.insert(step.id);
         self.check(first, "a step begins twice")?;
@@ -104,12 +147,15 @@ impl Model {
         }
         self.running.insert(step.id, node.clone());
         self.check(self.running.len() <= policy.at_once, "more run than at_once")?;
-        self.check(
-            self.failed.get(cluster).copied().unwrap_or(0) <= policy.max_failed,
-            "a step begins without budget",
-        )?;
+        self.check(self.running_once.is_empty(), "a node's step runs beside one of its cluster")?;
+        self.within_budget(plan, cluster)?;
         match step.phase {
             Phase::Prepare => self.check(self.cancel.is_none() && !self.waves.contains_key(cluster), "a late delivery"),
+            Phase::Unapply | Phase::Fence => Err("a step of a node in a phase of the whole cluster".to_owned()),
+            Phase::Clean => {
+                let fenced = step.needs.iter().filter_map(|need| plan.step(*need)).any(|s| s.phase == Phase::Fence);
+                self.check(fenced && self.cancel.is_none(), "files are deleted without a fence, or after a cancel")
+            }
             Phase::Wave(id) => {
                 let number = plan.waves.iter().find(|wave| wave.id == id).map(|wave| wave.number);
                 self.check(self.waves.get(cluster).copied() == number, "a step of another wave")?;
@@ -122,12 +168,17 @@ impl Model {
     fn end(&mut self, step: &Step, end: &StepEnd) -> Result<(), String> {
         let ran = self.running.remove(&step.id).is_some();
         let skipped = matches!(end, StepEnd::Skipped { why } if !matches!(why, SkipReason::NodeMoved { .. }));
-        self.check(ran != skipped, "a step that did not run ended, or one that ran was skipped")?;
+        // What holds files may be found on the node itself.
+        let held = matches!(end, StepEnd::Skipped { why: SkipReason::Held { .. } });
+        self.check(held || ran != skipped, "a step that did not run ended, or one that ran was skipped")?;
         let before = self.ends.insert(step.id, matches!(end, StepEnd::Done { .. }));
         self.check(before.is_none(), "a step ends twice")?;
         if !matches!(end, StepEnd::Done { .. } | StepEnd::Skipped { .. }) {
             *self.failed.entry(step.cluster.clone()).or_default() += 1;
-            let out = !matches!(end, StepEnd::RolledBack { .. }) && step.phase != Phase::Prepare;
+            if matches!(end, StepEnd::Failed { cause } if cause.code == Cause::REAPPLIED) {
+                self.stopped.insert(step.cluster.clone());
+            }
+            let out = !matches!(end, StepEnd::RolledBack { .. }) && matches!(step.phase, Phase::Wave(_));
             *self.out.entry(step.cluster.clone()).or_default() += usize::from(out);
         }
         Ok(())
@@ -152,7 +203,7 @@ fn rollouts() -> impl Strategy<Value = Rollout> {
 
 /// One to three clusters of one to four waves of one to four nodes, with up to three bundles.
 fn plans() -> impl Strategy<Value = Plan> {
-    let cluster = (rollouts(), 0..4usize, prop::collection::vec(1..5usize, 1..5));
+    let cluster = (rollouts(), 0..5usize, prop::collection::vec(1..5usize, 1..5));
     prop::collection::vec(cluster, 1..4).prop_map(|clusters| {
         let mut draft = Draft::new();
         for (name, (rollout, bundles, sizes)) in CLUSTERS.iter().zip(clusters) {
@@ -168,7 +219,10 @@ fn plans() -> impl Strategy<Value = Plan> {
             let waves: Vec<Vec<String>> = sizes.into_iter().map(&mut wave).collect();
             let waves: Vec<Vec<&str>> = waves.iter().map(|wave| wave.iter().map(String::as_str).collect()).collect();
             let waves: Vec<&[&str]> = waves.iter().map(Vec::as_slice).collect();
-            draft = draft.cluster(name, rollout, bundles, &waves);
+            draft = match bundles {
+                4 => draft.removal(name, rollout, &waves),
+                _ => draft.cluster(name, rollout, bundles, &waves),
+            };
         }
         draft.plan()
     })
@@ -176,12 +230,16 @@ fn plans() -> impl Strategy<Value = Plan> {
 
 fn any_act() -> impl Strategy<Value = Act> {
     let after = 0..5000u64;
+    let after_held = after.clone().prop_map(|after| Act::End(after, held()));
+    let after_reapplied = after.clone().prop_map(|after| Act::End(after, reapplied()));
     prop_oneof![
         12 => after.clone().prop_map(|after| Act::End(after, done())),
         2 => after.clone().prop_map(|after| Act::End(after, rolled_back())),
         1 => after.clone().prop_map(|after| Act::End(after, failed())),
         1 => after.clone().prop_map(|after| Act::End(after, unknown())),
         1 => after.prop_map(|after| Act::End(after, moved())),
+        1 => after_held,
+        1 => after_reapplied,
         1 => Just(Act::Slow),
     ]
 }
@@ -202,12 +260,14 @@ fn orders() -> impl Strategy<Value = Vec<(u64, Order)>> {
 fn scripts() -> impl Strategy<Value = Script> {
     let acts = prop::collection::vec(any_act(), 48);
     let health = prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.8), 0..8), 16);
-    (acts, health, 0..80usize, 0..80usize, prop_oneof![3 => Just(Vec::new()), 2 => orders()]).prop_map(
-        |(acts, health, held, deaf, orders)| {
+    let fence =
+        prop_oneof![4 => Just(None), 1 => Just(Some(held())), 1 => Just(Some(reapplied())), 1 => Just(Some(unknown()))];
+    (acts, health, 0..80usize, 0..80usize, prop_oneof![3 => Just(Vec::new()), 2 => orders()], fence).prop_map(
+        |(acts, health, locked, deaf, orders, fence)| {
             let names: Vec<NodeName> =
                 CLUSTERS.iter().flat_map(|c| (1..=16).map(move |n| node(&format!("{c}-{n}")))).collect();
             let mut leases = BTreeMap::new();
-            if let Some(name) = names.get(held) {
+            if let Some(name) = names.get(locked) {
                 leases.insert(name.clone(), LeaseRefusal::Held(cause("locked", "01JD3")));
             }
             if let Some(name) = names.get(deaf) {
@@ -218,6 +278,7 @@ fn scripts() -> impl Strategy<Value = Script> {
                 health: names.iter().step_by(3).cloned().zip(health).collect(),
                 leases,
                 orders,
+                fence,
                 ..Script::default()
             }
         },
@@ -242,13 +303,16 @@ fn verdict_is_honest(over: &Over) -> Result<(), TestCaseError> {
     let all_proven = over.state.nodes.values().all(|node| node.fate == Fate::Proven);
     if verdict.exit() == 0 {
         prop_assert!(all_proven && over.seen.looked == 1 && over.state.cancel.is_none());
+        let mut steps = over.state.cluster_steps.values().flatten();
+        let all_hold = steps.all(|step| matches!(step.end, Some(StepEnd::Done { .. })));
+        prop_assert!(all_hold, "a cluster's step does not hold");
     }
     if over.state.cancel.is_some() {
         prop_assert_eq!(verdict, Verdict::Interrupted);
     }
     let counts = over.state.counts();
     prop_assert_eq!(counts.under_way, 0);
-    let sum = counts.proven + counts.rolled_back + counts.failed + counts.unknown + counts.not_tried;
+    let sum = counts.proven + counts.rolled_back + counts.failed + counts.unknown + counts.held + counts.not_tried;
     prop_assert_eq!(sum, counts.total);
     Ok(())
 }
@@ -305,6 +369,22 @@ proptest! {
         leases_are_given_back(&over)?;
         fold_agrees(&over, cut)?;
     }
+}
+
+#[test]
+fn the_model_sees_a_broken_rule_of_a_removal() {
+    let plan = Draft::new().removal("eu", Rollout { at_once: 1, ..Rollout::default() }, &[&["a", "b"]]).plan();
+    let over = play(&plan, Script::default());
+    rules_hold(&plan, &over).unwrap();
+    for word in ["cluster-step-started", "cluster-step-ended", "step-ended"] {
+        let mut model = Model::default();
+        let mut kept = over.seen.events.iter().filter(|event| event.kind.word() != word);
+        assert!(kept.try_for_each(|event| model.take(&plan, event)).is_err(), "{word}");
+    }
+    // A file that goes before the fence.
+    let mut early = plan.clone();
+    early.steps.last_mut().unwrap().needs.clear();
+    assert!(rules_hold(&early, &over).is_err());
 }
 
 #[test]

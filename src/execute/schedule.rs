@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::Looked;
 use super::dispatcher::{Dispatcher, Turn};
 use super::errand::{Answer, Errand};
 use super::lane::Budget;
-use super::{Looked, Relook};
 use crate::action::Action;
 use crate::name::{BundleName, ClusterName, NodeName};
 use crate::perform::LeaseRefusal;
@@ -24,10 +24,10 @@ const RELEASE: Duration = Duration::from_secs(10);
 const RENEW: Duration = Duration::from_mins(1);
 
 /// The nodes whose leases are held, and since when.
-type Leases = BTreeMap<NodeName, Instant>;
+pub(super) type Leases = BTreeMap<NodeName, Instant>;
 
 impl Dispatcher {
-    pub(super) async fn carry_out(mut self, relook: Arc<dyn Relook>) -> RunState {
+    pub(super) async fn carry_out(mut self) -> RunState {
         let plan = Arc::clone(&self.job.plan);
         self.record(EventKind::RunStarted { head: self.head(&plan) });
         if let Some(blocker) = plan.blockers.iter().find(|blocker| blocker.scope == Scope::Run) {
@@ -43,7 +43,7 @@ impl Dispatcher {
         }
         self.heed();
         self.skip(&self.reason(), |_| true);
-        self.look(relook).await;
+        self.look().await;
         let verdict = Verdict::of(&self.state);
         self.record(EventKind::RunEnded { verdict, exit: verdict.exit() });
         self.sync();
@@ -53,7 +53,9 @@ impl Dispatcher {
     fn head(&self, plan: &Plan) -> RunHead {
         let mut steps_of: BTreeMap<NodeName, u32> = BTreeMap::new();
         for step in &plan.steps {
-            *steps_of.entry(step.target.node().clone()).or_default() += 1;
+            if let Some(node) = step.target.node() {
+                *steps_of.entry(node.clone()).or_default() += 1;
+            }
         }
         let mut waves: BTreeMap<ClusterName, u32> = BTreeMap::new();
         for wave in &plan.waves {
@@ -89,7 +91,7 @@ impl Dispatcher {
     }
 
     async fn cluster(&mut self, plan: &Plan, cluster: &ClusterPlan) {
-        let nodes = nodes_of(plan, &cluster.cluster);
+        let nodes = leased(plan, &cluster.cluster);
         if nodes.is_empty() {
             return;
         }
@@ -99,6 +101,7 @@ impl Dispatcher {
         if self.goes_on() {
             self.carry(cluster, Phase::Prepare, &mut budget).await;
             self.delivered(plan, cluster);
+            self.once(cluster, Phase::Unapply, &mut budget).await;
         }
         for wave in plan.waves.iter().filter(|wave| wave.cluster == cluster.cluster) {
             self.pause_before(wave.number > 1).await;
@@ -106,6 +109,13 @@ impl Dispatcher {
                 break;
             }
             self.wave(plan, cluster, wave, &mut budget, &mut leases).await;
+        }
+        if self.goes_on() {
+            self.once(cluster, Phase::Fence, &mut budget).await;
+            self.carry(cluster, Phase::Clean, &mut budget).await;
+        }
+        if let Some(danger) = self.put_back(cluster, &mut leases).await {
+            budget.spent = Some(budget.spent.map_or_else(|| danger.clone(), |why| format!("{why}; {danger}")));
         }
         self.stop(cluster, budget);
         self.release(leases).await;
@@ -120,7 +130,8 @@ impl Dispatcher {
         leases: &mut Leases,
     ) {
         let open = |step: &&Step| step.phase == Phase::Wave(wave.id) && !self.ends.contains_key(&step.id);
-        let nodes: BTreeSet<NodeName> = plan.steps.iter().filter(open).map(|s| s.target.node().clone()).collect();
+        let nodes: BTreeSet<NodeName> =
+            plan.steps.iter().filter(open).filter_map(|step| step.target.node().cloned()).collect();
         if nodes.is_empty() {
             return;
         }
@@ -128,16 +139,29 @@ impl Dispatcher {
         if !self.goes_on() {
             return;
         }
-        let of = self.state.head.as_ref().and_then(|head| head.waves.get(&cluster.cluster).copied()).unwrap_or(1);
-        self.record(EventKind::WaveStarted {
-            cluster: cluster.cluster.clone(),
-            wave: wave.number,
-            of,
-            nodes: wave.nodes.clone(),
-        });
+        self.announce(wave);
         self.carry(cluster, Phase::Wave(wave.id), budget).await;
+        self.came_to_nothing(wave, &nodes, budget);
         if budget.spent.is_none() && self.cancel() < Some(CancelLevel::AfterSteps) && self.unrecorded.is_none() {
             self.soak(cluster, wave, budget).await;
+        }
+    }
+
+    /// Says that a wave begins.
+    pub(super) fn announce(&mut self, wave: &Wave) {
+        let of = self.state.head.as_ref().and_then(|head| head.waves.get(&wave.cluster).copied()).unwrap_or(1);
+        let (cluster, nodes) = (wave.cluster.clone(), wave.nodes.clone());
+        self.record(EventKind::WaveStarted { cluster, wave: wave.number, of, nodes });
+    }
+
+    /// A wave of which no node was brought to its goal proved nothing, so that no next one may stand on it.
+    fn came_to_nothing(&self, wave: &Wave, nodes: &BTreeSet<NodeName>, budget: &mut Budget) {
+        let reached = |node: &NodeName| {
+            let run = self.state.nodes.get(node);
+            run.is_some_and(|run| run.proven() || matches!(run.fate, Fate::Edited | Fate::Held) || run.edited())
+        };
+        if budget.spent.is_none() && self.cancel().is_none() && !nodes.iter().any(reached) {
+            budget.spent = Some(format!("wave {} proved nothing, as no node of it was changed", wave.number));
         }
     }
 
@@ -149,7 +173,7 @@ impl Dispatcher {
                 let size = self.job.sizes.get(&deliver.digest).copied();
                 let known = bundles.entry(deliver.bundle.clone()).or_default();
                 *known = (*known).max(size);
-                nodes.insert(step.target.node());
+                nodes.extend(step.target.node());
             }
         }
         let nodes = nodes.len();
@@ -202,12 +226,12 @@ impl Dispatcher {
             Err(LeaseRefusal::Failed(_)) if leases.contains_key(&node) => {}
             Err(LeaseRefusal::Failed(cause)) => {
                 self.record(EventKind::LeaseFailed { node: node.clone(), cause });
-                self.skip(&SkipReason::NoLease, |step| *step.target.node() == node);
+                self.skip(&SkipReason::NoLease, |step| step.target.is(&node));
             }
         }
     }
 
-    async fn renew(&mut self, nodes: &BTreeSet<NodeName>, leases: &mut Leases) {
+    pub(super) async fn renew(&mut self, nodes: &BTreeSet<NodeName>, leases: &mut Leases) {
         let old = |node: &&NodeName| leases.get(*node).is_none_or(|since| since.elapsed() > RENEW);
         let old: Vec<NodeName> = nodes.iter().filter(old).cloned().collect();
         self.take_leases(old, leases).await;
@@ -253,14 +277,15 @@ impl Dispatcher {
     }
 
     /// Looks again, unless nothing can have changed, or the operator wants to leave.
-    async fn look(&mut self, relook: Arc<dyn Relook>) {
+    async fn look(&mut self) {
         let touched = self.state.nodes.iter().filter(|(_, node)| node.touched).map(|(name, _)| name.clone());
-        let touched: BTreeSet<NodeName> = touched.collect();
-        let in_vain = touched.is_empty() && !self.state.nodes.is_empty();
+        let touched: BTreeSet<NodeName> = touched.chain(self.concerned()).collect();
+        let in_vain = touched.is_empty() && self.state.cluster_steps.is_empty() && !self.state.nodes.is_empty();
         if in_vain || self.state.refused.is_some() || self.cancel() >= Some(CancelLevel::LeaveSteps) {
             return;
         }
         self.wait_for(Some(("the nodes to be looked at again", None)));
+        let relook = Arc::clone(&self.relook);
         self.send(Errand::Look, async move { Answer::Looked(relook.look(&touched).await) });
         loop {
             match self.next(None).await {
@@ -269,6 +294,20 @@ impl Dispatcher {
                 _ => {}
             }
         }
+    }
+
+    /// The nodes that a step of a whole cluster may have changed in what they show, though none of their own did: rows are
+    /// everybody's, and so are the files of a shared Lua root.
+    fn concerned(&self) -> BTreeSet<NodeName> {
+        let begun = |cluster: &ClusterName| self.state.cluster_steps.contains_key(cluster);
+        let clusters = self.job.plan.clusters.iter().filter(|planned| begun(&planned.cluster));
+        let seen =
+            clusters.flat_map(|planned| [&planned.nodes.changing, &planned.nodes.in_line, &planned.nodes.blocked]);
+        let fenced = self.job.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Fence(fence) if begun(&step.cluster) => Some(&fence.nodes),
+            _ => None,
+        });
+        seen.chain(fenced).flatten().cloned().collect()
     }
 
     fn looked(&mut self, looked: Looked) {
@@ -282,7 +321,7 @@ impl Dispatcher {
 fn nodes_of(plan: &Plan, cluster: &ClusterName) -> Vec<NodeName> {
     let waves = plan.waves.iter().filter(|wave| wave.cluster == *cluster).flat_map(|wave| &wave.nodes);
     let with_steps: BTreeSet<&NodeName> =
-        plan.steps.iter().filter(|step| step.cluster == *cluster).map(|step| step.target.node()).collect();
+        plan.steps.iter().filter(|step| step.cluster == *cluster).filter_map(|step| step.target.node()).collect();
     let mut seen = BTreeSet::new();
     let mut nodes = Vec::new();
     for node in waves.filter(|node| with_steps.contains(node)).chain(with_steps.iter().copied()) {
@@ -291,6 +330,20 @@ fn nodes_of(plan: &Plan, cluster: &ClusterName) -> Vec<NodeName> {
         }
     }
     nodes
+}
+
+/// The nodes of which a cluster's part needs the lease: those with steps; where there is none, as only what is shared is
+/// changed, the one that it is changed through.
+fn leased(plan: &Plan, cluster: &ClusterName) -> Vec<NodeName> {
+    let nodes = nodes_of(plan, cluster);
+    if !nodes.is_empty() {
+        return nodes;
+    }
+    let through = plan.steps.iter().filter(|step| step.cluster == *cluster).filter_map(|step| match &step.action {
+        Action::Unapply(unapply) => unapply.through.first().cloned(),
+        _ => None,
+    });
+    through.take(1).collect()
 }
 
 fn refusal(blocker: &Blocker) -> Cause {

@@ -172,10 +172,15 @@ fn a_run_wide_blocker_refuses_it() {
 }
 
 #[test]
-fn a_node_that_moved_is_not_tried_and_costs_nothing() {
-    let over = play(&six(Rollout::default()), acts([(6, Act::End(10, moved()))]));
-    assert_eq!(fate(&over, "eu-1"), Fate::NotTried);
+fn a_node_that_moved_is_not_tried_and_costs_nothing_but_its_wave() {
+    let over = play(&six(Rollout::default()), acts([(7, Act::End(10, moved()))]));
+    assert_eq!(fate(&over, "eu-2"), Fate::NotTried);
     assert_eq!(over.state.counts().proven, 5);
+    assert_eq!(over.state.verdict, Some(Verdict::NotReached));
+    // Alone in its wave: that wave proved nothing, so that no other may stand on it.
+    let over = play(&six(Rollout::default()), acts([(6, Act::End(10, moved()))]));
+    assert_eq!((fate(&over, "eu-1"), over.state.counts().proven), (Fate::NotTried, 0));
+    assert!(over.state.stopped.values().any(|why| why.contains("wave 1 proved nothing")));
     assert_eq!(over.state.verdict, Some(Verdict::NotReached));
 }
 

@@ -7,14 +7,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{Fleet, Picture};
+use crate::action::{Action, Fence};
 use crate::execute::{self, Clock, Control, Job, Looked, Readers, Relook};
+use crate::hint::Sealed;
 use crate::journal::{self, JournalError, Writer};
-use crate::name::{BundlePath, Digest, NodeName, RunId};
-use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings};
-use crate::plan::{Allow, Plan, Selection};
-use crate::run::{Event, Reporter, RunState, SurveyCounts};
+use crate::name::{BundlePath, ClusterName, Digest, NodeName, PluginName, RunId};
+use crate::perform::{Doors, NodePerformer, Parcel, Peers, Place, RunIdentity, Settings, UndoKeeper, Watch, reapplied};
+use crate::plan::{self, Allow, Judgement, Plan, Scope, Selection};
+use crate::run::{Event, Outcome, Reporter, RunState, SkipReason, StepEnd, StepPhase, SurveyCounts};
 
 /// How often the leases of a run are renewed, at the least: at most ten nodes a second, so that renewing 5,000 of them is
 /// no work to speak of.
@@ -35,6 +39,24 @@ impl Peers for Recorded {
     /// The name must be ours, too: another machine may have a journal of that run as a copy, without its lock.
     fn has_ended(&self, run: &RunId, holder: &str) -> bool {
         holder == self.operator && journal::has_ended(&self.runs, run)
+    }
+}
+
+/// Undo bundles lie beside the journal of their run.
+struct BesideJournal {
+    runs: PathBuf,
+    run: RunId,
+    clock: Clock,
+}
+
+impl UndoKeeper for BesideJournal {
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// It blocks for the length of an fsync, on purpose: nothing may be deleted before.
+    fn keep(&self, name: &str, text: &Sealed<String>) -> std::io::Result<String> {
+        journal::keep_undo(&self.runs, &self.run, name, text.open()).map(|path| path.display().to_string())
     }
 }
 
@@ -88,12 +110,21 @@ impl Fleet {
         let places = self.places(&picture);
         let settings = Settings { settle: self.settle(&plan), ..Settings::default() };
         let renewal = renewal(places.len());
-        let identity = RunIdentity { run: run.clone(), holder: operator.clone(), ttl: renewal * RENEWALS };
+        let identity = RunIdentity {
+            run: run.clone(),
+            owner: plan.basis.owner.clone(),
+            commit: plan.basis.revision.clone(),
+            holder: operator.clone(),
+            ttl: renewal * RENEWALS,
+        };
+        let undo = BesideJournal { runs: runs.clone(), run: run.clone(), clock: clock.clone() };
         let performer = NodePerformer::new(self.pool.clone(), places, Arc::new(cargo), identity, settings);
-        let performer = Arc::new(performer.beside(Arc::new(Recorded { runs, operator: operator.clone() })));
+        let performer = performer.beside(Arc::new(Recorded { runs, operator: operator.clone() }));
+        let performer = Arc::new(performer.keeping(Arc::new(undo)));
         let again = Arc::new(Again {
             fleet: self.clone(),
-            before: Mutex::new(Some(picture)),
+            performer: performer.clone(),
+            latest: Mutex::new(picture),
             after: Mutex::new(None),
             selection,
             allow,
@@ -133,8 +164,8 @@ impl Fleet {
             .steps
             .iter()
             .filter_map(|step| match &step.action {
-                crate::action::Action::Deliver(deliver) => Some(&deliver.digest),
-                crate::action::Action::Activate(_) => None,
+                Action::Deliver(deliver) => Some(&deliver.digest),
+                Action::Activate(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => None,
             })
             .collect();
         let bundles = self.desired.bundles.values().filter(|bundle| wanted.contains(&bundle.digest));
@@ -167,32 +198,89 @@ impl Reporter for Logged {
     }
 }
 
+/// How often the old workers of a node are looked for.
+const PACE: Duration = Duration::from_secs(2);
+
+fn proven(fence: &Fence, watch: &dyn Watch) -> StepEnd {
+    let on = match fence.nodes.as_slice() {
+        [node] => format!("on {node}; its"),
+        nodes => format!("on any of {} nodes; their", nodes.len()),
+    };
+    watch.proven(format!("no row, not listed, not loaded {on} old workers have ended"));
+    StepEnd::Done { outcome: Outcome::Unchanged }
+}
+
+fn held(why: String) -> StepEnd {
+    StepEnd::Skipped { why: SkipReason::Held { why } }
+}
+
 /// Looks again once the steps are over, and plans again: what is left is what that plan would do.
 struct Again {
     fleet: Arc<Fleet>,
-    before: Mutex<Option<Picture>>,
+    performer: Arc<NodePerformer>,
+    latest: Mutex<Picture>,
     after: Mutex<Option<Picture>>,
     selection: Selection,
     allow: Vec<Allow>,
     clock: Clock,
 }
 
+impl Again {
+    /// Looks at these nodes again, and keeps what was seen of the others.
+    async fn look_at(&self, nodes: &BTreeSet<NodeName>) -> Picture {
+        let before = self.latest.lock().unwrap_or_else(PoisonError::into_inner).survey.clone();
+        let picture = self.fleet.look_again(before, nodes, (self.clock)()).await;
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = picture.clone();
+        picture
+    }
+}
+
 #[async_trait]
 impl Relook for Again {
     async fn look(&self, touched: &BTreeSet<NodeName>) -> Looked {
-        let before = self.before.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let before = before.map(|picture| picture.survey).unwrap_or_default();
-        let picture = self.fleet.look_again(before, touched, (self.clock)()).await;
+        let picture = self.look_at(touched).await;
         let plan = self.fleet.plan(&picture, self.selection.clone(), self.allow.clone());
         let looked = looked(&plan, &picture);
         *self.after.lock().unwrap_or_else(PoisonError::into_inner) = Some(picture);
         looked
     }
+
+    async fn fence(&self, fence: &Fence, watch: &dyn Watch) -> StepEnd {
+        let until = Instant::now() + Duration::from_secs(fence.limit);
+        let mut nodes: BTreeSet<NodeName> = fence.nodes.iter().cloned().collect();
+        watch.phase(StepPhase::Prove, format!("looking at {} nodes", nodes.len()));
+        loop {
+            let picture = self.look_at(&nodes).await;
+            match plan::judge(fence, &picture.survey, &picture.diff) {
+                Judgement::Holds => return proven(fence, watch),
+                Judgement::Broken { rows } => return StepEnd::Failed { cause: reapplied(&rows, None) },
+                Judgement::Held { why } => return held(why.join("; ")),
+                Judgement::Waits { why, .. } if Instant::now() >= until => return held(why),
+                Judgement::Waits { .. } if watch.cancelled().is_some() => {
+                    return StepEnd::Skipped { why: SkipReason::Cancelled };
+                }
+                Judgement::Waits { why, nodes: waiting } => {
+                    watch.phase(StepPhase::Prove, why);
+                    nodes = waiting;
+                    tokio::time::sleep(PACE).await;
+                }
+            }
+        }
+    }
+
+    async fn put_back(&self, cluster: &ClusterName, plugins: &BTreeSet<PluginName>) -> Option<Plan> {
+        let cluster = self.fleet.desired.inventory.clusters.get(cluster)?;
+        let nodes = cluster.active().map(|node| node.name.clone()).collect();
+        let picture = self.look_at(&nodes).await;
+        // A node that could not be seen before may be the one that has to list it again.
+        self.performer.at(self.fleet.places(&picture));
+        Some(self.fleet.plan_back(&picture, &cluster.name, plugins.clone()))
+    }
 }
 
 fn looked(plan: &Plan, picture: &Picture) -> Looked {
     let mut counts = SurveyCounts::default();
-    let (mut left, mut in_line) = (Vec::new(), BTreeSet::new());
+    let (mut left, mut in_line) = (held_removals(plan).collect::<Vec<_>>(), BTreeSet::new());
     for cluster in &plan.clusters {
         let lists = &cluster.nodes;
         counts.in_line += lists.in_line.len();
@@ -203,9 +291,20 @@ fn looked(plan: &Plan, picture: &Picture) -> Looked {
         for node in lists.changing.iter().chain(&lists.blocked).chain(&lists.unknown) {
             let seen = picture.diff.node(node);
             let word = seen.map_or("unknown", |seen| seen.condition.words().1);
-            let why = seen.and_then(|seen| seen.remarks.first()).map(|why| format!(": {why}")).unwrap_or_default();
+            let why = seen
+                .and_then(|seen| seen.remarks.iter().find(|remark| !seen.is_waiting(remark)))
+                .map(|why| format!(": {why}"))
+                .unwrap_or_default();
             left.push(format!("{node} {word}{why}"));
         }
     }
     Looked { counts, left, in_line }
+}
+
+/// What is to go and waits: why its nodes are not in line.
+fn held_removals(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.blockers.iter().filter(|blocker| blocker.code.holds()).filter_map(|blocker| {
+        let (Scope::Plugin { cluster, .. }, (name, why)) = (&blocker.scope, blocker.subject()?) else { return None };
+        Some(format!("{name} is held on {cluster}: {why}"))
+    })
 }

@@ -8,7 +8,7 @@ use crate::bundle::{Bundle, BundleError, SourceEntry, SourceKind};
 use crate::diff::Bundles;
 use crate::git::{self, Commit, GitError, Repository, Tree};
 use crate::hint::Hint;
-use crate::inventory::{self, BundleSource, Inventory, Mistakes, TreePath, VersionLabel};
+use crate::inventory::{self, BundleSource, Inventory, Mistakes, Place, TreePath, VersionLabel};
 use crate::name::{BundleName, Digest};
 use crate::plan::Origin;
 
@@ -109,7 +109,8 @@ impl Desired {
         let commit = repository.resolve(&source.rev)?;
         let tree = repository.tree(&commit.revision)?;
         let (file, bytes) = tree.inventory(source.inventory.as_ref())?;
-        let inventory = inventory::parse(&file, &bytes)?;
+        let mut inventory = inventory::parse(&file, &bytes)?;
+        read_declared(&tree, &mut inventory)?;
         let mut shelf = Shelf { repository: &repository, tree: &tree, file: &file, made: BTreeMap::new() };
         let (bundles, known) = shelf.bundles(&inventory)?;
         let dirty = dirty(&repository, &commit, &inventory, &file)?;
@@ -121,6 +122,44 @@ impl Desired {
         };
         Ok(Self { origin, inventory, bundles, known, dirty })
     }
+}
+
+impl Desired {
+    /// Reads only where the machines are: what works with a broken inventory, too. The second value is what is wrong with it.
+    pub fn machines(source: &Source) -> Result<(Self, Option<Mistakes>), DesiredError> {
+        let repository = Repository::open(&source.repo)?;
+        let commit = repository.resolve(&source.rev)?;
+        let tree = repository.tree(&commit.revision)?;
+        let (file, bytes) = tree.inventory(source.inventory.as_ref())?;
+        let (inventory, mistakes) = inventory::machines(&file, &bytes)?;
+        let origin = Origin {
+            repository: name(&repository, source),
+            revision: commit.revision.clone(),
+            summary: commit.summary.clone(),
+            branch: commit.branch.clone(),
+        };
+        let desired = Self { origin, inventory, bundles: Bundles::new(), known: BTreeMap::new(), dirty: Vec::new() };
+        Ok((desired, mistakes))
+    }
+}
+
+/// Reads the files that clusters name with `declared_in`, from the planned commit.
+fn read_declared(tree: &Tree<'_>, inventory: &mut Inventory) -> Result<(), DesiredError> {
+    let named = inventory.clusters.values().flat_map(|cluster| &cluster.declared_in);
+    let files: BTreeMap<TreePath, Place> = named.map(|named| (named.file.clone(), named.place)).collect();
+    let mut known = BTreeMap::new();
+    for (file, place) in files {
+        let bytes = tree.read(&file).map_err(|error| {
+            let instead = "name a file that is committed, counted from the top of the repository";
+            inventory.mistaken(place, &format!("declared_in: {error}"), instead)
+        })?;
+        let declares = inventory::declares(file.as_str(), &bytes)?;
+        known.insert(file, declares);
+    }
+    for named in inventory.clusters.values_mut().flat_map(|cluster| &mut cluster.declared_in) {
+        named.declares = known.get(&named.file).cloned().unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// What people call the repository: the directory that it is in.
@@ -138,6 +177,7 @@ fn dirty(repository: &Repository, commit: &Commit, inventory: &Inventory, file: 
         return Ok(Vec::new());
     }
     let mut paths: Vec<TreePath> = TreePath::parse(file).into_iter().collect();
+    paths.extend(inventory.clusters.values().flat_map(|cluster| &cluster.declared_in).map(|named| named.file.clone()));
     for entry in inventory.bundles.values() {
         for (_, source) in entry.sources() {
             if !matches!(source, BundleSource::Directory { at: Some(_), .. }) {

@@ -5,6 +5,8 @@
 
 mod apply;
 mod desired;
+mod locks;
+mod restore;
 mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,15 +16,17 @@ use jiff::Timestamp;
 
 pub use apply::{Applied, Apply, ApplyError};
 pub use desired::{BundleTrouble, Desired, DesiredError, Source};
+pub use locks::{Unlocked, locks, unlock};
+pub use restore::{may_restore, restore_rows};
 pub use site::{SiteError, site};
 
 use crate::diff::{self, FleetDiff};
 use crate::execute::look::{self, LookRequest, LookSettings};
 use crate::execute::pool::Pool;
 use crate::inventory::{Cluster, Inventory, Node};
-use crate::name::{BundlePath, NodeName};
+use crate::name::{BundlePath, ClusterName, NodeName, PluginName};
 use crate::perform::Site;
-use crate::plan::{self, Allow, Plan, Request, Selection};
+use crate::plan::{self, Allow, Goal, Plan, Request, Selection};
 use crate::remote::Connect;
 use crate::survey::{NodeSurvey, Survey};
 
@@ -129,6 +133,16 @@ impl Fleet {
 
     /// Plans what would bring the selection into line.
     pub fn plan(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>) -> Plan {
+        self.plan_for(picture, selection, allow, Goal::InLine)
+    }
+
+    /// Plans what lists plugins again that were being removed and are used again.
+    pub fn plan_back(&self, picture: &Picture, cluster: &ClusterName, plugins: BTreeSet<PluginName>) -> Plan {
+        let goal = Goal::PutBack { cluster: cluster.clone(), plugins };
+        self.plan_for(picture, Selection::default(), Vec::new(), goal)
+    }
+
+    fn plan_for(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>, goal: Goal) -> Plan {
         plan::plan(&Request {
             inventory: &self.desired.inventory,
             bundles: &self.desired.bundles,
@@ -138,6 +152,7 @@ impl Fleet {
             origin: self.desired.origin.clone(),
             selection,
             allow,
+            goal,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Assignment, Listen, Node, Place, Rollout, Subject};
+use super::{Assignment, DeclaredIn, Listen, Node, Place, Rollout, Subject};
 use crate::name::{ClusterName, NodeName, text_id};
 
 fn env_name(text: &str) -> Result<(), String> {
@@ -80,6 +80,8 @@ pub struct Cluster {
     pub nodes: BTreeMap<NodeName, Node>,
     /// What is wanted on its nodes, by bundle or plugin.
     pub plugins: BTreeMap<Subject, Assignment>,
+    /// Files from which something else configures the cluster, with what they declare once they were read.
+    pub declared_in: Vec<DeclaredIn>,
     /// Where the cluster stands in the inventory.
     pub place: Place,
 }

@@ -9,8 +9,8 @@ use super::parse::Reading;
 use super::pattern::Pattern;
 use super::yaml::{Entry, Kind, Yaml};
 use super::{
-    Admin, Amount, Become, Cluster, EnvName, Host, KongPaths, Listen, Node, NodeAdmin, Place, Rollout, Transport, Via,
-    check, plugin_entry,
+    Admin, Amount, Become, Cluster, DeclaredIn, EnvName, Host, KongPaths, Listen, Node, NodeAdmin, Place, Rollout,
+    Transport, TreePath, Via, check, plugin_entry,
 };
 use crate::name::{ClusterName, NodeName, NodePath};
 
@@ -37,6 +37,7 @@ pub(super) fn read(reading: &mut Reading, name: ClusterName, entry: &Entry) -> O
         rollout: rollout(keys.rollout.unwrap_or_default(), value(yaml, "rollout"), &mut reading.mistakes),
         nodes,
         plugins,
+        declared_in: declared_in(&keys.declared_in, value(yaml, "declared_in")),
         place: entry.at,
         name,
     };
@@ -44,6 +45,12 @@ pub(super) fn read(reading: &mut Reading, name: ClusterName, entry: &Entry) -> O
         check::inside(&cluster, yaml, &mut reading.mistakes);
     }
     Some(cluster)
+}
+
+fn declared_in(files: &[TreePath], yaml: Option<&Yaml>) -> Vec<DeclaredIn> {
+    let Some(Yaml { kind: Kind::List(items), .. }) = yaml else { return Vec::new() };
+    let of = |(file, item): (&TreePath, &Yaml)| DeclaredIn::new(file.clone(), item.at);
+    files.iter().zip(items.iter()).map(of).collect()
 }
 
 fn value<'a>(yaml: &'a Yaml, key: &str) -> Option<&'a Yaml> {

@@ -9,7 +9,7 @@ use super::nearest::nearest;
 use super::yaml::{Entry, Kind, Quotes, Yaml};
 
 /// The only keys whose value is a list.
-const LISTS: [&str; 1] = ["waves"];
+const LISTS: [&str; 2] = ["waves", "declared_in"];
 
 /// Decodes an entry. `at` is where the entry begins (its key); the keys in `except` are entries of their own.
 pub(super) fn typed<T: DeserializeOwned>(

@@ -39,6 +39,8 @@ pub(super) struct Document {
     /// Whether what this owner installed and what left the inventory is removed; else it is only shown.
     #[serde(default)]
     pub(super) prune: bool,
+    /// How many releases of a bundle are kept on a node, counting the current one: 2 by default.
+    pub(super) keep: Option<NonZeroU32>,
     /// What all clusters share.
     #[serde(default, rename = "defaults")]
     #[schemars(with = "Defaults")]
@@ -127,6 +129,9 @@ pub(super) struct ClusterKeys {
     pub(super) topology: Topology,
     /// The Admin API.
     pub(super) admin: Option<AdminKeys>,
+    /// Files of this repository from which something else configures the cluster: decK state files, Kubernetes manifests.
+    #[serde(default)]
+    pub(super) declared_in: Vec<TreePath>,
     /// How a change is rolled out.
     pub(super) rollout: Option<RolloutKeys>,
     /// The login, where it differs from the defaults.
@@ -256,7 +261,7 @@ pub(super) struct PluginKeys {
     /// Whether other content already there may be replaced.
     #[serde(default)]
     pub(super) adopt: bool,
-    /// What happens to the configuration rows of an absent plugin: delete, or disable.
+    /// What happens to the configuration rows of an absent plugin: delete, disable, or { disable: LENGTH }.
     pub(super) unapply: Option<Unapply>,
     /// On which nodes of the cluster: names, ranges, wildcards, labels, joined by commas.
     pub(super) on: Option<Selector>,

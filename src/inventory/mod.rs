@@ -9,6 +9,7 @@ mod bundle;
 mod check;
 mod cluster;
 mod cluster_entry;
+mod declared;
 mod decode;
 mod document;
 mod excerpt;
@@ -27,6 +28,7 @@ mod plugin_entry;
 mod rollout;
 mod schema;
 mod selector;
+mod unapply;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -35,17 +37,19 @@ use std::sync::Arc;
 pub use amount::{Amount, WaveSize};
 pub use bundle::{BundleEntry, BundleSource, GitRev, TreePath, VersionLabel};
 pub use cluster::{Admin, Cluster, EnvName, Topology, Via};
+pub use declared::{DeclaredIn, Declares, declares};
 pub use excerpt::Look;
 pub use length::Length;
 pub use listen::Listen;
 pub use mistake::{Mistake, Mistakes, Weight};
 pub use node::{Become, Host, KongPaths, LabelName, LabelValue, Labels, Node, NodeAdmin, SshUser, Transport};
-pub use parse::parse;
+pub use parse::{machines, parse};
 pub use place::Place;
-pub use plugin::{Assignment, Management, State, Subject, Unapply};
+pub use plugin::{Assignment, Management, State, Subject};
 pub use rollout::Rollout;
 pub use schema::schema;
 pub use selector::{Selector, SelectorError};
+pub use unapply::Unapply;
 
 use crate::name::{BundleName, ClusterName, NodeName, Owner};
 
@@ -64,6 +68,8 @@ pub struct Inventory {
     pub owner: Owner,
     /// Whether what this owner installed and what then left the inventory is removed; else it is only shown.
     pub prune: bool,
+    /// How many releases of a bundle are kept on a node, counting the current one; older ones are collected.
+    pub keep: u32,
     /// The content that can be assigned, by name.
     pub bundles: BTreeMap<BundleName, BundleEntry>,
     /// The clusters with their machines and their plugins, by name.

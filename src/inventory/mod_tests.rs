@@ -68,7 +68,7 @@ fn the_example_is_read_without_a_warning() {
     let inventory = read(EXAMPLE);
     assert!(inventory.warnings.is_empty(), "{}", inventory.warned());
     assert_eq!(inventory.nodes().count(), 1 + 42 + 12);
-    assert_eq!(inventory.locate(cluster(&inventory, "eu-canary").place), "inventory.yaml:24:3");
+    assert_eq!(inventory.locate(cluster(&inventory, "eu-canary").place), "inventory.yaml:25:3");
 }
 
 #[test]
@@ -106,6 +106,25 @@ fn without_defaults_kong_is_where_its_packages_put_it() {
     let lua = "/usr/local/share/lua/5.1";
     assert_eq!(texts, ["/etc/kong/kong.conf", "/usr/local/kong", lua, "/var/lib/muster", "/usr/local/bin/kong"]);
     assert_eq!(cluster(&inventory, "c").rollout, Rollout::default());
+}
+
+#[test]
+fn who_else_configures_a_cluster_and_how_much_is_kept_is_said() {
+    let inventory = read("version: 1\nowner: me\nclusters: {c: {topology: dbless, declared_in: [a.yaml, b/c.yaml]}}\n");
+    let named = &cluster(&inventory, "c").declared_in;
+    let named: Vec<String> =
+        named.iter().map(|named| format!("{} {}", named.file.as_str(), inventory.locate(named.place))).collect();
+    assert_eq!(named, ["a.yaml inventory.yaml:3:48", "b/c.yaml inventory.yaml:3:56"]);
+    assert_eq!((inventory.keep, read("version: 1\nowner: me\nkeep: 5\n").keep), (2, 5));
+    for (wrong, says) in [
+        ("keep: 0\n", "f:3:7: found \"0\"; write a whole number from 1"),
+        ("clusters: {c: {topology: dbless, declared_in: a.yaml}}\n", "f:3:47: found \"a.yaml\""),
+        ("clusters: {c: {topology: dbless, declared_in: [../a.yaml]}}\n", "f:3:48: "),
+    ] {
+        let text = format!("version: 1\nowner: me\n{wrong}");
+        let error = parse("f", text.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(says), "{wrong}: {error}");
+    }
 }
 
 #[test]
@@ -197,8 +216,11 @@ fn versions_and_states_must_fit_the_bundle() {
         ("x: staged", "f:10:15: there is no bundle x"),
         ("x: {state: staged, files: external}", "f:10:26: x has no bundle, so that nothing can be staged"),
         ("x: {state: absent, version: \"1\"}", "f:10:43: an absent plugin has no version"),
-        ("x: {state: absent, adopt: true}", "f:10:41: there is nothing to adopt"),
         ("s: {unapply: delete}", "f:10:28: `unapply` goes with state: absent only"),
+        ("x: {state: absent, unapply: remove}", "f:10:43: `remove` has no meaning here; known here: delete, disable"),
+        ("x: {state: absent, unapply: {disable: soon}}", "f:10:53: \"soon\" is not a length of time"),
+        ("x: {state: absent, unapply: {delete: 1d}}", "f:10:44: `delete` is not a key here"),
+        ("x: {state: absent, unapply: {disable: }}", "f:10:44: there is no value"),
         ("s: {adopt: true, files: external}", "f:10:26: external files are never written"),
         ("x.y: {state: absent}", "f:10:15: \"x.y\" is not a valid plugin name"),
         ("s: [present]", "f:10:18: found a list; write keys with values"),
@@ -221,6 +243,8 @@ fn what_is_right_in_a_cluster_says_nothing() {
         "v: {version: \"2.0\", state: staged}",
         "x: absent",
         "x: {state: absent, unapply: disable}",
+        "x: {state: absent, unapply: {disable: 24h}}",
+        "x: {state: absent, adopt: true}",
         "x: {files: external}",
         "_x: {files: external, directive: external}",
         "s: {on: \"a,zone=*,cluster=c\", adopt: true}",
@@ -407,7 +431,7 @@ fn what_turns_out_wrong_later_is_told_in_the_same_form() {
     let inventory = read(EXAMPLE);
     let source = &inventory.bundles.values().nth(1).unwrap().sources()[0].1.place();
     let told = inventory.mistaken(*source, "plugins/request-tag is not in commit 1234567", "commit it");
-    assert!(told.render(Look::Plain).contains("inventory.yaml:21:3"), "{}", told.render(Look::Plain));
+    assert!(told.render(Look::Plain).contains("inventory.yaml:22:3"), "{}", told.render(Look::Plain));
 }
 
 #[test]

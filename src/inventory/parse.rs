@@ -1,6 +1,7 @@
 //! The only door to an inventory: bytes in, a checked value or every mistake out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::decode::typed;
@@ -8,7 +9,10 @@ use super::document::{Defaults, Document, SourceKeys};
 use super::mistake::{Mistake, Mistakes, Weight};
 use super::yaml::{self, Entry, Kind, Quotes, Yaml};
 use super::{BundleEntry, BundleSource, Cluster, FORMAT, Inventory, Place, VersionLabel, check, cluster_entry};
-use crate::name::{BundleName, ClusterName, NameError, NodeName};
+use crate::name::{BundleName, ClusterName, NameError, NodeName, Owner};
+
+/// The releases of a bundle that are kept on a node where the inventory does not say: the current one and the one before.
+const KEPT: u32 = 2;
 
 /// Reads an inventory. Nothing is executed and nothing is opened. `file_name` is only shown.
 ///
@@ -36,6 +40,44 @@ pub fn parse(file_name: &str, bytes: &[u8]) -> Result<Inventory, Mistakes> {
             Err(Mistakes::new(file_name, text, reading.mistakes))
         }
     }
+}
+
+/// Reads only where the machines of a fleet are, as far as it can be told: what has to work with a broken inventory (looking
+/// at leases, taking one away) needs no more. Bundles, plugins and rollouts are not read, and a cluster that cannot be read
+/// is left out. The second value is what was wrong with the rest.
+pub fn machines(file_name: &str, bytes: &[u8]) -> Result<(Inventory, Option<Mistakes>), Mistakes> {
+    let whole = match parse(file_name, bytes) {
+        Ok(inventory) => return Ok((inventory, None)),
+        Err(mistakes) => mistakes,
+    };
+    let Ok(text) = text(bytes) else { return Err(whole) };
+    let mut reading = Reading::default();
+    let root = yaml::read(text, &mut reading.mistakes).map(|root| root.without(&["bundles"]));
+    let clusters = root.as_ref().and_then(|root| root.entry("clusters"));
+    let Some(clusters) = clusters else { return Err(whole) };
+    let reduced = clusters.value.map_values(|cluster| cluster.without(&["plugins", "rollout", "declared_in"]));
+    if let Some(defaults) = root.as_ref().and_then(|root| root.entry("defaults")) {
+        reading.defaults = typed(&defaults.value, defaults.at, &[], &mut reading.mistakes).unwrap_or_default();
+    }
+    let root = Yaml { at: Place::START, kind: Kind::Map([Entry { value: reduced, ..clusters.clone() }].into()) };
+    let clusters = reading.clusters(&root);
+    if clusters.is_empty() {
+        return Err(whole);
+    }
+    // Nothing is written under this name: who only looks at machines needs none.
+    let Ok(owner) = Owner::parse("unknown") else { return Err(whole) };
+    let inventory = Inventory {
+        version: FORMAT,
+        owner,
+        prune: false,
+        keep: KEPT,
+        bundles: BTreeMap::new(),
+        clusters,
+        warnings: Vec::new(),
+        file: file_name.into(),
+        text: text.into(),
+    };
+    Ok((inventory, Some(whole)))
 }
 
 /// The beginning of a file that cannot be read, for an excerpt.
@@ -98,6 +140,7 @@ impl Reading {
             version: own.version,
             owner: own.owner,
             prune: own.prune,
+            keep: own.keep.map_or(KEPT, NonZeroU32::get),
             bundles,
             clusters,
             warnings: Vec::new(),

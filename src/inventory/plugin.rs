@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Node, Place, Selector, VersionLabel};
+use super::{Node, Place, Selector, Unapply, VersionLabel};
 use crate::name::{BundleName, PluginName};
 
 /// What a key below `plugins:` names: a bundle where there is one of that name, else a plugin.
@@ -94,18 +94,6 @@ pub enum Management {
     Managed,
     /// Someone else does (an image, Puppet); muster waits for it, orders around it and proves it.
     External,
-}
-
-/// What happens to the configuration rows of a plugin that is to be absent. Without this word they hold the removal.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Unapply {
-    /// Every row is saved and deleted through the Admin API.
-    Delete,
-    /// Every row is disabled; disabled rows still hold the removal of the files.
-    Disable,
 }
 
 /// What is wanted of one bundle or plugin on a cluster.

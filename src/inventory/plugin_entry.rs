@@ -175,8 +175,6 @@ fn at_odds(keys: &PluginKeys, entry: &Entry) -> Option<Mistake> {
     let absent = keys.state == State::Absent;
     let (key, what, instead) = if absent && keys.version.is_some() {
         ("version", "an absent plugin has no version", "take `version` out")
-    } else if absent && keys.adopt {
-        ("adopt", "there is nothing to adopt for an absent plugin", "take `adopt` out")
     } else if !absent && keys.unapply.is_some() {
         ("unapply", "`unapply` goes with state: absent only", "take it out, or write state: absent")
     } else if keys.files == Management::External && keys.adopt {

@@ -62,6 +62,24 @@ impl Yaml {
         self.entries().iter().find(|entry| &*entry.key == key)
     }
 
+    /// A map without these keys.
+    pub(super) fn without(&self, keys: &[&str]) -> Self {
+        let kept = self.entries().iter().filter(|entry| !keys.contains(&&*entry.key)).cloned();
+        match &self.kind {
+            Kind::Map(_) => Self { at: self.at, kind: Kind::Map(kept.collect()) },
+            _ => self.clone(),
+        }
+    }
+
+    /// A map with each value changed.
+    pub(super) fn map_values(&self, change: impl Fn(&Self) -> Self) -> Self {
+        let changed = self.entries().iter().map(|entry| Entry { value: change(&entry.value), ..entry.clone() });
+        match &self.kind {
+            Kind::Map(_) => Self { at: self.at, kind: Kind::Map(changed.collect()) },
+            _ => self.clone(),
+        }
+    }
+
     /// Whether it is nothing at all: `key:`, `~`, `null`.
     pub(super) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(text, Quotes::Bare) if matches!(&**text, "" | "~" | "null"))
@@ -123,6 +141,24 @@ pub(super) fn read(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Yaml> {
         Err(fatal) => {
             reader.mistakes.push(*fatal);
             None
+        }
+    }
+}
+
+/// Reads every document of a text of somebody else's: what an inventory must not have is passed over.
+pub(super) fn documents(text: &str) -> Result<Vec<Yaml>, Box<Mistake>> {
+    let mut passed_over = Vec::new();
+    let parser = Parser::new_from_str(text);
+    let mut reader = Reader { parser, anchors: HashMap::new(), values: 0, mistakes: &mut passed_over };
+    let mut all = Vec::new();
+    loop {
+        match reader.next()?.0 {
+            Event::StreamEnd => return Ok(all),
+            Event::DocumentStart(_) => {
+                let (event, span) = reader.next()?;
+                all.push(reader.node(event, span, 0)?.0);
+            }
+            _ => {}
         }
     }
 }

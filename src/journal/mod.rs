@@ -2,16 +2,18 @@
 //!
 //! Owns: the file's format (docs/events.md), its durability, and reading it back whatever its writer came to. Must not
 //! know: what an event means. One run is one directory, `RUNS/RUN/`, with `journal.jsonl` in it: a head, then one event
-//! on each line.
+//! on each line; and with the undo bundles of the run beside it, if it took rows out of use.
 
 mod list;
 mod reader;
+mod undo;
 mod writer;
 
 use std::path::{Path, PathBuf};
 
 pub use list::{Entry, list};
 pub use reader::{Journal, Line, Unknown, read};
+pub use undo::{keep_undo, undo_bundles};
 pub use writer::Writer;
 
 use crate::hint::Hint;

@@ -81,7 +81,17 @@ fn after_a_failed_write_nothing_comes_behind_the_torn_line() {
 #[test]
 fn every_recorded_journal_is_read_for_ever() {
     let mut verdicts = Vec::new();
-    for name in ["converged", "rolled-back", "locked", "refused", "interrupted", "newer-kind", "cut-short"] {
+    for name in [
+        "converged",
+        "rolled-back",
+        "locked",
+        "refused",
+        "interrupted",
+        "newer-kind",
+        "cut-short",
+        "removal",
+        "removal-held",
+    ] {
         let journal = read(&recorded(&format!("1-{name}"))).unwrap();
         assert!(journal.plan().is_ok(), "{name}: its plan");
         let state = journal.state();
@@ -98,6 +108,8 @@ fn every_recorded_journal_is_read_for_ever() {
             ("interrupted", false, true, Verdict::Interrupted),
             ("newer-kind", false, true, Verdict::Converged),
             ("cut-short", true, false, Verdict::NotReached),
+            ("removal", false, true, Verdict::NotReached),
+            ("removal-held", false, true, Verdict::NotReached),
         ]
     );
 }
@@ -105,7 +117,7 @@ fn every_recorded_journal_is_read_for_ever() {
 #[test]
 fn the_recorded_journals_hold_every_kind() {
     let mut words = BTreeSet::new();
-    for name in ["converged", "rolled-back", "locked", "refused", "interrupted"] {
+    for name in ["converged", "rolled-back", "locked", "refused", "interrupted", "removal"] {
         let journal = read(&recorded(&format!("1-{name}"))).unwrap();
         words.extend(journal.events().map(|event| event.kind.word()));
     }

@@ -186,6 +186,8 @@ pub struct PluginRow {
     pub instance_name: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
+    /// When it was last changed, seconds since 1970.
+    pub updated_at: Option<i64>,
 }
 
 /// What a row can be applied to; several at once narrow it down.
@@ -202,6 +204,18 @@ pub enum ScopeKind {
     ConsumerGroup,
 }
 
+impl ScopeKind {
+    /// As people call it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Route => "route",
+            Self::Consumer => "consumer",
+            Self::ConsumerGroup => "consumer group",
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct RawRow {
     id: String,
@@ -214,6 +228,8 @@ struct RawRow {
     instance_name: Option<String>,
     #[serde(default)]
     tags: Value,
+    #[serde(default)]
+    updated_at: Value,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +254,7 @@ impl RawRow {
             scope,
             instance_name: self.instance_name.map(|name| printable(&name, MAX_TEXT)),
             tags: tags.take(100).map(|tag| printable(tag, MAX_TEXT)).collect(),
+            updated_at: self.updated_at.as_i64().filter(|at| *at >= 0),
         })
     }
 }
@@ -364,7 +381,7 @@ mod tests {
     fn rows_are_read_with_their_scope_and_without_their_configuration() {
         let body = br#"{"data":[
             {"id":"11111111-1111-1111-1111-111111111111","name":"hello","enabled":false,"service":{"id":"s-1"},"route":null,
-             "consumer":null,"config":{"secret":"x"},"tags":["a"],"instance_name":"mine"},
+             "consumer":null,"config":{"secret":"x"},"tags":["a"],"instance_name":"mine","updated_at":1789999000},
             {"id":"2","name":"other","tags":null},
             {"id":"../x","name":"other"},{"nonsense":1}],"next":"/plugins?offset=W1","offset":"W1"}"#;
         let page = PluginPage::parse(body).unwrap();
@@ -373,7 +390,9 @@ mod tests {
         let first = &page.rows[0];
         assert!(!first.enabled);
         assert_eq!(first.scope, BTreeMap::from([(ScopeKind::Service, "s-1".to_owned())]));
+        assert_eq!((first.tags.as_slice(), first.updated_at), (&["a".to_owned()][..], Some(1_789_999_000)));
         assert!(page.rows[1].enabled && page.rows[1].scope.is_empty());
+        assert_eq!((page.rows[1].tags.len(), page.rows[1].updated_at), (0, None));
     }
 
     #[test]

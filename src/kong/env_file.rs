@@ -86,16 +86,24 @@ impl EnvFile {
 
     /// What waits in a kong.conf: settings that it has otherwise than this file, and that the next start or prepare would
     /// apply. One line each, with values only where they may be read out loud. `plugins`, the search path and the prefix
-    /// are looked at by themselves. A key that is not here at all is left out unless it may be read: Kong does not write
-    /// empty values, so that its absence says little.
+    /// are looked at by themselves. A key that is not here at all is new if it is of a group that Kong takes any key of, or
+    /// has secrets in; Kong does not write empty values, and ignores what it does not know.
     pub fn waiting(&self, conf: &Conf) -> Vec<String> {
         let mut lines = Vec::new();
         for (key, next) in conf.effective() {
             let readable = super::setting::is_readable(&key);
             let now = self.conf.value(&key);
             let default = super::setting::default_value(&key).map(|value| value.as_bytes().to_vec());
-            let Some(now) = now.or(if readable { default } else { None }) else { continue };
-            if matches!(key.as_str(), "plugins" | "lua_package_path" | "prefix") || loose(&now) == loose(&next) {
+            if matches!(key.as_str(), "plugins" | "lua_package_path" | "prefix") {
+                continue;
+            }
+            let Some(now) = now.or(if readable { default } else { None }) else {
+                if GROUPS.iter().any(|group| key.starts_with(group)) && !next.trim_ascii().is_empty() {
+                    lines.push(format!("{key} (new, not shown)"));
+                }
+                continue;
+            };
+            if loose(&now) == loose(&next) {
                 continue;
             }
             let shown = |value: &[u8]| super::printable(&String::from_utf8_lossy(value), 60);
@@ -113,6 +121,9 @@ impl EnvFile {
         self.conf.differs(&other.conf)
     }
 }
+
+/// What keys begin with of which every one counts, known by name or not (facts.md A1: `nginx_*` and `vault_*` are injected).
+const GROUPS: [&str; 5] = ["pg_", "nginx_", "vault_", "headers", "pluginserver_"];
 
 /// A value without the blanks around its commas, which Kong drops when it writes a list.
 fn loose(value: &[u8]) -> Vec<u8> {
@@ -137,6 +148,12 @@ mod tests {
         );
         assert_eq!(env.waiting(&conf), ["log_level (notice > info)", "pg_password (not shown)"]);
         assert!(env.waiting(&Conf::parse("log_level = notice\n")).is_empty());
+        let new = Conf::parse("nginx_http_foo = 1\nvault_env_prefix = x\npg_ro_password = s3cret\npg_ssl =\n");
+        let names =
+            ["nginx_http_foo (new, not shown)", "pg_ro_password (new, not shown)", "vault_env_prefix (new, not shown)"];
+        let mut lines = EnvFile::parse("plugins = bundled\n").waiting(&new);
+        lines.sort();
+        assert_eq!(lines, names);
         let unset = EnvFile::parse("plugins = bundled\n");
         assert_eq!(unset.waiting(&Conf::parse("log_level = debug\n")), ["log_level (notice > debug)"]);
     }

@@ -18,6 +18,7 @@ use super::cause::{advised, cause, of_remote};
 use super::evidence::{self, Evidence};
 use super::explain::explain;
 use super::proof::{Next, Proof, Sample, Terms};
+use super::recount::{self, Elsewhere};
 use super::session::{Heard, Seen, Session, Undone, untouched};
 use super::{Doors, Lease, Settings, Site, Standing, Watch, order};
 
@@ -44,6 +45,7 @@ pub(crate) struct Activation<'a> {
     pub(crate) activate: &'a Activate,
     pub(crate) settings: &'a Settings,
     pub(crate) watch: &'a dyn Watch,
+    pub(crate) elsewhere: &'a dyn Elsewhere,
 }
 
 /// How the proof came out.
@@ -64,6 +66,9 @@ impl Activation<'_> {
             Ok(evidence) => evidence,
             Err(cause) => return (StepEnd::Failed { cause }, None),
         };
+        if let Err(cause) = self.recount().await {
+            return (StepEnd::Failed { cause }, None);
+        }
         match self.start().await {
             Ok(session) => self.carry_out(session, evidence).await,
             Err(end) => (end, None),
@@ -80,6 +85,28 @@ impl Activation<'_> {
             ReloadWay::Stopped => Ok(Evidence { admin: false, ready: None, proxy: false }),
             ReloadWay::Candidate | ReloadWay::Hup => evidence::before(self.remote, self.doors).await,
             ReloadWay::Unneeded => self.already_loaded().await,
+        }
+    }
+
+    /// Right before it begins: nobody uses again what goes.
+    async fn recount(&self) -> Result<(), Cause> {
+        let (node, gone) = (&self.site.address.node, &self.activate.gone);
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.watch.phase(StepPhase::Guard, "counting the rows of what goes".to_owned());
+        if self.activate.way == ReloadWay::Stopped {
+            return recount::through_others(self.elsewhere, &self.activate.count_through, node, gone).await;
+        }
+        match &self.doors.admin {
+            Ok(face) => {
+                let master = self.activate.basis.master.map(|(pid, _)| pid);
+                recount::through_own(self.remote, face, master, node, gone).await
+            }
+            Err(trouble) => {
+                let text = format!("nothing was touched on {node}, as its rows cannot be counted: {}", trouble.text);
+                Err(Cause { hints: trouble.hints.clone(), ..cause(&trouble.code, text) })
+            }
         }
     }
 
@@ -376,6 +403,7 @@ impl Activation<'_> {
             let text = |index| record.text(index).unwrap_or_default();
             match record.tag.as_str() {
                 "settled" => self.watch.printed(format!("an unfinished step {} was settled: {}", text(1), text(0))),
+                "collected" => self.watch.printed(format!("an older release of {} was deleted", text(0))),
                 "adopted" => self.watch.printed(format!("{} was not ours and is now {}", text(0), text(1))),
                 "moved" => self.watch.printed(format!("not as the plan saw it: {} {}", text(0), text(1))),
                 "no-guard" => self.watch.printed("no guard can be kept on this node".to_owned()),

@@ -1,12 +1,29 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::name::{BundlePath, Digest, Owner, RunId};
+use crate::name::{BundlePath, Digest, Owner};
 use crate::perform::gateway::{self, Gateway, NEW, Notes, OLD, OLD_SAME, Reaction, stage};
-use crate::perform::{RunIdentity, scripted};
+use crate::perform::scripted;
 use crate::remote::Connect as _;
 
 const TWO: [u32; 2] = [11, 12];
+
+/// The other nodes of the cluster: eu-2 and so on, all of them this gateway.
+struct Others<'a>(&'a Gateway, usize);
+
+#[async_trait::async_trait]
+impl Elsewhere for Others<'_> {
+    async fn admin(
+        &self,
+        node: &crate::name::NodeName,
+    ) -> Result<(Arc<dyn Remote>, crate::perform::admin::Face), Cause> {
+        if node.as_str() != format!("eu-{}", self.1) {
+            return Err(cause("timed-out", "no answer in 10 s"));
+        }
+        let remote = self.0.node.connect(&scripted::address(node.as_str())).await.unwrap();
+        Ok((remote, gateway::doors().admin.unwrap()))
+    }
+}
 
 struct Done {
     end: StepEnd,
@@ -16,8 +33,7 @@ struct Done {
 }
 
 async fn carry_out(gateway: &Gateway, activate: &Activate, notes: Notes) -> Done {
-    let identity =
-        RunIdentity { run: RunId::from_parts(1, 2), holder: "ops@here".to_owned(), ttl: Duration::from_mins(10) };
+    let identity = scripted::identity();
     let remote: Arc<dyn Remote> = gateway.node.connect(&scripted::address("eu-1")).await.unwrap();
     let site = scripted::site("eu-1");
     let begun = Instant::now();
@@ -30,6 +46,7 @@ async fn carry_out(gateway: &Gateway, activate: &Activate, notes: Notes) -> Done
         activate,
         settings: &Settings::default(),
         watch: &notes,
+        elsewhere: &Others(gateway, 3),
     };
     let (end, standing) = activation.perform().await;
     Done { end, standing, took: begun.elapsed(), notes }
@@ -380,4 +397,68 @@ async fn a_look_that_lies_about_its_length_is_no_proof() {
         });
         assert_eq!(unknown(&upgrade(&gateway).await).code, "garbled", "{look}");
     }
+}
+
+fn removal(way: ReloadWay) -> Activate {
+    Activate { gone: [crate::name::PluginName::parse("legacy").unwrap()].into(), ..gateway::activate(way) }
+}
+
+fn row(plugin: &str) -> serde_json::Value {
+    serde_json::json!({ "id": format!("{plugin}-1"), "name": plugin, "enabled": false, "service": { "id": "s-1" } })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_goes_only_while_nobody_uses_it() {
+    let gateway = good();
+    gateway.set(|setup| setup.rows(Ok(vec![row("other")])));
+    let done = carry_out(&gateway, &removal(ReloadWay::Candidate), Notes::default()).await;
+    assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Changed });
+    for way in [ReloadWay::Candidate, ReloadWay::Hup, ReloadWay::Unneeded] {
+        let gateway = good();
+        gateway.set(|setup| setup.rows(Ok(vec![row("legacy"), row("other")])));
+        let mut wanted = removal(way);
+        wanted.loaded = std::collections::BTreeMap::new().into();
+        let done = carry_out(&gateway, &wanted, Notes::default()).await;
+        let cause = failed(&done);
+        assert_eq!(cause.code, Cause::REAPPLIED);
+        assert_eq!(cause.text, "1 row uses again what is being removed: legacy: service s-1, disabled");
+        assert_eq!(cause.details.last().unwrap(), "nothing was touched on eu-1");
+        assert_eq!(cause.hints.len(), 2, "both ways out");
+        assert!(gateway.node.calls().is_empty(), "{way:?}: a script was sent");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_counted_does_not_go() {
+    for (rows, master, code) in
+        [(Err(500), 100, "admin-error"), (Err(200), 100, "admin-garbled"), (Ok(vec![]), 7, "other-kong")]
+    {
+        let gateway = good();
+        gateway.set(|setup| {
+            setup.rows(rows);
+            setup.master(master);
+        });
+        let done = carry_out(&gateway, &removal(ReloadWay::Candidate), Notes::default()).await;
+        let cause = failed(&done);
+        assert_eq!(cause.code, code);
+        assert!(cause.text.starts_with("nothing was touched on eu-1, as the rows"), "{cause:?}");
+        assert!(gateway.node.calls().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_node_counts_through_others_of_its_cluster() {
+    let nodes = |names: &[&str]| names.iter().map(|name| crate::name::NodeName::parse(name).unwrap()).collect();
+    let with = |through: &[&str]| Activate { count_through: nodes(through), ..removal(ReloadWay::Stopped) };
+    let gateway = good();
+    gateway.set(|setup| setup.reloads(false));
+    let done = carry_out(&gateway, &with(&["eu-2", "eu-3"]), Notes::default()).await;
+    assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Edited });
+    gateway.set(|setup| setup.rows(Ok(vec![row("legacy")])));
+    let done = carry_out(&gateway, &with(&["eu-2", "eu-3"]), Notes::default()).await;
+    assert_eq!(failed(&done).code, Cause::REAPPLIED);
+    let done = carry_out(&gateway, &with(&["eu-2"]), Notes::default()).await;
+    assert!(failed(&done).text.ends_with("through eu-2: no answer in 10 s"), "{:?}", done.end);
+    let done = carry_out(&gateway, &with(&[]), Notes::default()).await;
+    assert_eq!(failed(&done).code, "no-admin");
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::hint::{Hint, Sealed};
-use crate::kong::entities::{AnswerError, NodeStatus, error_message};
+use crate::kong::entities::{AnswerError, NodeStatus, ScopeKind, error_message};
 use crate::kong::{NodeInfo, PluginPage, PluginRow, printable};
 use crate::name::{PluginName, Shared};
 use crate::remote::{Fault, HttpAddress, HttpAnswer, HttpRequest, Remote, RemoteError};
@@ -30,6 +30,23 @@ pub struct Row {
     pub workspace: Option<String>,
 }
 
+/// A row with everything in it. It has no `Debug`: its configuration may hold secrets.
+pub struct WholeRow {
+    /// What may be told of it.
+    pub row: PluginRow,
+    /// The workspace, where there are several, as the Admin API names it.
+    pub workspace: Option<String>,
+    /// The whole row, as the Admin API shows it.
+    pub whole: Sealed<serde_json::Value>,
+}
+
+/// One page of a listing.
+struct Page<T> {
+    items: Vec<T>,
+    not_understood: usize,
+    offset: Option<String>,
+}
+
 /// One of Kong's faces on one node.
 #[derive(Clone)]
 pub struct Face {
@@ -44,11 +61,22 @@ pub struct Face {
 impl Face {
     /// One `GET`, whatever comes back.
     pub async fn ask(&self, remote: &dyn Remote, path: &str) -> Result<HttpAnswer, RemoteError> {
+        self.send(remote, "GET", path, None).await
+    }
+
+    /// One request, whatever comes back. Without an answer it is not known whether it was carried out.
+    pub async fn send(
+        &self,
+        remote: &dyn Remote,
+        method: &'static str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<HttpAnswer, RemoteError> {
         let request = HttpRequest {
             to: self.to.clone(),
-            method: "GET",
+            method,
             path: path.to_owned(),
-            body: None,
+            body: body.map(|body| body.to_string().into_bytes()),
             token: self.token.clone(),
             deadline: self.deadline,
         };
@@ -83,13 +111,34 @@ impl Face {
 
     /// Every row of `plugins`, in every workspace. Kong cannot filter by name (facts.md C3), so all pages are read.
     pub async fn rows(&self, remote: &dyn Remote, enterprise: bool) -> Result<Vec<Row>, Trouble> {
+        let listed = self.everywhere(remote, enterprise, page).await?;
+        Ok(listed.into_iter().map(|(row, space)| Row { row, workspace: space.map(|s| printable(&s, 200)) }).collect())
+    }
+
+    /// The rows of these plugins with everything in them, in every workspace, disabled ones too.
+    pub async fn whole_rows(
+        &self,
+        remote: &dyn Remote,
+        enterprise: bool,
+        plugins: &BTreeSet<PluginName>,
+    ) -> Result<Vec<WholeRow>, Trouble> {
+        let listed = self.everywhere(remote, enterprise, whole_page).await?;
+        let wanted = listed.into_iter().filter(|((row, _), _)| plugins.contains(&row.name));
+        Ok(wanted.map(|((row, whole), workspace)| WholeRow { row, workspace, whole }).collect())
+    }
+
+    async fn everywhere<T>(
+        &self,
+        remote: &dyn Remote,
+        enterprise: bool,
+        read: fn(&[u8]) -> Result<Page<T>, AnswerError>,
+    ) -> Result<Vec<(T, Option<String>)>, Trouble> {
         let spaces = if enterprise { self.workspaces(remote).await? } else { Vec::new() };
-        if spaces.is_empty() {
-            return self.pages(remote, None).await;
-        }
+        let spaces = if spaces.is_empty() { vec![None] } else { spaces.into_iter().map(Some).collect() };
         let mut all = Vec::new();
         for space in spaces {
-            all.extend(self.pages(remote, Some(&space)).await?);
+            let items = self.pages(remote, space.as_deref(), read).await?;
+            all.extend(items.into_iter().map(|item| (item, space.clone())));
         }
         Ok(all)
     }
@@ -114,20 +163,25 @@ impl Face {
         })
     }
 
-    async fn pages(&self, remote: &dyn Remote, space: Option<&str>) -> Result<Vec<Row>, Trouble> {
-        let prefix = space.map(|space| format!("/{}", encoded(space))).unwrap_or_default();
-        let mut rows = Vec::new();
+    async fn pages<T>(
+        &self,
+        remote: &dyn Remote,
+        space: Option<&str>,
+        read: fn(&[u8]) -> Result<Page<T>, AnswerError>,
+    ) -> Result<Vec<T>, Trouble> {
+        let prefix = prefix(space);
+        let mut items = Vec::new();
         let mut path = format!("{prefix}/plugins?size=1000");
         let mut seen = BTreeSet::new();
         while seen.len() < PAGES {
-            let page = self.read(remote, &path, PluginPage::parse).await?;
+            let page = self.read(remote, &path, read).await?;
             if page.not_understood > 0 {
                 let text =
                     format!("GET {path} at {}: {} rows were not understood", shown(&self.to), page.not_understood);
                 return Err(trouble("admin-garbled", printable(&text, LONGEST), vec![]));
             }
-            rows.extend(page.rows.into_iter().map(|row| Row { row, workspace: space.map(|s| printable(s, 200)) }));
-            let Some(offset) = page.offset else { return Ok(rows) };
+            items.extend(page.items);
+            let Some(offset) = page.offset else { return Ok(items) };
             path = format!("{prefix}/plugins?size=1000&offset={}", encoded(&offset));
             if !seen.insert(offset) {
                 let text = format!("GET /plugins at {}: the pages run in a circle", shown(&self.to));
@@ -176,8 +230,61 @@ pub fn shown(address: &HttpAddress) -> String {
     }
 }
 
+/// The path of one row. Only an id names a row: by a name Kong answers 204 and deletes nothing (measured.md 5).
+pub fn row_path(workspace: Option<&str>, id: &str) -> String {
+    format!("{}/plugins/{}", prefix(workspace), encoded(id))
+}
+
+/// The word for what a row is applied to, and its path.
+pub(super) fn scope_path(workspace: Option<&str>, kind: ScopeKind, id: &str) -> (&'static str, String) {
+    let (word, table) = match kind {
+        ScopeKind::Service => ("service", "services"),
+        ScopeKind::Route => ("route", "routes"),
+        ScopeKind::Consumer => ("consumer", "consumers"),
+        ScopeKind::ConsumerGroup => ("consumer group", "consumer_groups"),
+    };
+    (word, format!("{}/{table}/{}", prefix(workspace), encoded(id)))
+}
+
+fn prefix(workspace: Option<&str>) -> String {
+    workspace.map(|space| format!("/{}", encoded(space))).unwrap_or_default()
+}
+
+/// Whether this Kong has workspaces: the Enterprise edition, which before 3.6 only the version tells (facts.md C1, C4).
+pub fn has_workspaces(facts: &AdminFacts) -> bool {
+    facts.edition.as_deref() == Some("enterprise") || facts.version.contains("enterprise")
+}
+
+/// What an answer that is none of the expected ones says of itself. Kong's message may quote a row's configuration, so that only
+/// the name of the error is told.
+pub fn answered(answer: &HttpAnswer) -> String {
+    let value: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let name = value["name"].as_str().map(|name| format!(", {}", printable(name, 80))).unwrap_or_default();
+    let odd = if value.is_object() { "" } else { ", which is not how Kong answers" };
+    let body = if answer.body.is_empty() { ", an empty body" } else { odd };
+    format!("{}{name}{body}", answer.status)
+}
+
+fn page(body: &[u8]) -> Result<Page<PluginRow>, AnswerError> {
+    let page = PluginPage::parse(body)?;
+    Ok(Page { items: page.rows, not_understood: page.not_understood, offset: page.offset })
+}
+
+/// The rows as they are understood, each beside what it was read from.
+fn whole_page(body: &[u8]) -> Result<Page<(PluginRow, Sealed<serde_json::Value>)>, AnswerError> {
+    let read = page(body)?;
+    let mut value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let data = value["data"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    // Where all were understood, each has its place; where not, the listing is an error anyway.
+    let items = read.items.into_iter().zip(data).map(|(row, whole)| (row, Sealed::new(whole))).collect();
+    Ok(Page { items, not_understood: read.not_understood, offset: read.offset })
+}
+
+/// What is escaped in a path: all but letters, digits, `-` and `_`.
+const ODD: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+
 fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    percent_encoding::utf8_percent_encode(text, ODD).to_string()
 }
 
 pub(crate) fn trouble(code: &str, text: String, hints: Vec<Hint>) -> Trouble {

@@ -35,7 +35,8 @@ impl Told {
             "manifest" => "muster's manifest was written since",
             "link" => "a link of ours points elsewhere",
             "release" => "a release is not there",
-            "root" => "something else stands where a bundle has to go",
+            "root" => "something else stands at a root of ours",
+            "guard" => "an unfinished step was settled just now",
             other => other,
         };
         record.text(1).map_or_else(|| what.to_owned(), |detail| format!("{what} ({detail})"))

@@ -5,6 +5,7 @@ use crate::kong::printable;
 use crate::name::NodeName;
 use crate::remote::{Fault, RemoteError};
 use crate::run::Cause;
+use crate::survey::Trouble;
 use crate::wire::Record;
 
 /// A cause without details or hints.
@@ -27,12 +28,18 @@ pub(crate) fn of_remote(error: &RemoteError) -> Cause {
     Cause { hints: error.hints.clone(), ..cause(&fault_word(error.fault), error.to_string()) }
 }
 
+/// What an Admin API was found to do.
+pub(crate) fn of_trouble(trouble: Trouble) -> Cause {
+    Cause { hints: trouble.hints, ..cause(&trouble.code, trouble.text) }
+}
+
 /// What a script complained of: its `problem` record, in words and with what to do.
 pub(crate) fn of_problem(doing: &str, node: &NodeName, problem: &Record) -> Cause {
     let field = |index| problem.text(index).map(|text| printable(&text, 400)).unwrap_or_default();
     let (code, about) = (field(0), field(1));
     let (found, advice) = of_place(&code, &about)
         .or_else(|| of_kong(&code, &about))
+        .or_else(|| (code == "delete").then(|| of_deletion(&about, &field(2))))
         .or_else(|| (code == "commit").then(|| of_commit(&about, &field(2))))
         .unwrap_or_else(|| {
             let words = [code.as_str(), &about, &field(2)].join(" ");
@@ -127,6 +134,14 @@ fn of_commit(what: &str, detail: &str) -> Words {
     }
 }
 
+/// A deletion that cannot go on.
+fn of_deletion(what: &str, detail: &str) -> Words {
+    (
+        format!("the deletion stopped at {what} {detail}").trim_end().to_owned(),
+        "correct it, then apply again: the manifest still has what is left",
+    )
+}
+
 /// A problem's word as the cause's: it is the script's own, so it is kept unless it is odd.
 fn known(code: &str) -> &str {
     match code {
@@ -158,6 +173,7 @@ mod tests {
             ("problem started 77", "started", "master 77"),
             ("problem commit conf abc", "commit", "somebody else wrote kong.conf"),
             ("problem commit conf-unwritten /etc/kong/kong.conf", "commit", "/etc/kong/kong.conf could not be written"),
+            ("problem delete attic /lua/x", "delete", "stopped at attic /lua/x"),
             ("problem commit link acme", "commit", "stopped at link acme"),
             ("problem brand-new a b", "brand-new", "brand-new a b"),
             ("problem ../x%0A", "script-failed", "eu-1"),

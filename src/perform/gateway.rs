@@ -62,6 +62,8 @@ struct Inner {
     words: Vec<Word>,
     database: bool,
     reloads: bool,
+    rows: Result<Vec<serde_json::Value>, u16>,
+    master: u32,
 }
 
 /// The gateway.
@@ -86,6 +88,8 @@ impl Gateway {
             words: Vec::new(),
             database: true,
             reloads: true,
+            rows: Ok(Vec::new()),
+            master: 100,
         };
         let gateway = Self { inner: Arc::new(Mutex::new(inner)), node: Scripted::default() };
         gateway.wire();
@@ -130,6 +134,14 @@ impl Setup<'_> {
     }
     pub(crate) fn database(&mut self, answers: bool) {
         self.0.database = answers;
+    }
+    /// The rows of `plugins`, or the status that their listing is answered with.
+    pub(crate) fn rows(&mut self, rows: Result<Vec<serde_json::Value>, u16>) {
+        self.0.rows = rows;
+    }
+    /// Who answers at the Admin API.
+    pub(crate) fn master(&mut self, pid: u32) {
+        self.0.master = pid;
     }
     pub(crate) fn reloads(&mut self, reloads: bool) {
         self.0.reloads = reloads;
@@ -201,6 +213,10 @@ impl Inner {
             "/status" => ok(format!("{{\"database\":{{\"reachable\":{}}}}}", self.database)),
             "/status/ready" => ok("{\"message\":\"ready\"}"),
             "/" => ok(self.root(&stage)),
+            "/plugins?size=1000" => match &self.rows {
+                Ok(rows) => ok(serde_json::json!({ "data": rows }).to_string()),
+                Err(status) => Ok(HttpAnswer { status: *status, body: b"<html>".to_vec() }),
+            },
             // No route: that is an HTTP answer all the same.
             _ => Ok(HttpAnswer { status: 404, body: b"{}".to_vec() }),
         }
@@ -214,7 +230,8 @@ impl Inner {
         let loaded = format!("{{\"acme-auth\":{{\"version\":\"{}\"}}}}", says.version);
         format!(
             "{{\"version\":\"3.9.1\",\"plugins\":{{\"available_on_server\":{loaded}}},\
-             \"configuration\":{{\"lua_package_path\":\"{path}\"}},\"pids\":{{\"master\":100{workers}}}}}"
+             \"configuration\":{{\"lua_package_path\":\"{path}\"}},\"pids\":{{\"master\":{}{workers}}}}}",
+            self.master
         )
     }
 }
@@ -240,6 +257,8 @@ pub(crate) fn activate(way: ReloadWay) -> Activate {
         conf: None,
         loaded: [(PluginName::parse("acme-auth").unwrap(), Some("2.1.0".to_owned()))].into(),
         gone: std::collections::BTreeSet::default(),
+        count_through: Vec::new(),
+        keep: Activate::keep(),
         manifest: vec!["muster-manifest 1".to_owned()].into(),
         content: [(bundle(), digest())].into(),
     }

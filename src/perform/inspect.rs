@@ -10,7 +10,7 @@ use crate::remote::{Call, Ended, Remote, RemoteError, Reply, Script};
 use crate::survey::{AdminFacts, NodeFacts, SurveyDecoder, SurveyError, SurveyRequest, Trouble};
 use crate::wire::Status;
 
-use super::admin::{Face, trouble};
+use super::admin::{Face, Row, has_workspaces, trouble};
 use super::cause::of_problem;
 use super::{Doors, Site, rows};
 
@@ -39,11 +39,11 @@ pub async fn inspect(
     roots: &[BundlePath],
     patience: Patience,
 ) -> Result<NodeFacts, Failure> {
-    let matters = plugins_of(roots);
     // Where the inventory says where the Admin API is, both are asked at once; nothing is lost if Kong is down.
+    let named = site.admin.as_ref().map(|_| Doors::of(site, None, patience.request));
     let early = async {
-        match &site.admin {
-            Some(_) => Some(ask(remote, &Doors::of(site, None, patience.request), &matters, patience).await),
+        match &named {
+            Some(doors) => Some(ask(remote, doors, patience).await),
             None => None,
         }
     };
@@ -52,11 +52,16 @@ pub async fn inspect(
     let env = facts.env_file.as_ref().map(|env| env.open().bytes());
     let doors = Doors::of(site, env, patience.request);
     let running = facts.master.is_some();
+    let matters = plugins_of(roots, &facts);
     let late = async {
-        match early {
-            Some(admin) => admin,
-            None if !running => alone(remote, &doors, patience).await,
-            None => ask(remote, &doors, &matters, patience).await,
+        let asked = match early {
+            Some(asked) => asked,
+            None if !running => return alone(remote, &doors, patience).await,
+            None => ask(remote, &doors, patience).await,
+        };
+        match asked {
+            Ok(asked) => Ok(asked.told(remote, &matters, patience).await),
+            Err(trouble) => Err(trouble),
         }
     };
     let ready = async {
@@ -70,10 +75,13 @@ pub async fn inspect(
     Ok(facts)
 }
 
-/// The plugins that these roots are of.
-fn plugins_of(roots: &[BundlePath]) -> BTreeSet<PluginName> {
+/// The plugins that these roots are of, and those that were installed here: one that left the inventory may be removed, too.
+fn plugins_of(roots: &[BundlePath], facts: &NodeFacts) -> BTreeSet<PluginName> {
     let name = |root: &BundlePath| PluginName::parse(root.as_str().strip_prefix("kong/plugins/")?).ok();
-    roots.iter().filter_map(name).collect()
+    let manifest = facts.manifest.as_ref().and_then(|manifest| manifest.as_ref().ok());
+    let installed = manifest.into_iter().flat_map(|manifest| manifest.bundles.values());
+    let installed = installed.flat_map(|owned| owned.plugins.iter().cloned());
+    roots.iter().filter_map(name).chain(installed).collect()
 }
 
 /// Asked where no master was found: workers outlive a master that was killed, and a prefix may be another one.
@@ -97,31 +105,43 @@ fn stopped(site: &Site, found: Trouble) -> Trouble {
     }
 }
 
-async fn ask(
-    remote: &dyn Remote,
-    doors: &Doors,
-    matters: &BTreeSet<PluginName>,
-    patience: Patience,
-) -> Result<AdminFacts, Trouble> {
+/// What an Admin API said, its rows without the names of what they are applied to.
+struct Asked<'a> {
+    face: &'a Face,
+    facts: AdminFacts,
+    rows: Result<Vec<Row>, Trouble>,
+}
+
+impl Asked<'_> {
+    /// The facts, with the rows of the plugins that matter in words.
+    async fn told(self, remote: &dyn Remote, matters: &BTreeSet<PluginName>, patience: Patience) -> AdminFacts {
+        let Self { face, mut facts, rows } = self;
+        match rows {
+            Ok(found) => {
+                let asking = rows::names(face, remote, &found, matters);
+                let names = tokio::time::timeout(patience.request * 4, asking).await.unwrap_or_default();
+                facts.rows = rows::by_plugin(found, &names).into();
+            }
+            Err(trouble) => facts.rows_trouble = Some(trouble),
+        }
+        facts
+    }
+}
+
+async fn ask<'a>(remote: &dyn Remote, doors: &'a Doors, patience: Patience) -> Result<Asked<'a>, Trouble> {
     let face = doors.admin.as_ref().map_err(Clone::clone)?;
-    let asking = admin_facts(face, remote, matters);
+    let asking = admin_facts(face, remote);
     tokio::time::timeout(patience.request * 4, asking).await.unwrap_or_else(|_| {
         let text = format!("the Admin API did not answer in full within {} s", patience.request.as_secs() * 4);
         Err(trouble("admin-slow", text, vec![Hint::do_("look at the load of the node and of its database")]))
     })
 }
 
-async fn admin_facts(face: &Face, remote: &dyn Remote, matters: &BTreeSet<PluginName>) -> Result<AdminFacts, Trouble> {
+async fn admin_facts<'a>(face: &'a Face, remote: &dyn Remote) -> Result<Asked<'a>, Trouble> {
     let (facts, default_rows) = tokio::join!(face.node(remote), face.rows(remote, false));
-    let mut facts = facts?;
-    // Before 3.6 only the version tells the Enterprise edition; only that one has workspaces (facts.md C1, C4).
-    let enterprise = facts.edition.as_deref() == Some("enterprise") || facts.version.contains("enterprise");
-    let found = if enterprise { face.rows(remote, true).await } else { default_rows };
-    match found {
-        Ok(found) => facts.rows = rows::in_words(face, remote, found, matters).await.into(),
-        Err(trouble) => facts.rows_trouble = Some(trouble),
-    }
-    Ok(facts)
+    let facts = facts?;
+    let rows = if has_workspaces(&facts) { face.rows(remote, true).await } else { default_rows };
+    Ok(Asked { face, facts, rows })
 }
 
 async fn survey(

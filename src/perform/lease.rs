@@ -2,16 +2,27 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::hint::Hint;
 use crate::kong::printable;
 use crate::name::{NodeName, RunId};
 use crate::remote::{Call, Remote, Script};
 use crate::run::Cause;
-use crate::wire::{ArgError, Args, Status};
+use crate::wire::{ArgError, Args, Lease, Status};
 
 use super::call::{self, Told};
 use super::cause::{advised, cause};
 use super::{LeaseRefusal, Peers, RunIdentity, Site};
+
+/// How long the script may take; it has a deadline of its own before this one.
+const DEADLINE: Duration = Duration::from_secs(70);
+
+/// For how long a run that began later is given to give a node back: of two that each took some of the same nodes the later one
+/// ends at once, and without this the earlier one would end as well, at the nodes that the later one has for a moment more.
+const YIELDS: Duration = Duration::from_secs(5);
+/// How often it is asked again meanwhile.
+const PACE: Duration = Duration::from_millis(200);
 
 /// What the lease script is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,19 +51,37 @@ fn arguments(site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Args, Ar
 }
 
 /// Takes the lease; the generation that is ours afterwards. A lease whose run is known to have died is taken from it: that
-/// run's scripts are kept away by the kernel lock and the generation, and an armed guard keeps us away (protocols.md A).
+/// run's scripts are kept away by the kernel lock and the generation, and an armed guard keeps us away (protocols.md A). One of a
+/// run that began later than this one may be given back at once, and is asked for again for a moment.
 pub(crate) async fn take(
     remote: &dyn Remote,
     site: &Site,
     identity: &RunIdentity,
     peers: Option<&dyn Peers>,
 ) -> Result<u64, LeaseRefusal> {
-    let told = ask(remote, site, identity, &Errand::Take { dead: None }).await?;
-    let dead = peers.and_then(|peers| holder(&told).filter(|(run, who)| peers.has_ended(run, who)));
-    match dead {
-        Some((run, _)) => self::run(remote, site, identity, Errand::Take { dead: Some(run) }).await,
-        None => generation(site, &told, &Errand::Take { dead: None }),
+    let until = Instant::now() + YIELDS;
+    loop {
+        let told = ask(remote, site, identity, &Errand::Take { dead: None }).await?;
+        match holder(&told) {
+            Some((run, who)) if peers.is_some_and(|peers| peers.has_ended(&run, &who)) => {
+                return self::run(remote, site, identity, Errand::Take { dead: Some(run) }).await;
+            }
+            Some((run, _)) if run > identity.run && Instant::now() < until => tokio::time::sleep(PACE).await,
+            _ => return generation(site, &told, &Errand::Take { dead: None }),
+        }
     }
+}
+
+/// Takes it away from whoever has it, as a person says so: that run's scripts find another generation.
+pub(crate) async fn take_away(remote: &dyn Remote, site: &Site, lease: &Lease) -> Result<(), LeaseRefusal> {
+    let args = || {
+        let args = Args::new().with("home", site.home.as_str())?.with("op", "break")?;
+        args.with("run", lease.run.as_str())?.with("generation", lease.generation.to_string())
+    };
+    let args = args().map_err(|e| LeaseRefusal::Failed(cause("not-sent", e.to_string())))?;
+    let call = Call { script: Script::Lease, args, payload: None, deadline: DEADLINE };
+    let told = call::to_the_end(remote, call).await.map_err(LeaseRefusal::Failed)?;
+    generation(site, &told, &Errand::Release(lease.generation)).map(drop)
 }
 
 /// Whose lease it is, if a run has it.
@@ -75,7 +104,7 @@ pub(crate) async fn run(
 
 async fn ask(remote: &dyn Remote, site: &Site, run: &RunIdentity, errand: &Errand) -> Result<Told, LeaseRefusal> {
     let args = arguments(site, run, errand).map_err(|e| LeaseRefusal::Failed(cause("not-sent", e.to_string())))?;
-    let call = Call { script: Script::Lease, args, payload: None, deadline: Duration::from_secs(70) };
+    let call = Call { script: Script::Lease, args, payload: None, deadline: DEADLINE };
     call::to_the_end(remote, call).await.map_err(LeaseRefusal::Failed)
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use crate::hint::Sealed;
-use crate::name::{NodeName, NodePath, RunId};
+use crate::name::{NodeName, NodePath, Owner, Revision, RunId};
 use crate::plan::Step;
 use crate::remote::{HttpAddress, NodeAddress, Remote, RemoteError};
 use crate::run::{CancelLevel, Cause, StepEnd, StepPhase};
@@ -19,6 +20,7 @@ mod activate;
 pub mod admin;
 mod call;
 mod cause;
+mod delete;
 mod deliver;
 mod doors;
 mod evidence;
@@ -30,16 +32,22 @@ mod lease;
 mod node;
 mod order;
 pub mod proof;
+mod recount;
+pub mod restore;
 mod rows;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod session;
 mod standing;
+mod unapply;
+pub mod undo;
 
 pub use cause::fault_word;
+pub(crate) use cause::{cause, of_remote, of_trouble};
 pub use deliver::{Cargo, Parcel};
 pub use doors::Doors;
 pub use node::{NodePerformer, Place};
+pub use recount::reapplied;
 
 use standing::Standing;
 
@@ -117,15 +125,34 @@ pub trait Peers: Send + Sync {
     fn has_ended(&self, run: &RunId, holder: &str) -> bool;
 }
 
-/// Who changes nodes, as their leases and receipts have it.
+/// Keeps undo bundles where they outlive the run, for the operator alone to read.
+pub trait UndoKeeper: Send + Sync {
+    /// The time, for the head of a bundle.
+    fn now(&self) -> Timestamp;
+    /// Keeps a bundle under a name that is free and begins like this one, and makes it durable before it returns. Where it is,
+    /// as a person is told.
+    fn keep(&self, name: &str, text: &Sealed<String>) -> std::io::Result<String>;
+}
+
+/// Who changes nodes, as their leases, receipts and undo bundles have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunIdentity {
     /// The run.
     pub run: RunId,
+    /// Whose inventory is applied.
+    pub owner: Owner,
+    /// The commit that was planned from.
+    pub commit: Revision,
     /// Its operator, `user@host`.
     pub holder: String,
     /// For how long a lease is taken; every changing script renews it.
     pub ttl: Duration,
+}
+
+/// Takes a lease away from the run that has it, if it is still the one that was seen (`muster unlock`). An armed guard of that
+/// run keeps it: it will put the node back first.
+pub async fn break_lease(remote: &dyn Remote, site: &Site, lease: &crate::wire::Lease) -> Result<(), LeaseRefusal> {
+    lease::take_away(remote, site, lease).await
 }
 
 /// How an activation is carried out.
@@ -152,6 +179,7 @@ pub(crate) struct Lease<'a> {
 impl Lease<'_> {
     fn arguments(&self, args: Args, step: u32) -> Result<Args, ArgError> {
         args.with("run", self.identity.run.as_str())?
+            .with("commit", self.identity.commit.as_str())?
             .with("step", step.to_string())?
             .with("generation", self.generation.to_string())?
             .with("ttl", self.identity.ttl.as_secs().to_string())

@@ -3,9 +3,9 @@ use std::time::Duration;
 use super::*;
 use crate::action::{Deliver, ReloadWay};
 use crate::name::{BundlePath, ClusterName, Digest, RunId};
+use crate::perform::Parcel;
 use crate::perform::gateway::{self, Gateway, NEW, Notes, OLD, stage};
 use crate::perform::scripted::{self, Scripted};
-use crate::perform::{Parcel, RunIdentity};
 use crate::plan::{Phase, Target};
 use crate::remote::{Connect as _, Ended, NodeAddress, Script};
 use crate::run::{Outcome, SkipReason};
@@ -33,8 +33,7 @@ fn performer(scripted: &Scripted) -> NodePerformer {
     let files = BTreeMap::from([(BundlePath::parse("kong/plugins/acme-auth/handler.lua").unwrap(), Digest::of(b"h"))]);
     let parcel = Arc::new(Parcel { bytes: b"targz".to_vec(), files });
     let cargo = BTreeMap::from([(gateway::digest(), parcel)]);
-    let identity =
-        RunIdentity { run: RunId::from_parts(1, 2), holder: "ops@here".to_owned(), ttl: Duration::from_mins(10) };
+    let identity = scripted::identity();
     NodePerformer::new(
         Arc::new(Direct(scripted.clone())),
         BTreeMap::from([(node(), place)]),
@@ -84,6 +83,19 @@ async fn the_lease_is_taken_shown_by_each_script_and_given_back() {
     }
     assert_eq!(calls[1].payload.as_deref(), Some(&b"targz"[..]));
     assert_eq!((calls[2].args.get("op"), calls[2].args.get("generation")), (Some("release"), Some("8")));
+}
+
+#[tokio::test]
+async fn a_node_that_is_seen_later_can_be_changed_from_then_on() {
+    let scripted = Scripted::default();
+    scripted.plays(Script::Lease, "lease 8 600 b1", Status::Changed);
+    let performer = performer(&scripted);
+    let late = NodeName::parse("eu-2").unwrap();
+    let refusal = performer.acquire(&late).await.unwrap_err();
+    assert!(matches!(&refusal, LeaseRefusal::Failed(cause) if cause.code == "unknown-node"), "{refusal:?}");
+    performer.at(BTreeMap::from([(late.clone(), Place { site: scripted::site("eu-2"), doors: gateway::doors() })]));
+    performer.acquire(&late).await.unwrap();
+    assert_eq!(scripted.calls().len(), 1);
 }
 
 #[tokio::test]
@@ -203,7 +215,7 @@ struct Died(&'static str);
 
 impl Peers for Died {
     fn has_ended(&self, run: &RunId, holder: &str) -> bool {
-        run.as_str() == "01ARZ3NDEKTSV4RRFFQ69G5FAV" && holder == self.0
+        run.as_str() == "00000000000000000000000001" && holder == self.0
     }
 }
 
@@ -213,15 +225,33 @@ async fn a_lease_is_taken_from_a_run_that_is_known_to_have_died_and_from_no_othe
         let scripted = Scripted::default();
         scripted.stages(Script::Lease, |call| {
             let (line, status) = match call.args.get("dead") {
-                Some("01ARZ3NDEKTSV4RRFFQ69G5FAV") => ("lease 9 60 b1", Status::Changed),
-                _ => ("locked ops@here 01ARZ3NDEKTSV4RRFFQ69G5FAV 42", Status::Locked),
+                Some("00000000000000000000000001") => ("lease 9 60 b1", Status::Changed),
+                _ => ("locked ops@here 00000000000000000000000001 42", Status::Locked),
             };
             Ok(Box::new(move |_| (vec![scripted::record(line)], Some(Ended::Done(status)))))
         });
         let performer = performer(&scripted).beside(Arc::new(Died(who)));
         assert_eq!(performer.acquire(&node()).await.is_ok(), over);
         let dead: Vec<_> = scripted.calls().iter().map(|call| call.args.get("dead").unwrap().to_owned()).collect();
-        assert_eq!(dead, if over { vec!["", "01ARZ3NDEKTSV4RRFFQ69G5FAV"] } else { vec![""] });
+        assert_eq!(dead, if over { vec!["", "00000000000000000000000001"] } else { vec![""] });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_began_later_is_given_a_moment_to_give_a_node_back() {
+    for (asked, gives) in [(3, true), (usize::MAX, false)] {
+        let scripted = Scripted::default();
+        let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        scripted.stages(Script::Lease, move |_| {
+            let (line, status) = match count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+                before if before < asked => ("locked ops@there 01ARZ3NDEKTSV4RRFFQ69G5FAV 42", Status::Locked),
+                _ => ("lease 9 60 b1", Status::Changed),
+            };
+            Ok(Box::new(move |_| (vec![scripted::record(line)], Some(Ended::Done(status)))))
+        });
+        let begun = tokio::time::Instant::now();
+        assert_eq!(performer(&scripted).acquire(&node()).await.is_ok(), gives);
+        assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn arguments(
         .with("way", way(activate.way))?
         .with("plugins", &activate.directive.1)?
         .with("stage", stage(&site.home, activate))?
+        .with("keep", activate.keep.to_string())?
         .with("patience", settings.guard.as_secs().to_string())?;
     wanted(basis(args, activate)?, activate)
 }

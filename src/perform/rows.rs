@@ -28,13 +28,24 @@ pub(crate) async fn in_words(
     rows: Vec<Row>,
     matters: &BTreeSet<PluginName>,
 ) -> BTreeMap<String, Vec<PluginRow>> {
+    let names = names(face, remote, &rows, matters).await;
+    by_plugin(rows, &names)
+}
+
+/// The names of what the rows that matter are applied to, by id.
+pub(super) async fn names(
+    face: &Face,
+    remote: &dyn Remote,
+    rows: &[Row],
+    matters: &BTreeSet<PluginName>,
+) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
-    for (kind, id) in concerned(&rows, matters) {
+    for (kind, id) in concerned(rows, matters) {
         if let Some(name) = face.name_of(remote, words(kind).1, &id).await {
             names.insert(id, name);
         }
     }
-    by_plugin(rows, &names)
+    names
 }
 
 /// What the rows that matter are applied to. Rows of another workspace keep their ids: their entities live there too.
@@ -44,12 +55,14 @@ fn concerned(rows: &[Row], matters: &BTreeSet<PluginName>) -> BTreeSet<(ScopeKin
     all.into_iter().take(NAMES).collect()
 }
 
-fn by_plugin(rows: Vec<Row>, names: &BTreeMap<String, String>) -> BTreeMap<String, Vec<PluginRow>> {
+/// The rows by plugin, in words as far as names are known; ids stand for the others.
+pub(super) fn by_plugin(rows: Vec<Row>, names: &BTreeMap<String, String>) -> BTreeMap<String, Vec<PluginRow>> {
     let mut map: BTreeMap<String, Vec<PluginRow>> = BTreeMap::new();
     for Row { row, workspace } in rows {
         let scope = scope(&row.scope, names);
         let plugin = row.name.to_string();
-        map.entry(plugin).or_default().push(PluginRow { id: row.id, enabled: row.enabled, scope, workspace });
+        let crate::kong::PluginRow { id, enabled, tags, updated_at, .. } = row;
+        map.entry(plugin).or_default().push(PluginRow { id, enabled, scope, workspace, tags, updated_at });
     }
     map
 }
@@ -73,7 +86,8 @@ mod tests {
             enabled: true,
             scope: scope.iter().map(|(kind, id)| (*kind, (*id).to_owned())).collect(),
             instance_name: None,
-            tags: Vec::new(),
+            tags: vec!["edge".to_owned()],
+            updated_at: Some(7),
         };
         Row { row, workspace: None }
     }
@@ -84,6 +98,7 @@ mod tests {
         let map = by_plugin(rows, &BTreeMap::from([("r".to_owned(), "login".to_owned())]));
         let scopes: Vec<_> = map["a"].iter().map(|row| row.scope.as_str()).collect();
         assert_eq!(scopes, ["route login, consumer c", "global"]);
+        assert_eq!((map["a"][0].tags.as_slice(), map["a"][0].updated_at), (&["edge".to_owned()][..], Some(7)));
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::Site;
-use crate::name::{NodeName, NodePath};
+use super::{RunIdentity, Site};
+use crate::name::{NodeName, NodePath, Owner, Revision, RunId};
 use crate::remote::{
     Call, Connect, Ended, Fault, HttpAnswer, HttpRequest, NodeAddress, Privilege, Remote, RemoteError, Reply, Running,
     Script, Transport, Word,
@@ -153,6 +154,17 @@ pub(crate) fn address(node: &str) -> NodeAddress {
         port: None,
         privilege: Privilege::None,
         transport: Transport::Local,
+    }
+}
+
+/// A run of nobody in particular.
+pub(crate) fn identity() -> RunIdentity {
+    RunIdentity {
+        run: RunId::from_parts(1, 2),
+        owner: Owner::parse("edge-team").unwrap(),
+        commit: Revision::parse(&"3f2a91c4b5".repeat(4)).unwrap(),
+        holder: "ops@here".to_owned(),
+        ttl: Duration::from_mins(10),
     }
 }
 

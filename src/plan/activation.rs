@@ -1,7 +1,5 @@
 //! The one activation of a node: links, directive, reload, and what has to hold afterwards.
 
-use std::collections::BTreeSet;
-
 use super::lookup::NextManifest;
 use super::node::Draft;
 use super::{BlockerCode, obstacle};
@@ -16,8 +14,10 @@ use crate::wire::{Manifest, Owned};
 pub(super) fn make(draft: &mut Draft<'_>) {
     let Some(way) = way(draft) else { return };
     let add = std::mem::take(&mut draft.add);
-    let Ok(conf) = conf(draft, &add) else { return };
-    let Some((directive, search_path)) = settings(draft, &add) else { return };
+    let gone = draft.drop.clone();
+    let leave: Vec<PluginName> = gone.iter().cloned().collect();
+    let Ok(conf) = conf(draft, &add, &leave) else { return };
+    let Some((directive, search_path)) = settings(draft, &add, &leave) else { return };
     waiting(draft);
     let staged: Vec<(BundleName, Digest)> = if way == ReloadWay::Candidate {
         draft.loads().map(|switch| (switch.bundle.clone(), switch.to.clone())).collect()
@@ -31,12 +31,17 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         };
         draft.content.retain(|name, _| known(name));
     }
+    if !matches!(way, ReloadWay::Unneeded | ReloadWay::Stopped) {
+        let beside = beside(draft);
+        draft.content.extend(beside);
+    }
     let (cluster, mut alike) = (&draft.cluster.name, draft.lookup.alike());
     let all = |switches: &Vec<Shared<Switch>>| switches.iter().map(|switch| Switch::clone(switch)).collect();
     let switches = alike.switches.ask(std::mem::take(&mut draft.switches), all);
     let config = conf.as_ref().map(|edit| (edit.path.clone(), edit.after.clone()));
     let next = (draft.manifest().cloned(), switches.clone(), config);
     let basis = basis(draft, &switches);
+    draft.plan.manifest = (!draft.plan.leftovers.is_empty()).then(|| manifest(&next));
     draft.plan.activate = Some(Box::new(Activate {
         basis: NodeBasis { links: alike.links.share(cluster, basis.links), ..basis },
         switches,
@@ -46,10 +51,27 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         search_path,
         conf,
         loaded: alike.loaded.share(cluster, std::mem::take(&mut draft.loaded).into()),
-        gone: BTreeSet::new(),
+        count_through: if way == ReloadWay::Stopped && !gone.is_empty() {
+            draft.removals.through.clone()
+        } else {
+            Vec::new()
+        },
+        gone,
         manifest: alike.manifests.ask(next, |next| manifest(next).lines().into()),
+        keep: draft.request.inventory.keep,
         content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));
+}
+
+/// The content that a reload loads besides ours: bundles of other owners, as they are linked. Without it in the receipt the next
+/// look of that owner could not tell what his workers run, as ours would be the last proof of them.
+fn beside(draft: &Draft<'_>) -> Vec<(BundleName, Digest)> {
+    let bundles = draft.manifest().into_iter().flat_map(|manifest| &manifest.bundles);
+    let theirs = bundles.filter(|(name, owned)| {
+        let linked = draft.facts.current.get(*name) == Some(&owned.digest);
+        owned.owner != draft.request.inventory.owner && linked
+    });
+    theirs.map(|(name, owned)| (name.clone(), owned.digest.clone())).collect()
 }
 
 /// How it is loaded (protocols.md A, "Reload, the way of choice", "fallback").
@@ -75,9 +97,9 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
 struct Blocked;
 
 /// The edit of kong.conf, where it needs one.
-fn conf(draft: &mut Draft<'_>, add: &[PluginName]) -> Result<Option<ConfEdit>, Blocked> {
+fn conf(draft: &mut Draft<'_>, add: &[PluginName], leave: &[PluginName]) -> Result<Option<ConfEdit>, Blocked> {
     let file = draft.diff.directives.file.directive().cloned().unwrap_or_default();
-    if add.iter().all(|name| file.names(name)) {
+    if add.iter().all(|name| file.names(name)) && !leave.iter().any(|name| file.names(name)) {
         return Ok(None);
     }
     let (Some(before), Some(path)) = (&draft.facts.conf_file, draft.facts.conf.real.clone()) else {
@@ -88,7 +110,7 @@ fn conf(draft: &mut Draft<'_>, add: &[PluginName]) -> Result<Option<ConfEdit>, B
     if obstacle::conf(draft) {
         return Err(Blocked);
     }
-    let edited = file.with(add, &[]).map_err(|problem| problem.to_string());
+    let edited = file.with(add, leave).map_err(|problem| problem.to_string());
     let edited =
         edited.and_then(|directive| before.set("plugins", &directive.to_string()).map_err(|error| error.to_string()));
     let why = match edited {
@@ -133,11 +155,15 @@ fn edit(path: crate::name::NodePath, conf: &Conf, after: &[u8]) -> Option<ConfEd
 }
 
 /// The directive before and after, and the search path as it is and will be again.
-fn settings(draft: &mut Draft<'_>, add: &[PluginName]) -> Option<((String, String), Option<String>)> {
+fn settings(
+    draft: &mut Draft<'_>,
+    add: &[PluginName],
+    leave: &[PluginName],
+) -> Option<((String, String), Option<String>)> {
     let directives = &draft.diff.directives;
     let base = if draft.diff.running { &directives.env } else { &directives.file };
     let before: Directive = base.directive().cloned().unwrap_or_default();
-    let after = match before.with(add, &[]) {
+    let after = match before.with(add, leave) {
         Ok(after) => after,
         Err(problem) => {
             draft.block(BlockerCode::DirectiveUnclear, problem.to_string(), Vec::new(), Vec::new());

@@ -21,10 +21,26 @@ pub struct Basis {
     pub branch: Option<String>,
     /// The owner that the inventory speaks for.
     pub owner: Owner,
+    /// What was chosen, as it was written.
+    #[serde(default)]
+    pub selected: Selected,
     /// When the survey began.
     pub surveyed: Timestamp,
     /// How many nodes were looked at, seen, unreachable, refused.
     pub looked: [usize; 4],
     /// The nodes with steps.
     pub nodes: BTreeMap<NodeName, NodeBasis>,
+}
+
+/// What was chosen to be changed, as it was written; nothing means everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selected {
+    /// Clusters.
+    pub clusters: Option<String>,
+    /// Nodes.
+    pub nodes: Option<String>,
+    /// Plugins and bundles.
+    pub plugins: Option<String>,
+    /// Nodes of which it cannot be told what their workers run were to be reloaded, too.
+    pub unproven: bool,
 }

@@ -39,8 +39,20 @@ pub enum BlockerCode {
     NodeLacks,
     /// Two bundles own the same path.
     PathConflict,
-    /// A plugin to be removed: the order of a removal is not safe to plan here.
+    /// A plugin to be removed that is wanted in another way too.
     Removal,
+    /// Rows use a plugin that is to be removed, and nothing says that they may go, or not yet.
+    RowsInUse,
+    /// Which rows use a plugin that is to be removed is not known.
+    RowsUnknown,
+    /// Somebody else writes the rows of a plugin that is to be removed, and would put them back.
+    RowsManaged,
+    /// A file of this repository declares a plugin that is to be removed.
+    Declared,
+    /// Files of a plugin that is to be removed stay until every node of the cluster is without it.
+    FilesHeld,
+    /// Rows use a plugin that a node does not list and has no files of: it would not start again.
+    UsedWithoutFiles,
     /// Any reload would also apply settings that wait in `.kong_env`.
     PendingSettings,
     /// Any reload would fail: the directive names a plugin whose files are gone, and this plan does not bring them.
@@ -65,9 +77,21 @@ impl BlockerCode {
         serde_json::to_value(self).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
+    /// Whether it holds a removal at one of its steps, while the steps before it go on.
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::RowsInUse | Self::RowsUnknown | Self::RowsManaged | Self::Declared | Self::FilesHeld)
+    }
+
     /// Whether `--allow CODE[=NODE]` lifts it. What would take a node down is never lifted.
     pub const fn can_be_allowed(self) -> bool {
-        matches!(self, Self::ManagedConf | Self::PendingSettings | Self::TooManyUnreachable | Self::AfterCluster)
+        matches!(
+            self,
+            Self::ManagedConf
+                | Self::PendingSettings
+                | Self::RowsManaged
+                | Self::TooManyUnreachable
+                | Self::AfterCluster
+        )
     }
 }
 
@@ -178,7 +202,10 @@ impl<'a> Alike<'a> {
     pub fn sentence(&self) -> String {
         let nodes = collapse(&self.nodes);
         match (&self.first.scope, self.first.subject()) {
-            (Scope::Plugin { cluster, .. }, Some((name, why))) => format!("{name} is left alone on {cluster}: {why}"),
+            (Scope::Plugin { cluster, .. }, Some((name, why))) => {
+                let word = if self.first.code.holds() { "held" } else { "left alone" };
+                format!("{name} is {word} on {cluster}: {why}")
+            }
             (Scope::Node { .. }, Some((name, why))) if self.partly => format!("{name} is left alone on {nodes}: {why}"),
             (Scope::Node { .. }, _) if self.partly => format!("a plugin is left alone on {nodes}: {}", self.what),
             (Scope::Node { .. }, _) if self.nodes.len() > 1 => format!("{nodes} are left alone: {}", self.what),
@@ -197,7 +224,14 @@ impl super::Plan {
             Scope::Node { node } => changing.contains(node),
             Scope::Run | Scope::Cluster { .. } => false,
         };
-        self.blockers.iter().filter(partly).map(|blocker| blocker.subject().map_or("", |(name, _)| name)).collect()
+        let alone = self.blockers.iter().filter(|blocker| !blocker.code.holds()).filter(partly);
+        alone.map(|blocker| blocker.subject().map_or("", |(name, _)| name)).collect()
+    }
+
+    /// The names of what is to go and is held at one of the steps of its removal.
+    pub fn held(&self) -> BTreeSet<&str> {
+        let held = self.blockers.iter().filter(|blocker| blocker.code.holds());
+        held.map(|blocker| blocker.subject().map_or("", |(name, _)| name)).collect()
     }
 
     /// The unknown nodes of a cluster, those of which the same is known together, with that.

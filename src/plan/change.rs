@@ -1,8 +1,12 @@
 //! What changes, in words that a reviewer can check.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::name::NodeName;
+use crate::action::{Action, Withdrawal};
+use crate::name::{NodeName, PluginName};
+use crate::survey::PluginRow;
 
 /// The kind of a change, in the order in which a plan lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,6 +26,8 @@ pub enum ChangeKind {
     Enable,
     /// `-` Out of the directive.
     Disable,
+    /// `-` Out of use, out of the directive, off the disk: see [`Removal`].
+    Remove,
     /// `~` The workers run something else than is on disk.
     Reload,
     /// `~` What the next start reads is brought in line with what runs.
@@ -34,7 +40,7 @@ impl ChangeKind {
         match self {
             Self::Install | Self::Stage | Self::Enable => '+',
             Self::Upgrade | Self::Downgrade | Self::Repair | Self::Reload | Self::Record => '~',
-            Self::Disable => '-',
+            Self::Disable | Self::Remove => '-',
         }
     }
 
@@ -48,6 +54,7 @@ impl ChangeKind {
             Self::Stage => "stage",
             Self::Enable => "enable",
             Self::Disable => "disable",
+            Self::Remove => "remove",
             Self::Reload => "reload",
             Self::Record => "record",
         }
@@ -81,6 +88,66 @@ pub struct Change {
     pub diff: Vec<String>,
     /// The nodes.
     pub nodes: Vec<NodeName>,
+}
+
+/// The three steps of one removal on a cluster, as far as this plan goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The bundle or plugin, as the inventory or the manifest names it.
+    pub name: String,
+    /// First step: what becomes of its rows in this plan.
+    pub how: Option<Withdrawal>,
+    /// The rows that use it, by plugin.
+    pub rows: BTreeMap<PluginName, Vec<PluginRow>>,
+    /// Second step: the nodes whose directive loses it, each in its one reload.
+    pub directive: Vec<NodeName>,
+    /// Third step: the nodes where its files go.
+    pub files: Vec<NodeName>,
+    /// How many nodes have to prove the second step before any file goes.
+    pub proven_by: usize,
+    /// Why it goes no further, one line for each reason.
+    pub held: Vec<String>,
+}
+
+impl Removal {
+    /// How many rows this plan deletes or disables; disabled ones are not disabled again.
+    pub fn withdraws(&self) -> usize {
+        let rows = self.rows.values().flatten();
+        match self.how {
+            None => 0,
+            Some(Withdrawal::Delete) => rows.count(),
+            Some(Withdrawal::Disable) => rows.filter(|row| row.enabled).count(),
+        }
+    }
+}
+
+impl super::Plan {
+    /// What cannot be taken back by another reload, in one line: `DELETES 41 rows; reloads 200 gateways`. `None` where nothing is
+    /// withdrawn or deleted.
+    pub fn danger(&self) -> Option<String> {
+        let removals = || self.clusters.iter().flat_map(|cluster| &cluster.removals);
+        let rows = |how| removals().filter(|it| it.how == Some(how)).map(Removal::withdraws).sum::<usize>();
+        let deletes = self.steps.iter().filter(|step| matches!(step.action, Action::Delete(_))).count();
+        let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+        let (gone, disabled) = (rows(Withdrawal::Delete), rows(Withdrawal::Disable));
+        let mut parts = Vec::new();
+        if gone > 0 {
+            parts.push(format!("DELETES {}", plural(gone, "row")));
+        }
+        if disabled > 0 {
+            parts.push(format!("DISABLES {}", plural(disabled, "row")));
+        }
+        if deletes > 0 {
+            parts.push(format!("deletes files on {}", plural(deletes, "node")));
+        }
+        if parts.is_empty() {
+            return None;
+        }
+        if self.reloads() > 0 {
+            parts.push(format!("reloads {}", plural(self.reloads(), "gateway")));
+        }
+        Some(parts.join("; "))
+    }
 }
 
 /// Something to know: a sentence about some nodes of a cluster, on which nothing depends.

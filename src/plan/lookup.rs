@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Request;
-use super::node::{NodeChange, Swap};
+use super::node::NodeChange;
+use super::swap::Swap;
 use crate::action::Switch;
 use crate::bundle::Bundle;
 use crate::diff;
 use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, ClusterName, Digest, NodeName, NodePath, PluginName, Pool, Recall, Shared};
-use crate::survey::NodeFacts;
+use crate::survey::{Kind, NodeFacts, PlaceFacts};
 use crate::wire::Manifest;
 
 /// A directory of one running machine: machine id, boot id, device and inode. Machines made from one image are alike in all
@@ -56,11 +57,15 @@ pub(super) struct Lookup<'a> {
     alike: RefCell<Alike>,
 }
 
+/// A directory of a node, as it is told from all others.
+fn place(facts: &NodeFacts, id: Option<(u64, u64)>) -> Option<Place<'_>> {
+    let host = &facts.host;
+    Some((host.machine.as_str(), host.boot.as_str(), id?)).filter(|_| !host.boot.is_empty())
+}
+
 /// The prefix and the Lua root of a node.
 fn places(facts: &NodeFacts) -> impl Iterator<Item = Place<'_>> {
-    let ids = [facts.prefix.id, facts.lua_root.id].into_iter().flatten();
-    let host = &facts.host;
-    ids.filter(|_| !host.boot.is_empty()).map(|id| (host.machine.as_str(), host.boot.as_str(), id))
+    [facts.prefix.id, facts.lua_root.id].into_iter().filter_map(|id| place(facts, id))
 }
 
 impl<'a> Lookup<'a> {
@@ -83,6 +88,24 @@ impl<'a> Lookup<'a> {
     /// Another node with the same prefix or the same Lua root.
     pub(super) fn neighbour(&self, node: &NodeName, facts: &NodeFacts) -> Option<&'a NodeName> {
         places(facts).filter_map(|place| self.places.get(&place)).flatten().find(|other| **other != node).copied()
+    }
+
+    /// The other nodes with the same Lua root.
+    pub(super) fn beside(&self, node: &NodeName, facts: &NodeFacts) -> Vec<&'a NodeName> {
+        let found = place(facts, facts.lua_root.id).and_then(|place| self.places.get(&place));
+        found.into_iter().flatten().filter(|other| **other != node).copied().collect()
+    }
+
+    /// Whether nothing but a Lua root is shared with other nodes: each has a Kong, and a home of muster, of its own.
+    pub(super) fn shares_only_lua(&self, request: &Request<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
+        let prefix = place(facts, facts.prefix.id).and_then(|place| self.places.get(&place));
+        // One that is not there yet is another than one that is; of two that are not there nothing is known.
+        let own_home = |other: &&NodeName| {
+            let Some(theirs) = request.survey.seen(other).map(|facts| &facts.home) else { return false };
+            let known = |home: &PlaceFacts| home.id.is_some() || home.kind == Kind::Absent;
+            known(&facts.home) && known(theirs) && facts.home.id != theirs.id
+        };
+        prefix.is_some_and(|nodes| nodes.len() == 1) && self.beside(node, facts).iter().all(own_home)
     }
 
     /// The values that activations share.

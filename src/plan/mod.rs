@@ -8,18 +8,25 @@ mod basis;
 mod blocker;
 mod change;
 mod cluster;
+mod fence;
+mod files;
+mod leaving;
 mod lookup;
 mod node;
 mod obstacle;
+mod removal;
 mod request;
 mod step;
+mod swap;
+mod usage;
 
 use serde::{Deserialize, Serialize};
 
-pub use basis::Basis;
+pub use basis::{Basis, Selected};
 pub use blocker::{Alike, Blocker, BlockerCode, Scope};
-pub use change::{Change, ChangeKind, Note};
-pub use request::{Allow, Origin, Request, Selection};
+pub use change::{Change, ChangeKind, Note, Removal};
+pub use fence::{Judgement, judge};
+pub use request::{Allow, Goal, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
 
 use crate::name::{ClusterName, NodeName, Shared};
@@ -52,22 +59,14 @@ impl PlanBuilder {
     fn step(
         &mut self,
         cluster: &ClusterName,
-        node: &NodeName,
+        target: Target,
         phase: Phase,
         what: (crate::action::Action, Shared<String>),
         needs: Vec<StepId>,
     ) -> StepId {
         let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
         let (action, why) = what;
-        self.steps.push(Step {
-            id,
-            cluster: cluster.clone(),
-            target: Target::Node(node.clone()),
-            phase,
-            action,
-            why,
-            needs,
-        });
+        self.steps.push(Step { id, cluster: cluster.clone(), target, phase, action, why, needs });
         id
     }
 
@@ -99,6 +98,7 @@ impl PlanBuilder {
             summary,
             branch,
             owner: request.inventory.owner.clone(),
+            selected: request.selection.written(),
             surveyed: request.survey.at,
             looked: [seen + unreachable + refused, seen, unreachable, refused],
             nodes: self.nodes,
@@ -137,6 +137,9 @@ pub struct ClusterPlan {
     pub topology: String,
     /// What changes, grouped: one entry for each change, with the nodes that have it.
     pub changes: Vec<Change>,
+    /// What is removed, or held: the three steps of each.
+    #[serde(default)]
+    pub removals: Vec<Removal>,
     /// The nodes, each in one list only.
     pub nodes: NodeLists,
     /// How many nodes may fail before the cluster stops.
@@ -170,6 +173,30 @@ impl Plan {
     /// True when it changes nothing.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// This plan, and behind its steps and waves those of another one, with numbers of their own. The steps of this one keep
+    /// theirs.
+    #[must_use]
+    pub fn followed_by(&self, other: Self) -> Self {
+        let mut whole = self.clone();
+        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        let (steps, waves) = (count(self.steps.len()), count(self.waves.len()));
+        for mut step in other.steps {
+            step.id.0 += steps;
+            step.needs.iter_mut().for_each(|need| need.0 += steps);
+            if let Phase::Wave(wave) = &mut step.phase {
+                wave.0 += waves;
+            }
+            whole.steps.push(step);
+        }
+        for mut wave in other.waves {
+            wave.id.0 += waves;
+            wave.number += count(self.waves.iter().filter(|own| own.cluster == wave.cluster).count());
+            whole.waves.push(wave);
+        }
+        whole.basis.nodes.extend(other.basis.nodes);
+        whole
     }
 
     /// The step of this id.

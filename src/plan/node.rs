@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::change::is_before;
+use super::leaving::{self, Leftover};
 use super::lookup::Lookup;
+use super::removal::Removals;
+use super::swap::Swap;
 use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle};
-use crate::action::{Activate, Deliver, Switch};
+use crate::action::{Activate, Delete, Deliver, Switch};
 use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Management, Node, State};
-use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName, Shared};
+use crate::name::{BundleName, BundlePath, Digest, NodeName, PluginName, Shared};
 use crate::survey::NodeFacts;
+use crate::wire::Manifest;
 
 /// A [`super::Change`] of one node. The diff is shared: an upgrade is the same text on every node.
 pub(super) struct NodeChange {
@@ -35,6 +38,14 @@ pub(super) struct NodePlan {
     pub(super) delivers: Vec<Deliver>,
     /// The one activation.
     pub(super) activate: Option<Box<Activate>>,
+    /// Our manifest after the activation.
+    pub(super) manifest: Option<Manifest>,
+    /// What is left on disk of what is to go, by subject.
+    pub(super) leftovers: BTreeMap<String, Leftover>,
+    /// What stands in the way of deleting anything there.
+    pub(super) undeletable: Vec<Blocker>,
+    /// The files that go, behind the fence.
+    pub(super) delete: Option<Box<Delete>>,
     /// Topic and text of what belongs to its changes.
     pub(super) notes: Vec<(String, String)>,
     /// Topic and text of what is to be known whether it changes or not.
@@ -44,7 +55,12 @@ pub(super) struct NodePlan {
 impl NodePlan {
     /// Whether there is anything to do.
     pub(super) fn changes(&self) -> bool {
-        !self.delivers.is_empty() || self.activate.is_some()
+        !self.delivers.is_empty() || self.activate.is_some() || self.delete.is_some()
+    }
+
+    /// Whether a name leaves its directive.
+    pub(super) fn removes(&self) -> bool {
+        self.activate.as_ref().is_some_and(|activate| !activate.gone.is_empty())
     }
 
     /// Its changes in one line.
@@ -68,10 +84,13 @@ pub(super) struct Draft<'a> {
     pub(super) node: &'a Node,
     pub(super) facts: &'a NodeFacts,
     pub(super) diff: &'a NodeDiff,
+    pub(super) removals: &'a Removals<'a>,
     /// Bundles whose links change.
     pub(super) switches: Vec<Shared<Switch>>,
     /// Names that go into the directive.
     pub(super) add: Vec<PluginName>,
+    /// Names that leave the directive.
+    pub(super) drop: BTreeSet<PluginName>,
     /// Something needs a reload although neither links nor directive change.
     pub(super) reload: bool,
     /// Plugins that have to be loaded afterwards, with their version as Kong reports it.
@@ -90,6 +109,7 @@ pub(super) fn plan<'a>(
     cluster: &'a Cluster,
     node: &'a Node,
     diff: &'a NodeDiff,
+    removals: &'a Removals<'a>,
 ) -> NodePlan {
     let Some(facts) = request.survey.seen(&node.name) else { return NodePlan::default() };
     let mut draft = Draft {
@@ -99,8 +119,10 @@ pub(super) fn plan<'a>(
         node,
         facts,
         diff,
+        removals,
         switches: Vec::new(),
         add: Vec::new(),
+        drop: BTreeSet::new(),
         reload: false,
         loaded: BTreeMap::new(),
         content: BTreeMap::new(),
@@ -109,6 +131,11 @@ pub(super) fn plan<'a>(
     };
     if obstacle::doubt(&mut draft) {
         return draft.plan;
+    }
+    if let Some(back) = &removals.back {
+        draft.keep_what_is_there();
+        leaving::put_back(&mut draft, back);
+        return draft.finish();
     }
     draft.find_conflicts();
     for assignment in cluster.assignments(node) {
@@ -140,18 +167,21 @@ impl<'a> Draft<'a> {
             self.plan.remarks.push(("not chosen".to_owned(), format!("{name} differs, and stays as it is")));
         }
         match assignment.state {
-            State::Absent if selected => self.absent(name, item),
+            State::Absent if selected => drop(leaving::plan(self, name, item, Some(assignment))),
             State::Absent => {}
             State::Staged => {
-                if selected && [item.truths.directive, item.truths.loaded].contains(&Mark::Extra) {
-                    self.removal(name, "it is in the directive, and only its files are wanted");
-                }
-                // While workers run it, until its name is gone, which is the way of a removal, its files stay as they are.
-                match item.truths.loaded {
-                    Mark::Absent => drop(self.ready(assignment, item, selected)),
-                    Mark::Unknown if selected && item.truths.files.is_drift() => obstacle::admin(self),
-                    _ => {}
-                }
+                let leaves = selected && leaving::plan(self, name, item, Some(assignment));
+                // While workers run it, and its name does not go with this plan, its files stay as they are.
+                let ready = match item.truths.loaded {
+                    Mark::Absent => self.ready(assignment, item, selected),
+                    Mark::Extra if leaves => self.ready(assignment, item, selected),
+                    Mark::Unknown if selected && item.truths.files.is_drift() => {
+                        obstacle::admin(self);
+                        false
+                    }
+                    _ => false,
+                };
+                leaving::used(self, name, item, ready);
             }
             State::Present => {
                 let ready = self.ready(assignment, item, selected);
@@ -337,6 +367,16 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What is listed and on disk as wanted is loaded by any reload, whatever that reload is for.
+    fn keep_what_is_there(&mut self) {
+        for assignment in self.cluster.assignments(self.node).filter(|assignment| assignment.state == State::Present) {
+            let Some(item) = self.diff.items.get(assignment.subject.as_str()) else { continue };
+            if [item.truths.files, item.truths.directive] == [Mark::AsWanted, Mark::AsWanted] {
+                self.expect(assignment, item, true);
+            }
+        }
+    }
+
     /// Bundles whose new content the workers have to load.
     pub(super) fn loads(&self) -> impl Iterator<Item = &Switch> {
         let loaded = |switch: &&Switch| switch.plugins.iter().any(|plugin| self.loaded.contains_key(plugin));
@@ -347,7 +387,17 @@ impl<'a> Draft<'a> {
     pub(super) fn reloads(&self) -> bool {
         let names = |source: &Source| source.directive().is_some_and(|d| self.add.iter().all(|name| d.names(name)));
         let listed = self.add.is_empty() || (names(&self.diff.directives.env) && names(&self.diff.directives.running));
-        self.diff.running && (self.reload || !listed || self.loads().next().is_some())
+        self.diff.running && (self.reload || !listed || self.unloads() || self.loads().next().is_some())
+    }
+
+    /// Whether a name that leaves is in what the next reload reads, or in what runs.
+    fn unloads(&self) -> bool {
+        let loaded = diff::own_admin(self.facts).map(|admin| &admin.loaded);
+        let Directives { env, running, .. } = &self.diff.directives;
+        let named = |name: &PluginName| {
+            [env, running].into_iter().filter_map(Source::directive).any(|directive| directive.names(name))
+        };
+        self.drop.iter().any(|name| named(name) || loaded.is_some_and(|loaded| loaded.contains_key(name)))
     }
 
     /// The bundle of ours, of whichever owner, that a root is linked into now.
@@ -360,32 +410,13 @@ impl<'a> Draft<'a> {
         })
     }
 
-    fn absent(&mut self, name: &str, item: &Item) {
-        if item.truths.is_drift() {
-            self.removal(name, "it is to be absent, and it is there");
-        }
-    }
-
-    fn removal(&mut self, name: &str, why: &str) {
-        let what = format!("{name}: {why}; this version shows removals and does not carry them out");
-        self.plugin_block(BlockerCode::Removal, name, what, Hint::look("docs/safety.md"));
-    }
-
-    /// Adds a blocker for a plugin on the cluster.
-    fn plugin_block(&mut self, code: BlockerCode, name: &str, what: String, hint: Hint) {
-        let scope = Scope::Plugin { cluster: self.cluster.name.clone(), name: name.to_owned() };
-        self.plan.blockers.push(Blocker { code, scope, what, details: Vec::new(), hints: vec![hint] });
-    }
-
+    /// What we installed and the inventory no longer has: always said, removed only where it is pruned.
     fn orphans(&mut self) {
         for bundle in self.diff.orphans.keys().filter(|bundle| self.request.selection.plugin(bundle.as_str())) {
             let left = format!("{bundle} was installed by us and left the inventory");
             self.plan.remarks.push(("orphan".to_owned(), left));
-            if self.request.inventory.prune {
-                let what = "it left the inventory and prune is on; this version does not remove".to_owned();
-                let hint =
-                    Hint::do_(format!("put {bundle} back into the inventory, or turn prune off (docs/safety.md)"));
-                self.plugin_block(BlockerCode::Removal, bundle.as_str(), what, hint);
+            if let Some(item) = self.diff.items.get(bundle.as_str()).filter(|_| self.request.inventory.prune) {
+                leaving::plan(self, bundle.as_str(), item, None);
             }
         }
     }
@@ -409,7 +440,10 @@ impl<'a> Draft<'a> {
 
     fn finish(mut self) -> NodePlan {
         self.undoes();
-        let wanted = !self.switches.is_empty() || !self.add.is_empty() || self.reload;
+        if !self.plan.leftovers.is_empty() {
+            self.plan.undeletable = obstacle::deletion(&mut self);
+        }
+        let wanted = !self.switches.is_empty() || !self.add.is_empty() || !self.drop.is_empty() || self.reload;
         if wanted && !obstacle::node(&mut self) {
             activation::make(&mut self);
         }
@@ -421,7 +455,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Our manifest, if there is one that can be read.
-    pub(super) fn manifest(&self) -> Option<&'a Shared<crate::wire::Manifest>> {
+    pub(super) fn manifest(&self) -> Option<&'a Shared<Manifest>> {
         self.facts.manifest.as_ref()?.as_ref().ok()
     }
 
@@ -431,97 +465,16 @@ impl<'a> Draft<'a> {
         self.plan.blockers.push(Blocker { code, scope, what, details, hints });
     }
 
+    /// Adds a change of names only, of whatever version.
+    pub(super) fn names_change(&mut self, kind: ChangeKind, name: &str, detail: &str) {
+        let (name, detail) = (name.to_owned(), detail.to_owned());
+        self.plan.changes.push(NodeChange { kind, name, from: None, to: None, detail, diff: Arc::default() }.into());
+    }
+
     /// Adds a change without a difference to show.
     fn change(&mut self, kind: ChangeKind, name: &str, item: &Item, detail: String) {
         let (name, to, diff) = (name.to_owned(), item.version.clone(), Arc::default());
         self.plan.changes.push(NodeChange { kind, name, from: None, to, detail, diff }.into());
-    }
-}
-
-/// A bundle on a node whose links change, with everything that what is made of it depends on beside the request. Most nodes
-/// of a cluster have the same.
-#[derive(PartialEq)]
-pub(super) struct Swap {
-    /// The content of the bundle.
-    to: Digest,
-    state: State,
-    /// Its place in the directive is somebody else's.
-    others_list: bool,
-    item: Shared<Item>,
-    /// The content that is linked now.
-    from: Option<Digest>,
-    repair: bool,
-    /// Links of ours that the content does not have any more.
-    unlinks: BTreeSet<BundlePath>,
-    lua_root: NodePath,
-}
-
-impl Swap {
-    fn switch(&self, bundle: &Bundle, request: &Request<'_>) -> Switch {
-        Switch {
-            bundle: bundle.name.clone(),
-            owner: request.inventory.owner.clone(),
-            from: self.from.clone(),
-            to: bundle.digest.clone(),
-            links: bundle.roots.clone(),
-            unlinks: self.unlinks.clone(),
-            adopts: self.item.files.foreign().cloned().collect(),
-            plugins: bundle.plugins.keys().cloned().collect(),
-        }
-    }
-
-    fn kind(&self) -> ChangeKind {
-        let installs = self.from.is_none() && !self.item.files.any();
-        match self.state {
-            State::Staged if installs => ChangeKind::Stage,
-            // Files first; the name follows from elsewhere.
-            State::Present if installs && self.others_list && self.item.truths.directive.is_drift() => {
-                ChangeKind::Stage
-            }
-            _ if installs => ChangeKind::Install,
-            _ if self.repair => ChangeKind::Repair,
-            _ => ChangeKind::Upgrade,
-        }
-    }
-
-    fn change(&self, bundle: &Bundle, request: &Request<'_>, lookup: &Lookup<'_>) -> NodeChange {
-        let (kind, item) = (self.kind(), &self.item);
-        let before = self.from.as_ref().and_then(|digest| request.known.get(digest)).map(AsRef::as_ref);
-        let (detail, diff) = match (kind, before) {
-            (ChangeKind::Upgrade, Some(before)) => {
-                let difference = lookup.difference(before, bundle);
-                (difference.detail.clone(), difference.lines.clone())
-            }
-            (ChangeKind::Upgrade | ChangeKind::Repair, _) => (item.files.words(), Arc::new(self.by_digest())),
-            _ => (contents(bundle), lookup.listing(bundle)),
-        };
-        let version = |bundle: &Bundle| bundle.plugins.values().find_map(|plugin| plugin.version.clone());
-        let to = item.version.clone().or_else(|| version(bundle));
-        let from = match kind {
-            ChangeKind::Upgrade => before.and_then(version).or_else(|| item.loaded_version.clone()),
-            _ => None,
-        };
-        let from = from.filter(|from| Some(from) != to.as_ref());
-        let kind = match (kind, &from, &to) {
-            (ChangeKind::Upgrade, Some(from), Some(to)) if is_before(to, from) => ChangeKind::Downgrade,
-            _ => kind,
-        };
-        NodeChange { kind, name: bundle.name.to_string(), from, to, detail, diff }
-    }
-
-    /// What differs where only digests of what is on the node are known: the survey reads no content.
-    fn by_digest(&self) -> Vec<String> {
-        let root = &self.lua_root;
-        let line = |(path, drift): (&String, &diff::FileDrift)| {
-            let more = match drift {
-                diff::FileDrift::Differs | diff::FileDrift::Extra => {
-                    format!("; its content is not read; see it on the node: {root}/{path}")
-                }
-                diff::FileDrift::Missing | diff::FileDrift::Unknown => String::new(),
-            };
-            format!("{path}: {}{more}", drift_word(*drift))
-        };
-        self.item.files.files.iter().map(line).collect()
     }
 }
 
@@ -539,35 +492,6 @@ pub(super) fn nameless(why: &str, node: &NodeName) -> String {
         rest = behind;
     }
     said + rest
-}
-
-fn drift_word(drift: diff::FileDrift) -> &'static str {
-    match drift {
-        diff::FileDrift::Missing => "missing on the node",
-        diff::FileDrift::Differs => "differs on the node",
-        diff::FileDrift::Extra => "on the node, not in the bundle",
-        diff::FileDrift::Unknown => "could not be read",
-    }
-}
-
-/// `handler, schema, 2 more files`.
-fn contents(bundle: &Bundle) -> String {
-    let has = |end: &str| bundle.files.keys().any(|path| path.as_str().ends_with(end));
-    let mut words: Vec<String> = Vec::new();
-    let mut named = 0;
-    for part in ["handler", "schema", "api", "daos"] {
-        let end = format!("/{part}.lua");
-        if has(&end) {
-            named += bundle.files.keys().filter(|path| path.as_str().ends_with(&end)).count();
-            words.push(part.to_owned());
-        }
-    }
-    match bundle.files.len().saturating_sub(named) {
-        0 => {}
-        1 => words.push("1 more file".to_owned()),
-        more => words.push(format!("{more} more files")),
-    }
-    words.join(", ")
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! What stands in the way on a node: everything that would make a change unsafe, each with its fix.
 
-use super::BlockerCode;
 use super::node::Draft;
+use super::{Blocker, BlockerCode};
 use crate::bundle::Bundle;
 use crate::diff::{Doubt, FileDrift, Item, RootState, Source};
 use crate::hint::Hint;
 use crate::inventory::Assignment;
 use crate::kong::version::Support;
 use crate::kong::{KongVersion, SearchPath, search_path::Reach};
-use crate::name::PluginName;
+use crate::name::{BundlePath, PluginName};
 use crate::survey::Kind;
 
 /// What stands in the way of a bundle's files; true if something does.
@@ -100,6 +100,49 @@ pub(super) fn node(draft: &mut Draft<'_>) -> bool {
     draft.plan.blockers.len() > before
 }
 
+/// What stands in the way of deleting files on this node.
+pub(super) fn deletion(draft: &mut Draft<'_>) -> Vec<Blocker> {
+    let before = draft.plan.blockers.len();
+    for check in [manifest, unfinished, shared, version, tools] {
+        check(draft);
+    }
+    draft.plan.blockers.split_off(before)
+}
+
+/// Whether files that are not ours may go; if not, adds what stands in the way. The way of their removal is the attic.
+pub(super) fn foreign(draft: &mut Draft<'_>, name: &str, adopt: bool, roots: &[BundlePath]) -> bool {
+    let paths: Vec<String> = roots.iter().map(ToString::to_string).collect();
+    let facts = |root: &BundlePath| draft.facts.roots.get(root);
+    let below = |file: &str| roots.iter().any(|root| file == root.as_str() || file.starts_with(&format!("{root}/")));
+    let rock = draft.facts.rocks.iter().find(|rock| rock.files.iter().any(|file| below(file)));
+    let (code, what, hints) = if roots.iter().any(|root| facts(root).is_some_and(|found| found.kind == Kind::Denied)) {
+        let what = format!("{name}: what is left of it could not be read");
+        (BlockerCode::NodeFiles, what, vec![Hint::do_("give the login the right to read it")])
+    } else if let Some(rock) = rock {
+        let what = format!("{name}: the rock {} {} owns the files that are left", rock.name, rock.version);
+        let line = format!("luarocks remove {}    (on {}, once it is not listed)", rock.name, draft.node.name);
+        (BlockerCode::OwnedByRock, what, vec![Hint::type_(line)])
+    } else if roots.iter().any(|root| facts(root).is_some_and(|found| found.mount)) {
+        let what = format!("{name}: a mount point stands where its files are");
+        (BlockerCode::ForeignFiles, what, vec![Hint::do_("unmount it, or say `files: external`")])
+    } else if adopt {
+        for root in roots {
+            let text = format!("{root} is not ours; it is moved to {}/attic", draft.node.kong.home);
+            draft.plan.remarks.push(("adopt".to_owned(), text));
+        }
+        return true;
+    } else {
+        let what = format!("{name}: what is left of it was not installed by muster, and stays");
+        let hints = vec![
+            Hint::do_(format!("to have it moved to the attic, write  {name}: {{ state: absent, adopt: true }}")),
+            Hint::do_("to leave it to whoever put it there, add  files: external"),
+        ];
+        (BlockerCode::ForeignFiles, what, hints)
+    };
+    draft.block(code, what, paths, hints);
+    false
+}
+
 fn manifest(draft: &mut Draft<'_>) {
     let unreadable = draft.facts.manifest.as_ref().and_then(|manifest| manifest.as_ref().err()).cloned();
     if let Some(why) = unreadable {
@@ -126,7 +169,11 @@ fn unfinished(draft: &mut Draft<'_>) {
 }
 
 /// Two nodes with one prefix or one Lua root: changing one changes the other, outside of its waves (protocols.md B1).
+/// A name may leave where only the Lua root is shared: it touches no file, and files wait for all who share them.
 fn shared(draft: &mut Draft<'_>) {
+    if draft.switches.is_empty() && draft.lookup.shares_only_lua(draft.request, &draft.node.name, draft.facts) {
+        return;
+    }
     if let Some(other) = draft.lookup.neighbour(&draft.node.name, draft.facts) {
         let what = format!("it is on the same machine as {other}, with the same prefix or Lua root");
         let hint = Hint::do_("list it once, or give each its own prefix and lua_root");
@@ -310,7 +357,8 @@ fn pending(draft: &mut Draft<'_>) {
     }
     if let (Source::Read(next), Source::Read(now)) = (&draft.diff.directives.env, &draft.diff.directives.running) {
         let foreign = |d: &crate::kong::Directive| {
-            d.plugins().into_iter().filter(|name| !draft.loaded.contains_key(*name)).cloned().collect::<Vec<_>>()
+            let ours = |name: &PluginName| draft.loaded.contains_key(name) || draft.drop.contains(name);
+            d.plugins().into_iter().filter(|name| !ours(name)).cloned().collect::<Vec<_>>()
         };
         if foreign(next) != foreign(now) {
             details.push(format!("plugins  {now} > {next}"));
@@ -353,7 +401,8 @@ fn gone(draft: &mut Draft<'_>) {
         draft.diff.items.iter().filter(|(_, item)| item.files.files.values().any(|d| *d == FileDrift::Missing));
     let named = lacking.flat_map(|(name, item)| item.plugins.iter().map(move |plugin| (name, plugin)));
     let found = named.filter(|(name, plugin)| missing(name, plugin) && !brought(name));
-    let found = found.map(|(_, plugin)| plugin).filter(|plugin| next.names(plugin) && !draft.add.contains(plugin));
+    let found = found.map(|(_, plugin)| plugin).filter(|plugin| next.names(plugin));
+    let found = found.filter(|plugin| !draft.add.contains(plugin) && !draft.drop.contains(plugin));
     let found: Vec<&str> = found.map(PluginName::as_str).collect();
     if found.is_empty() {
         return;

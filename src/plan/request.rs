@@ -1,13 +1,13 @@
 //! What the planner is given: values only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::BlockerCode;
+use super::{BlockerCode, Selected};
 use crate::bundle::Bundle;
 use crate::diff::{Bundles, FleetDiff};
 use crate::inventory::{Cluster, Inventory, Node, Selector};
-use crate::name::{ClusterName, Digest, NodeName, Revision};
+use crate::name::{ClusterName, Digest, NodeName, PluginName, Revision};
 use crate::survey::Survey;
 
 /// Where the desired state comes from, for the basis of the plan.
@@ -36,7 +36,34 @@ pub struct Selection {
     pub unproven: bool,
 }
 
+/// What is to be planned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Goal {
+    /// Whatever brings the selection into line.
+    #[default]
+    InLine,
+    /// Only this: plugins that were being removed are used again, and are to be listed again on every node of the cluster
+    /// that no longer lists them.
+    PutBack {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The plugins.
+        plugins: BTreeSet<PluginName>,
+    },
+}
+
 impl Selection {
+    /// As it was written.
+    pub(super) fn written(&self) -> Selected {
+        let text = |selector: &Option<Selector>| selector.as_ref().map(ToString::to_string);
+        Selected {
+            clusters: text(&self.clusters),
+            nodes: text(&self.nodes),
+            plugins: text(&self.plugins),
+            unproven: self.unproven,
+        }
+    }
+
     /// Whether this cluster may be changed.
     pub fn cluster(&self, cluster: &ClusterName) -> bool {
         self.clusters.as_ref().is_none_or(|selector| selector.matches_name(cluster.as_str()))
@@ -96,6 +123,8 @@ pub struct Request<'a> {
     pub selection: Selection,
     /// What the operator lifts.
     pub allow: Vec<Allow>,
+    /// What is to be planned.
+    pub goal: Goal,
 }
 
 impl Request<'_> {

@@ -40,14 +40,22 @@ pub struct WaveId(pub u32);
 pub enum Target {
     /// One node.
     Node(NodeName),
+    /// The whole cluster of the step.
+    Cluster,
 }
 
 impl Target {
-    /// The node that the step is carried out on or through.
-    pub const fn node(&self) -> &NodeName {
+    /// The node, if it is one.
+    pub const fn node(&self) -> Option<&NodeName> {
         match self {
-            Self::Node(node) => node,
+            Self::Node(node) => Some(node),
+            Self::Cluster => None,
         }
+    }
+
+    /// Whether it is this node.
+    pub fn is(&self, node: &NodeName) -> bool {
+        self.node() == Some(node)
     }
 }
 
@@ -57,8 +65,14 @@ impl Target {
 pub enum Phase {
     /// Before all waves of its cluster: harmless to what runs.
     Prepare,
+    /// Once for the cluster, after everything was brought there and before any wave.
+    Unapply,
     /// In a wave.
     Wave(WaveId),
+    /// Once for the cluster, after all its waves.
+    Fence,
+    /// After the fence.
+    Clean,
 }
 
 /// One step.
@@ -85,7 +99,7 @@ impl Step {
     pub fn reloads(&self) -> bool {
         match &self.action {
             Action::Activate(activate) => matches!(activate.way, ReloadWay::Candidate | ReloadWay::Hup),
-            Action::Deliver(_) => false,
+            Action::Deliver(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => false,
         }
     }
 }

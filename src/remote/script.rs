@@ -12,6 +12,8 @@ pub enum Script {
     Deliver,
     /// Stages, reloads, reports for the proof, commits or lets the guard put back.
     Activate,
+    /// Deletes what is ours of bundles that nothing uses any more.
+    Delete,
 }
 
 const SURVEY: &str = concat!(
@@ -31,6 +33,15 @@ const DELIVER: &str = concat!(
     include_str!("scripts/deliver.sh"),
 );
 
+const DELETE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/lock.sh"),
+    include_str!("scripts/guard.sh"),
+    include_str!("scripts/commit.sh"),
+    include_str!("scripts/delete.sh"),
+);
+
 const ACTIVATE: &str = concat!(
     include_str!("scripts/prelude.sh"),
     include_str!("scripts/master.sh"),
@@ -42,7 +53,7 @@ const ACTIVATE: &str = concat!(
 
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 4] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate];
+    pub const ALL: [Self; 5] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete];
 
     /// The whole text that is sent to a node.
     pub const fn text(self) -> &'static str {
@@ -51,6 +62,7 @@ impl Script {
             Self::Lease => LEASE,
             Self::Deliver => DELIVER,
             Self::Activate => ACTIVATE,
+            Self::Delete => DELETE,
         }
     }
 
@@ -61,6 +73,7 @@ impl Script {
             Self::Lease => "lease",
             Self::Deliver => "deliver",
             Self::Activate => "activate",
+            Self::Delete => "delete",
         }
     }
 }

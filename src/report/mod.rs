@@ -5,8 +5,11 @@
 //! was given.
 
 pub mod json;
+pub mod locks;
 pub mod nodes;
 pub mod plan;
+pub mod rows;
+pub mod runs;
 pub mod status;
 pub mod text;
 mod words;

@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use super::nodes::brief;
 use super::words::{clean, count, pad, parts, time, width, wrap};
-use crate::name::{ClusterName, NodeName, collapse};
-use crate::plan::{Alike, Blocker, Change, ClusterPlan, Note, Plan, Scope, Wave};
+use crate::action::Withdrawal;
+use crate::name::{ClusterName, NodeName, PluginName, collapse};
+use crate::plan::{Alike, Blocker, Change, ChangeKind, ClusterPlan, Note, Plan, Removal, Scope, Wave};
+use crate::survey::PluginRow;
 
 /// The line that texts are wrapped at.
 const COLUMNS: usize = 80;
@@ -20,6 +22,8 @@ const NODES: usize = 24;
 const NOT_SELECTED: &str = "not selected";
 /// The topic of notes that say why a node is unknown.
 const UNKNOWN: &str = "unknown";
+/// How many rows of a removal are written out; all are in the JSON.
+const ROWS: usize = 8;
 /// How many sizes of waves are written out.
 const WAVES: usize = 5;
 
@@ -38,6 +42,10 @@ pub fn json(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
 /// carries out exactly it; one that is carried out next has none.
 pub fn text(plan: &Plan, diff: bool, command: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page { plan, diff, command, lines: Vec::new() };
+    if let Some(danger) = plan.danger() {
+        // What cannot be taken back stands first.
+        page.wrapped("", "", &danger);
+    }
     page.head();
     for cluster in &plan.clusters {
         page.cluster(cluster);
@@ -100,6 +108,10 @@ impl<'a> Page<'a> {
     /// What a cluster's line says behind its name.
     fn about(&self, cluster: &ClusterPlan) -> String {
         let lists = &cluster.nodes;
+        let unapplied: usize = cluster.removals.iter().map(Removal::withdraws).sum();
+        if lists.changing.is_empty() && unapplied > 0 {
+            return format!("{} un-applied, no node is changed", count(unapplied, "row"));
+        }
         if lists.changing.is_empty() {
             let not_chosen = self.plan.not_chosen(cluster);
             if let Some(words) = cluster.at_rest(not_chosen) {
@@ -141,11 +153,22 @@ impl<'a> Page<'a> {
         let verb_width =
             cluster.changes.iter().map(|change| width(change.kind.verb())).max().unwrap_or_default().max(7);
         let fits = |change: &&Change| 5 + verb_width + name_width + 2 + width(&change.detail) + 2 + NODES <= TABLE;
-        let detail_width =
-            cluster.changes.iter().filter(fits).map(|change| width(&change.detail)).max().unwrap_or_default();
+        let detail_width = cluster
+            .changes
+            .iter()
+            .filter(|change| change.kind != ChangeKind::Remove)
+            .filter(fits)
+            .map(|change| width(&change.detail))
+            .max()
+            .unwrap_or_default();
         for (name, change) in &named {
             let left =
                 format!("  {} {}  {}", change.kind.mark(), pad(change.kind.verb(), verb_width), pad(name, name_width));
+            if let Some(removal) = cluster.removals.iter().find(|removal| is_of(removal, change)) {
+                self.lines.push(left);
+                self.removal(removal);
+                continue;
+            }
             let who = brief(&change.nodes, NODES);
             if width(&change.detail) <= detail_width {
                 self.lines.push(format!("{left}  {}  {who}", pad(&change.detail, detail_width)));
@@ -155,6 +178,19 @@ impl<'a> Page<'a> {
             }
             if self.diff {
                 self.lines.extend(change.diff.iter().map(|line| format!("      {line}")));
+            }
+        }
+    }
+
+    /// The three steps of a removal, one line each: what, where, how.
+    fn removal(&mut self, removal: &Removal) {
+        let steps =
+            [("1 un-apply", unapplied(removal)), ("2 directive", unlisted(removal)), ("3 files", deleted(removal))];
+        let place = steps.iter().map(|(_, (place, _))| width(place)).max().unwrap_or_default();
+        for (number, (step, (at, how))) in steps.iter().enumerate() {
+            self.lines.push(format!("      {}  {}  {how}", pad(step, 11), pad(at, place)));
+            if number == 0 {
+                self.lines.extend(row_lines(removal).map(|row| format!("{}{row}", " ".repeat(21 + place))));
             }
         }
     }
@@ -242,6 +278,7 @@ impl<'a> Page<'a> {
         let changing = sum(|cluster| cluster.nodes.changing.len());
         self.lines.push(String::new());
         let first = match changing {
+            0 if !plan.is_empty() => "No node to change.".to_owned(),
             0 => "Nothing to change.".to_owned(),
             some => format!("{} to change, {}.", count(some, "node"), count(plan.reloads(), "reload")),
         };
@@ -256,6 +293,10 @@ impl<'a> Page<'a> {
         if left > 0 {
             self.lines.push(format!("{} left alone, see above.", count(left, "plugin")));
         }
+        let held = plan.held().len();
+        if held > 0 {
+            self.lines.push(format!("{} held, see above.", count(held, "removal")));
+        }
         if let Some(command) = self.command.filter(|_| !plan.is_empty()) {
             // Not wrapped: it is to be copied.
             self.lines.push(format!("Carry it out:  {command}"));
@@ -269,6 +310,62 @@ impl<'a> Page<'a> {
             self.lines.push(format!("{}{line}", if number == 0 { indent } else { &hang }));
         }
     }
+}
+
+/// The first step of a removal: how often, and what becomes of how many rows.
+fn unapplied(removal: &Removal) -> (String, String) {
+    let rows = removal.rows.values().map(Vec::len).sum::<usize>();
+    let withdrawn = removal.withdraws();
+    match removal.how {
+        None if rows == 0 => ("none".to_owned(), "no row uses it".to_owned()),
+        None => ("none".to_owned(), format!("held, see below; {}:", count(rows, "row"))),
+        Some(Withdrawal::Delete) => ("once".to_owned(), format!("{}, kept in the undo bundle:", count(rows, "row"))),
+        Some(Withdrawal::Disable) => {
+            ("once".to_owned(), format!("{withdrawn} of {} to be disabled:", count(rows, "row")))
+        }
+    }
+}
+
+/// The second step.
+fn unlisted(removal: &Removal) -> (String, String) {
+    let how = match removal.directive.len() {
+        0 if removal.held.is_empty() => "no node lists it",
+        0 => "held, see below",
+        1 => "in its one reload; counted again right before",
+        _ => "in the one reload of each; counted again right before each",
+    };
+    (place(&removal.directive), how.to_owned())
+}
+
+/// The third step.
+fn deleted(removal: &Removal) -> (String, String) {
+    let how = match (removal.files.len(), removal.proven_by) {
+        (0, _) if removal.held.is_empty() => "none of ours are left".to_owned(),
+        (0, _) => "held, see below".to_owned(),
+        (_, 1) => "once it has proven step 2".to_owned(),
+        (_, all) => format!("once all {all} have proven step 2"),
+    };
+    (place(&removal.files), how)
+}
+
+fn place(nodes: &[NodeName]) -> String {
+    if nodes.is_empty() { "none".to_owned() } else { brief(nodes, NODES) }
+}
+
+/// The rows of a removal, the first of them.
+fn row_lines(removal: &Removal) -> impl Iterator<Item = String> {
+    let named = removal.rows.len() > 1;
+    let line = move |plugin: &PluginName, row: &PluginRow| {
+        if named { format!("{plugin}: {}", row.words()) } else { row.words() }
+    };
+    let all = removal.rows.iter().flat_map(move |(name, rows)| rows.iter().map(move |row| line(name, row)));
+    let more = removal.rows.values().map(Vec::len).sum::<usize>().saturating_sub(ROWS);
+    all.take(ROWS).chain((more > 0).then(|| format!("and {more} more")))
+}
+
+/// Whether a removal is the one that a change speaks of.
+fn is_of(removal: &Removal, change: &Change) -> bool {
+    change.kind == ChangeKind::Remove && removal.name == change.name
 }
 
 /// What becomes of the nodes that do not change.

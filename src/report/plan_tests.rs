@@ -132,6 +132,107 @@ fn a_plan_is_grouped_and_says_what_it_leaves() {
     ");
 }
 
+fn row(scope: &str, workspace: Option<&str>, enabled: bool) -> PluginRow {
+    let workspace = workspace.map(str::to_owned);
+    PluginRow { id: "1".to_owned(), enabled, scope: scope.to_owned(), workspace, tags: Vec::new(), updated_at: None }
+}
+
+/// A removal on all 28 nodes, with rows that go.
+fn removing(rows: Vec<PluginRow>) -> (Change, Removal) {
+    let name = "legacy-hmac".to_owned();
+    let plugin = PluginName::parse(&name).unwrap();
+    let removal = Removal {
+        name: name.clone(),
+        how: Some(Withdrawal::Delete),
+        rows: [(plugin, rows)].into(),
+        directive: eu((1..=6).chain(8..=28)),
+        files: eu(1..=28),
+        proven_by: 28,
+        held: Vec::new(),
+    };
+    let change = Change {
+        kind: ChangeKind::Remove,
+        name,
+        from: None,
+        to: None,
+        detail: "2 rows deleted".to_owned(),
+        diff: Vec::new(),
+        nodes: eu(1..=28),
+    };
+    (change, removal)
+}
+
+#[test]
+fn a_removal_is_three_numbered_steps_and_its_danger_is_the_first_line() {
+    let mut plan = plan();
+    plan.clusters.truncate(1);
+    plan.notes.clear();
+    plan.blockers.clear();
+    let rows = vec![row("service billing", Some("default"), true), row("global", Some("team-x"), false)];
+    let (change, removal) = removing(rows);
+    plan.clusters[0].changes = vec![change];
+    plan.clusters[0].removals = vec![removal];
+    assert_snapshot!(shown(&plan, true), @"
+    DELETES 2 rows; reloads 27 gateways
+    Plan for gateway-fleet @ 3f2a91c · from the survey of 14:05:00 UTC · nothing
+      has been changed
+
+    eu-prod   27 of 29 nodes · waves: 1, then 9, then 17 · stops at the first
+      failure · one reload per node
+      - remove   legacy-hmac
+          1 un-apply   once           2 rows, kept in the undo bundle:
+                                      service billing (workspace default)
+                                      global (workspace team-x), disabled
+          2 directive  eu-[1-6,8-28]  in the one reload of each; counted again right before each
+          3 files      eu-[1-28]      once all 28 have proven step 2
+      . eu-41: marked out in the inventory
+
+    27 nodes to change, 27 reloads. 1 blocked.
+    Carry it out:  muster --apply --cluster eu-prod
+    ");
+}
+
+#[test]
+fn a_removal_that_is_held_says_so_at_the_step_that_is() {
+    let mut plan = resting(vec![("eu-prod", NodeLists { blocked: eu(1..=28), ..NodeLists::default() })]);
+    let (change, mut removal) = removing((0..10).map(|n| row(&format!("route r{n}"), None, n > 0)).collect());
+    removal.how = Some(Withdrawal::Disable);
+    (removal.directive, removal.files) = (Vec::new(), Vec::new());
+    let held = "legacy-hmac: 10 rows use it, disabled by this plan: its name and its files stay meanwhile";
+    removal.held = vec![held.to_owned()];
+    plan.clusters[0].changes = vec![change];
+    plan.clusters[0].removals = vec![removal];
+    let scope = Scope::Plugin { cluster: plan.clusters[0].cluster.clone(), name: "legacy-hmac".to_owned() };
+    plan.blockers = vec![Blocker { details: Vec::new(), ..blocker(BlockerCode::RowsInUse, scope, held) }];
+    let text = shown(&plan, false);
+    assert!(text.starts_with("DISABLES 9 rows\nPlan for "), "{text}");
+    let from = text.find("eu-prod").unwrap();
+    assert_snapshot!(&text[from..], @"
+    eu-prod   9 rows un-applied, no node is changed
+      - remove   legacy-hmac
+          1 un-apply   once  9 of 10 rows to be disabled:
+                             route r0, disabled
+                             route r1
+                             route r2
+                             route r3
+                             route r4
+                             route r5
+                             route r6
+                             route r7
+                             and 2 more
+          2 directive  none  held, see below
+          3 files      none  held, see below
+
+      ! legacy-hmac is held on eu-prod: 10 rows use it, disabled by this plan: its
+        name and its files stay meanwhile  (rows-in-use)
+        reload it yourself first
+        type: muster --plan --allow pending-settings=eu-7
+
+    Nothing to change. 28 blocked.
+    1 removal held, see above.
+    ");
+}
+
 #[test]
 fn a_plan_without_steps_says_so() {
     let mut plan = plan();
@@ -271,7 +372,7 @@ fn a_plugin_that_is_left_alone_is_not_its_node() {
     };
     plan.blockers = eu([1, 2, 7]).into_iter().map(of).collect();
     let cluster = plan.clusters[0].cluster.clone();
-    let orphan = "it left the inventory and prune is on; this version does not remove";
+    let orphan = "it is to be absent, and the bundle acme, which is wanted, holds it";
     let scope = Scope::Plugin { cluster, name: "acme-old".to_owned() };
     plan.blockers.push(Blocker { details: Vec::new(), ..blocker(BlockerCode::Removal, scope, orphan) });
     let text = shown(&plan, false);
@@ -283,8 +384,8 @@ fn a_plugin_that_is_left_alone_is_not_its_node() {
       ! eu-7 is left alone: geo: its files are external and are not there
         (kong/plugins/geo)  (external-missing)
             log_level     notice > info
-      ! acme-old is left alone on eu-prod: it left the inventory and prune is on;
-        this version does not remove  (removal)
+      ! acme-old is left alone on eu-prod: it is to be absent, and the bundle acme,
+        which is wanted, holds it  (removal)
         reload it yourself first
         type: muster --plan --allow pending-settings=eu-7
       . eu-41: marked out in the inventory

@@ -189,7 +189,7 @@ fn unexplained(diff: &NodeDiff) -> Vec<String> {
 
 /// What differs of a plugin, from its marks.
 fn drift_words(truths: Truths) -> String {
-    let Truths { files, directive, loaded, .. } = truths;
+    let Truths { files, directive, loaded, used } = truths;
     if [files, directive, loaded] == [Mark::Missing; 3] {
         return "not installed".to_owned();
     }
@@ -203,6 +203,7 @@ fn drift_words(truths: Truths) -> String {
         words(files, "files missing", "files differ", "files there, not wanted"),
         words(directive, "not in the directive", "the directive differs", "in the directive, not wanted"),
         words(loaded, "not loaded", "other content loaded", "loaded, not wanted"),
+        words(used, "not used", "used otherwise", "in use, not wanted"),
     ];
     all.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

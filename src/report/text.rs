@@ -6,7 +6,7 @@ use super::nodes::brief;
 use super::words::{bytes, clean, count, pad, parts, time, width};
 use crate::hint::Hint;
 use crate::run::{
-    CancelLevel, Cause, Counts, Event, EventKind, Outcome, Reporter, RunHead, RunState, SkipReason, StepEnd,
+    CancelLevel, Cause, Counts, Event, EventKind, NodeRun, Outcome, Reporter, RunHead, RunState, SkipReason, StepEnd,
     SurveyCounts, Verdict, Waiting,
 };
 
@@ -128,8 +128,35 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
         EventKind::StepStarted { node, action, about, .. } if action != "deliver" => {
             Said::new(node, format!("{}: {about}", if action == "activate" { "activating" } else { action }))
         }
+        EventKind::StepProven { node, text, .. } if state.nodes.get(node).is_some_and(NodeRun::deletes) => {
+            Said::new(node, text)
+        }
         EventKind::StepProven { node, text, .. } => Said::new(node, format!("proven: {text}")),
+        // Why files are held was said of the cluster.
+        EventKind::StepEnded { end: StepEnd::Skipped { why: why @ SkipReason::Held { .. } }, .. }
+            if is_held(why, state) =>
+        {
+            return None;
+        }
         EventKind::StepEnded { node, action, end, .. } => return step_ended(node.as_str(), action, end),
+        EventKind::ClusterStepStarted { cluster, action, about, .. } if action == "fence" => {
+            Said::new(cluster, format!("before files go, every node is looked at: {about}"))
+        }
+        EventKind::ClusterStepStarted { cluster, about, .. } => Said::new(cluster, format!("un-applying {about}")),
+        EventKind::ClusterStepProven { cluster, text, .. } => Said::new(cluster, text).good(),
+        EventKind::ClusterStepEnded { cluster, action, end, .. } => {
+            return cluster_step_ended(cluster.as_str(), action, end);
+        }
+        EventKind::StepsAdded { cluster, cause, steps_of, .. } => {
+            let nodes: Vec<_> = steps_of.keys().cloned().collect();
+            let words = format!("putting back on {}, as it is used again", brief(&nodes, 40));
+            // What was found, and both ways out, was said where it was found.
+            Said {
+                more: cause.details.last().cloned().into_iter().collect(),
+                tone: Tone::Bad,
+                ..Said::new(cluster, words)
+            }
+        }
         EventKind::ClusterDelivered { cluster, bundles, nodes } => {
             let sized = |(name, size): (_, &Option<u64>)| match size {
                 Some(size) => format!("{name} {}", bytes(*size)),
@@ -168,6 +195,7 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
         | EventKind::LeaseTaken { .. }
         | EventKind::StepProgressed { .. }
         | EventKind::StepPrinted { .. }
+        | EventKind::ClusterStepProgressed { .. }
         | EventKind::WaitingFor { .. } => return None,
     })
 }
@@ -183,6 +211,10 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
     let said = |words: String| Said::new(node, words);
     Some(match end {
         StepEnd::Done { .. } if delivers => return None,
+        StepEnd::Done { outcome: Outcome::Changed } if action == "delete" => said("files deleted".to_owned()).good(),
+        StepEnd::Done { outcome: Outcome::Unchanged } if action == "delete" => {
+            said("no files were left".to_owned()).good()
+        }
         StepEnd::Done { outcome: Outcome::Changed } => said("committed".to_owned()).good(),
         StepEnd::Done { outcome: Outcome::Edited } => said("edited; Kong is stopped, so nothing is proven".to_owned()),
         StepEnd::Done { outcome: Outcome::Unchanged } => said("was so already, nothing changed".to_owned()).good(),
@@ -193,6 +225,8 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
         StepEnd::Unknown { cause } => said(format!("{action} unknown: {}", cause.text)).bad(cause),
         StepEnd::Skipped { why } => match why {
             SkipReason::Needs { .. } if !delivers => said(format!("{action} not begun: {}", why.words())),
+            SkipReason::Held { why } if action == "delete" => said(format!("its files are held: {why}")),
+            SkipReason::Held { .. } => said(format!("{action} {}", why.words())),
             SkipReason::NodeMoved { .. } => Said {
                 more: vec![Hint::type_("muster --plan").to_string()],
                 ..said(format!("{action} not begun: {}; plan again", short_digests(&why.words())))
@@ -208,6 +242,28 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
     })
 }
 
+/// Whether a step of a cluster is held by this.
+fn is_held(why: &SkipReason, state: &RunState) -> bool {
+    let steps = state.cluster_steps.values().flatten();
+    steps.into_iter().any(|step| matches!(&step.end, Some(StepEnd::Skipped { why: other }) if other == why))
+}
+
+/// A step of a whole cluster; what it came to when it ended well was said as it was proven.
+fn cluster_step_ended(cluster: &str, action: &str, end: &StepEnd) -> Option<Said> {
+    let said = |words: String| Said::new(cluster, words);
+    match end {
+        StepEnd::RolledBack { cause } | StepEnd::Failed { cause } => {
+            Some(said(format!("{action} failed: {}", cause.text)).bad(cause))
+        }
+        StepEnd::Unknown { cause } => Some(said(format!("{action} unknown: {}", cause.text)).bad(cause)),
+        StepEnd::Skipped { why: SkipReason::Held { why } } => Some(said(format!("files are held: {why}"))),
+        StepEnd::Skipped { why: SkipReason::Needs { .. } } => {
+            Some(said("files stay, as not every node is without the plugin".to_owned()))
+        }
+        StepEnd::Done { .. } | StepEnd::Skipped { .. } => None,
+    }
+}
+
 /// A text with as much of each digest as tells it from another.
 fn short_digests(text: &str) -> String {
     let is_digest = |word: &str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -220,7 +276,11 @@ fn short_digests(text: &str) -> String {
 }
 
 fn cancelled(level: CancelLevel) -> Said {
-    Said { tone: Tone::Bad, ..Said::all(format!("cancelling: {}", level.words())) }
+    let next = match level {
+        CancelLevel::Close => Vec::new(),
+        below => vec![format!("once more (Ctrl-C, SIGTERM): {}", below.next().words())],
+    };
+    Said { tone: Tone::Bad, more: next, ..Said::all(format!("cancelling: {}", level.words())) }
 }
 
 fn looked_again(counts: &SurveyCounts, left: &[String]) -> Said {
@@ -248,8 +308,9 @@ fn run_ended(verdict: Verdict, exit: u8, state: &RunState) -> Said {
 
 /// `9 of 27 nodes proven, 1 rolled back, 17 not tried`.
 fn totals(counts: &Counts) -> String {
-    let Counts { total, proven, edited, under_way, rolled_back, failed, unknown, not_tried } = counts;
+    let Counts { total, proven, edited, held, under_way, rolled_back, failed, unknown, not_tried } = counts;
     let rest = parts(&[
+        (*held, "with files held"),
         (*edited, "edited while stopped"),
         (*failed, "failed"),
         (*unknown, "unknown"),

@@ -109,10 +109,82 @@ fn a_run_with_everything_that_can_go_wrong() {
     14:06:33  us-prod    wave 1 of 2: us-[1-3]
     14:06:33  us-1       activating: bundled,request-tag,acme-auth
     14:06:40  cancelling: no next wave
+              once more (Ctrl-C, SIGTERM): no new steps; running ones end
     14:07:00  cancelling: running steps are left to the guards on their nodes
+              once more (Ctrl-C, SIGTERM): connections are closed
     14:07:00  us-1       activate unknown: left while it ran; the node settles it alone, and the next look will tell how  (left)
     14:07:00  us-prod    stopped: 2 failed, 1 allowed. 0 of 4 nodes proven, 3 unknown, 1 not tried
     14:07:00  verdict: interrupted, exit 130. 1 of 6 nodes proven, 1 failed, 3 unknown, 1 not tried
+    ");
+}
+
+#[test]
+fn a_removal_that_was_put_back() {
+    assert_snapshot!(text("removal"), @"
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 3 nodes, by cron@ops-1; times are UTC
+    14:05:00  eu-prod  un-applying legacy
+    14:05:01  eu-prod  un-applied legacy: 2 rows, none left; undo bundle runs/01/legacy.yaml
+    14:05:01  eu-prod  wave 1 of 2: eu-1
+    14:05:01  eu-1     activating: bundled,request-tag,acme-auth
+    14:05:02  eu-1     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:02  eu-1     committed
+    14:05:02  eu-prod  wave 1 proven
+    14:05:02  eu-prod  wave 2 of 2: eu-[2,3]
+    14:05:02  eu-2     activating: bundled,request-tag,acme-auth
+    14:05:02  eu-3     activating: bundled,request-tag,acme-auth
+    14:05:03  eu-2     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:03  eu-3     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:03  eu-2     committed
+    14:05:03  eu-3     committed
+    14:05:03  eu-prod  wave 2 proven
+    14:05:03  eu-prod  before files go, every node is looked at: legacy
+    14:05:04  eu-prod  fence failed: 1 row uses again what is being removed: legacy: service billing  (re-applied)
+              legacy: service billing
+              either take these rows out again and apply again: the removal goes on where it stopped
+              or put the plugin back into the inventory (`present`), commit, and apply
+    14:05:04  waiting for the nodes to be looked at, as a plugin that was being removed is used again
+    14:05:04  eu-prod  putting back on eu-[1-3], as it is used again
+              eu-[1-3] would not start again now, as they do not list it; it is listed again
+    14:05:04  eu-1     activating: bundled,request-tag,acme-auth
+    14:05:04  eu-2     activating: bundled,request-tag,acme-auth
+    14:05:04  eu-3     activating: bundled,request-tag,acme-auth
+    14:05:05  eu-1     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:05  eu-2     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:05  eu-3     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:05  eu-1     committed
+    14:05:05  eu-2     committed
+    14:05:05  eu-3     committed
+    14:05:05  eu-prod  stopped: fence legacy: 1 row uses again what is being removed: legacy: service billing. 0 of 3 nodes proven, 3 not tried
+    14:05:05  waiting for the nodes to be looked at again
+    14:05:06  looked again: 3 in line
+    14:05:06  verdict: not reached, exit 3. 0 of 3 nodes proven, 3 not tried
+    ");
+}
+
+#[test]
+fn a_removal_whose_files_are_held() {
+    assert_snapshot!(text("removal-held"), @"
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 3 nodes, by cron@ops-1; times are UTC
+    14:05:00  eu-prod  un-applying legacy
+    14:05:01  eu-prod  un-applied legacy: 2 rows, none left; undo bundle runs/01/legacy.yaml
+    14:05:01  eu-prod  wave 1 of 2: eu-1
+    14:05:01  eu-1     activating: bundled,request-tag,acme-auth
+    14:05:02  eu-1     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:02  eu-1     committed
+    14:05:02  eu-prod  wave 1 proven
+    14:05:02  eu-prod  wave 2 of 2: eu-[2,3]
+    14:05:02  eu-2     activating: bundled,request-tag,acme-auth
+    14:05:02  eu-3     activating: bundled,request-tag,acme-auth
+    14:05:03  eu-2     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:03  eu-3     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:03  eu-2     committed
+    14:05:03  eu-3     committed
+    14:05:03  eu-prod  wave 2 proven
+    14:05:03  eu-prod  before files go, every node is looked at: legacy
+    14:05:04  eu-prod  files are held: eu-9: could not be seen
+    14:05:04  waiting for the nodes to be looked at again
+    14:05:05  looked again: 3 in line
+    14:05:05  verdict: not reached, exit 3. 0 of 3 nodes proven, 3 with files held
     ");
 }
 

@@ -15,6 +15,9 @@ pub struct Counts {
     /// All steps are done while Kong is stopped: nothing is proven.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub edited: usize,
+    /// What they run is proven to be without the plugins that go; the files of these stay for now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: usize,
     /// A step runs.
     pub under_way: usize,
     /// Put back, and proven to serve as before.
@@ -27,7 +30,7 @@ pub struct Counts {
     pub not_tried: usize,
 }
 
-/// Left out of the JSON, where no node of a run was stopped.
+/// Left out of the JSON, where a run has no such node.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 const fn is_zero(count: &usize) -> bool {
     *count == 0
@@ -48,6 +51,7 @@ impl Counts {
         match fate {
             Fate::Proven => &mut self.proven,
             Fate::Edited => &mut self.edited,
+            Fate::Held => &mut self.held,
             Fate::Running => &mut self.under_way,
             Fate::RolledBack => &mut self.rolled_back,
             Fate::Failed => &mut self.failed,

@@ -19,8 +19,8 @@ Generated from the types in `src/run` (`MUSTER_WRITE_DOCS=1 cargo test --lib doc
     {\"muster\":\"journal\",\"format\":1,\"run\":\"01K…\",\"plan\":{…}}
 
 Every event has `seq` (facts count from 1 without a gap; chatter repeats the number of the fact before it), `at` (RFC 3339,
-UTC) and `event` (its kind). `step-progressed` and `step-printed` are chatter: they may be missing and never change the
-verdict. Kinds and fields may be added in format 1; readers keep what they do not know. A last line without a newline was cut
+UTC) and `event` (its kind). `step-progressed`, `step-printed` and `cluster-step-progressed` are chatter: they may be
+missing and never change the verdict. A step of a whole cluster (un-apply, fence) has events of its own. Kinds and fields may be added in format 1; readers keep what they do not know. A last line without a newline was cut
 off and counts as not written. The last event of a run that ended is `run-ended`; where it is missing, muster was killed, and
 what was under way is unknown until the next look.
 

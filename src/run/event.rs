@@ -64,6 +64,8 @@ pub enum StepPhase {
     Commit,
     /// It is being put back.
     PutBack,
+    /// Files are being deleted.
+    Delete,
 }
 
 /// How a step that was carried out came out.
@@ -91,6 +93,12 @@ pub struct Cause {
     pub hints: Vec<Hint>,
 }
 
+impl Cause {
+    /// The code of a failure that nothing but a row of the Admin API explains: somebody uses a plugin again that is being
+    /// removed. What the run has done of the removal is put back.
+    pub const REAPPLIED: &str = "re-applied";
+}
+
 /// Why a step was not begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "reason", rename_all = "kebab-case")]
@@ -116,6 +124,11 @@ pub enum SkipReason {
     NoLease,
     /// Its start could not be written to the journal.
     NotRecorded,
+    /// It waits for something outside the run.
+    Held {
+        /// For what.
+        why: String,
+    },
 }
 
 /// How a step ended.
@@ -252,7 +265,7 @@ pub enum EventKind {
         /// The line, cleaned.
         line: String,
     },
-    /// The proof of a reload holds: a fact, as commit follows.
+    /// The proof of a reload holds: a fact, as commit follows. Of a deletion: what was kept, and where.
     StepProven {
         /// The step.
         step: StepId,
@@ -272,6 +285,58 @@ pub enum EventKind {
         /// How.
         #[serde(flatten)]
         end: StepEnd,
+    },
+    /// A step of a whole cluster was begun. For a changing step this line is on disk before anything is changed.
+    ClusterStepStarted {
+        /// The step.
+        step: StepId,
+        /// Its cluster.
+        cluster: ClusterName,
+        /// Its verb.
+        action: String,
+        /// What it is about: the bundle or plugin.
+        about: String,
+    },
+    /// Chatter: what a step of a whole cluster does or waits for.
+    ClusterStepProgressed {
+        /// The step.
+        step: StepId,
+        /// Its cluster.
+        cluster: ClusterName,
+        /// What is seen, one line.
+        text: String,
+    },
+    /// What a step of a whole cluster came to, before it ended.
+    ClusterStepProven {
+        /// The step.
+        step: StepId,
+        /// Its cluster.
+        cluster: ClusterName,
+        /// What was proven ("2 rows un-applied, none left").
+        text: String,
+    },
+    /// A step of a whole cluster ended.
+    ClusterStepEnded {
+        /// The step.
+        step: StepId,
+        /// Its cluster.
+        cluster: ClusterName,
+        /// Its verb.
+        action: String,
+        /// How.
+        #[serde(flatten)]
+        end: StepEnd,
+    },
+    /// Steps were added to the run: something was done behind it, and what it had done is put back.
+    StepsAdded {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Why.
+        cause: Cause,
+        /// The nodes with added steps, and how many each has.
+        steps_of: BTreeMap<NodeName, u32>,
+        /// How many waves they are in.
+        waves: u32,
     },
     /// All deliveries of a cluster are over.
     ClusterDelivered {
@@ -356,7 +421,7 @@ pub enum EventKind {
 impl EventKind {
     /// Whether it may be dropped.
     pub const fn is_chatter(&self) -> bool {
-        matches!(self, Self::StepProgressed { .. } | Self::StepPrinted { .. })
+        matches!(self, Self::StepProgressed { .. } | Self::StepPrinted { .. } | Self::ClusterStepProgressed { .. })
     }
 
     /// The word in the field `event`.
@@ -372,6 +437,11 @@ impl EventKind {
             Self::StepPrinted { .. } => "step-printed",
             Self::StepProven { .. } => "step-proven",
             Self::StepEnded { .. } => "step-ended",
+            Self::ClusterStepStarted { .. } => "cluster-step-started",
+            Self::ClusterStepProgressed { .. } => "cluster-step-progressed",
+            Self::ClusterStepProven { .. } => "cluster-step-proven",
+            Self::ClusterStepEnded { .. } => "cluster-step-ended",
+            Self::StepsAdded { .. } => "steps-added",
             Self::ClusterDelivered { .. } => "cluster-delivered",
             Self::WaveStarted { .. } => "wave-started",
             Self::WaveProven { .. } => "wave-proven",
@@ -386,7 +456,7 @@ impl EventKind {
     }
 
     /// The words of all kinds that this version knows; a journal may hold others (docs/events.md).
-    pub const WORDS: [&'static str; 20] = [
+    pub const WORDS: [&'static str; 25] = [
         "run-started",
         "lease-taken",
         "lease-refused",
@@ -397,6 +467,11 @@ impl EventKind {
         "step-printed",
         "step-proven",
         "step-ended",
+        "cluster-step-started",
+        "cluster-step-progressed",
+        "cluster-step-proven",
+        "cluster-step-ended",
+        "steps-added",
         "cluster-delivered",
         "wave-started",
         "wave-proven",
@@ -422,6 +497,7 @@ impl SkipReason {
             Self::Locked => "another run holds the cluster".to_owned(),
             Self::NoLease => "the node's lease could not be taken".to_owned(),
             Self::NotRecorded => "its start could not be written to the journal".to_owned(),
+            Self::Held { why } => format!("held: {why}"),
         }
     }
 }

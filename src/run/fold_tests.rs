@@ -102,18 +102,33 @@ fn the_cells_follow_a_step_through_its_phases() {
     seen.push(signs(&fold(events.clone()), "a"));
     events.push(ended(2, "a", "activate", changed()));
     seen.push(signs(&fold(events), "a"));
-    assert_eq!(seen, [">    ", "=>   ", "==>  ", "===> ", "====>", "====="]);
+    assert_eq!(seen, [">     ", "=>    ", "==>   ", "===>  ", "====> ", "===== "]);
+}
+
+#[test]
+fn what_a_deletion_kept_is_told_and_proves_nothing() {
+    let edited = StepEnd::Done { outcome: Outcome::Edited };
+    let events = vec![
+        started(2, "a", "activate"),
+        ended(2, "a", "activate", edited),
+        started(3, "a", "delete"),
+        EventKind::StepProven { step: step(3), node: node("a"), text: "x was edited by hand".to_owned() },
+    ];
+    let before = signs(&fold(events[..3].to_vec()), "a");
+    let state = fold(events);
+    assert_eq!(signs(&state, "a"), before);
+    assert_eq!(state.nodes[&node("a")].now, "x was edited by hand");
 }
 
 #[test]
 fn a_bad_end_marks_the_phase_that_ran_and_never_shows_unknown_as_unchanged() {
     let reloading = [started(2, "a", "activate"), progressed(2, StepPhase::Reload)];
     let with = |end: StepEnd| signs(&fold(reloading.iter().cloned().chain([ended(2, "a", "activate", end)])), "a");
-    assert_eq!(with(StepEnd::RolledBack { cause: cause("x") }), " <x..");
-    assert_eq!(with(StepEnd::Failed { cause: cause("x") }), " =x..");
-    assert_eq!(with(StepEnd::Unknown { cause: cause("x") }), " =???");
+    assert_eq!(with(StepEnd::RolledBack { cause: cause("x") }), " <x.. ");
+    assert_eq!(with(StepEnd::Failed { cause: cause("x") }), " =x.. ");
+    assert_eq!(with(StepEnd::Unknown { cause: cause("x") }), " =??? ");
     let skipped = StepEnd::Skipped { why: SkipReason::Cancelled };
-    assert_eq!(signs(&fold([ended(2, "a", "activate", skipped)]), "a"), " ....");
+    assert_eq!(signs(&fold([ended(2, "a", "activate", skipped)]), "a"), " .... ");
 }
 
 #[test]
@@ -135,7 +150,7 @@ fn a_node_that_was_edited_while_stopped_is_not_counted_as_proven() {
     let state = fold(events.clone());
     let counts = state.counts();
     assert_eq!((counts.proven, counts.edited, counts.total), (1, 1, 2));
-    assert_eq!((signs(&state, "b").as_str(), state.nodes[&node("b")].ended()), ("==..=", true));
+    assert_eq!((signs(&state, "b").as_str(), state.nodes[&node("b")].ended()), ("==..= ", true));
     assert!(!state.nodes[&node("b")].proven());
     events.push(looked(SurveyCounts { in_line: 2, ..SurveyCounts::default() }, &[]));
     assert_eq!(Verdict::of(&fold(events)), Verdict::Converged);
@@ -253,4 +268,81 @@ fn events_survive_json() {
         assert!(text.contains(&format!(r#""event":"{}""#, event.kind.word())), "{text}");
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
     }
+}
+
+fn cluster_ended(id: u32, action: &str, end: StepEnd) -> EventKind {
+    EventKind::ClusterStepEnded { step: step(id), cluster: cluster(), action: action.to_owned(), end }
+}
+
+/// Un-apply, both nodes, the fence, and the files of both.
+fn removed(fence: StepEnd) -> Vec<EventKind> {
+    let mut events = vec![
+        EventKind::ClusterStepStarted {
+            step: step(0),
+            cluster: cluster(),
+            action: "un-apply".to_owned(),
+            about: "x".to_owned(),
+        },
+        EventKind::ClusterStepProven { step: step(0), cluster: cluster(), text: "un-applied x".to_owned() },
+        cluster_ended(0, "un-apply", changed()),
+    ];
+    for (id, name) in [(1, "a"), (2, "b")] {
+        events.extend([started(id, name, "activate"), ended(id, name, "activate", changed())]);
+    }
+    let delete = match &fence {
+        StepEnd::Skipped { why } => StepEnd::Skipped { why: why.clone() },
+        _ => changed(),
+    };
+    events.push(cluster_ended(3, "fence", fence));
+    events.extend([(4, "a"), (5, "b")].map(|(id, name)| ended(id, name, "delete", delete.clone())));
+    events.push(looked(SurveyCounts { in_line: 2, ..SurveyCounts::default() }, &[]));
+    events
+}
+
+#[test]
+fn a_removal_is_converged_only_when_its_cluster_steps_hold() {
+    let holds = StepEnd::Done { outcome: Outcome::Unchanged };
+    let state = fold(removed(holds));
+    assert_eq!((state.verdict(), signs(&state, "a").as_str()), (Verdict::Converged, " ====="));
+    assert_eq!(state.cluster_steps[&cluster()][0].now, "un-applied x");
+    let held = StepEnd::Skipped { why: SkipReason::Held { why: "eu-3: could not be seen".to_owned() } };
+    let state = fold(removed(held));
+    assert_eq!((state.verdict(), signs(&state, "a").as_str()), (Verdict::NotReached, " ====."));
+    assert_eq!(fold(removed(StepEnd::Unknown { cause: cause("lost") })).verdict(), Verdict::Incomplete);
+    assert_eq!(fold(removed(StepEnd::Failed { cause: cause("x") })).verdict(), Verdict::NotReached);
+}
+
+#[test]
+fn a_node_that_is_put_back_is_under_way_again() {
+    let mut events = both_proven();
+    let more = [(node("a"), 1)].into();
+    events.push(EventKind::StepsAdded { cluster: cluster(), cause: cause("x"), steps_of: more, waves: 1 });
+    let state = fold(events.clone());
+    assert_eq!((state.nodes[&node("a")].fate, state.nodes[&node("b")].fate), (Fate::Waiting, Fate::Proven));
+    let head = state.head.as_ref().unwrap();
+    assert_eq!((head.steps, head.waves[&cluster()], state.added.len()), (5, 2, 1));
+    events.extend([started(9, "a", "activate"), ended(9, "a", "activate", changed())]);
+    assert_eq!(fold(events).nodes[&node("a")].fate, Fate::Proven);
+}
+
+#[test]
+fn while_a_step_of_the_whole_cluster_runs_everything_waits_for_it() {
+    let begun = EventKind::ClusterStepStarted {
+        step: step(9),
+        cluster: cluster(),
+        action: "un-apply".to_owned(),
+        about: "legacy-hmac".to_owned(),
+    };
+    let says = EventKind::ClusterStepProgressed { step: step(9), cluster: cluster(), text: "1 of 2 rows".to_owned() };
+    let ended = EventKind::ClusterStepEnded {
+        step: step(9),
+        cluster: cluster(),
+        action: "un-apply".to_owned(),
+        end: changed(),
+    };
+    let waiting = |kinds: &[EventKind]| fold(kinds.iter().cloned()).waiting().map(|(_, waiting)| waiting.what);
+    let all = [begun, says, ended];
+    assert_eq!(waiting(&all[..1]).as_deref(), Some("un-apply legacy-hmac"));
+    assert_eq!(waiting(&all[..2]).as_deref(), Some("un-apply legacy-hmac: 1 of 2 rows"));
+    assert_eq!(waiting(&all), None);
 }

@@ -3,6 +3,7 @@
 //! Owns: [`Event`], [`RunState`] (what a view knows, all of it learnt from events), [`Verdict`]. Must not know: how a
 //! step is carried out, or who watches.
 
+mod cluster;
 mod counts;
 mod event;
 mod node;
@@ -15,6 +16,7 @@ mod docs_tests;
 #[cfg(test)]
 mod fold_tests;
 
+pub use cluster::ClusterStep;
 pub use counts::Counts;
 pub use event::{
     CancelLevel, Cause, Event, EventKind, Outcome, RunHead, SkipReason, StepEnd, StepPhase, SurveyCounts, Waiting,

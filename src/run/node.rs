@@ -42,6 +42,8 @@ pub enum Fate {
     Proven,
     /// All its steps are done while its Kong is stopped: nothing was loaded, so that nothing is proven.
     Edited,
+    /// The second step of a removal is done on it; its files stay, as they are held or nobody got to them.
+    Held,
     /// It was put back and serves as before.
     RolledBack,
     /// A step failed, or it was not healthy afterwards.
@@ -67,8 +69,8 @@ impl Fate {
 /// What is known of one node in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeRun {
-    /// deliver, guard, reload, prove, commit.
-    pub cells: [Cell; 5],
+    /// deliver, guard, reload, prove, commit, delete.
+    pub cells: [Cell; 6],
     /// The last thing seen, one line.
     pub now: String,
     /// Why it did not end well.
@@ -83,6 +85,8 @@ pub struct NodeRun {
     pub touched: bool,
     /// A step changed something on it, or may have.
     pub changed: bool,
+    /// Steps were added that put back what was done on it.
+    pub listed_again: bool,
     /// Its wave, from 1; 0 before.
     pub wave: u32,
     /// The last lines printed, at most [`PRINTED`].
@@ -94,6 +98,16 @@ const GUARD: usize = 1;
 const RELOAD: usize = 2;
 const PROVE: usize = 3;
 const COMMIT: usize = 4;
+const DELETE: usize = 5;
+
+/// The cells of a step, by its verb.
+fn cells(action: &str) -> std::ops::Range<usize> {
+    match action {
+        "deliver" => DELIVER..GUARD,
+        "delete" => DELETE..DELETE + 1,
+        _ => GUARD..DELETE,
+    }
+}
 
 impl NodeRun {
     /// A node with so many steps.
@@ -101,14 +115,30 @@ impl NodeRun {
         Self { left: steps, ..Self::default() }
     }
 
+    /// Steps were added: what held until now is about to change again.
+    pub(super) fn more_steps(&mut self, steps: u32) {
+        self.left += steps;
+        self.listed_again = true;
+        if !self.fate.is_bad() {
+            self.fate = Fate::Waiting;
+        }
+        self.cells[GUARD..DELETE].fill(Cell::Waiting);
+    }
+
     /// Whether it ended, well or not.
     pub const fn ended(&self) -> bool {
         self.fate.is_end()
     }
 
-    /// Whether all of it holds.
-    pub const fn proven(&self) -> bool {
-        matches!(self.fate, Fate::Proven)
+    /// Whether what its workers run holds: all of its steps do, or only the deleting of files is to come.
+    pub fn proven(&self) -> bool {
+        let loaded = [PROVE, COMMIT].iter().all(|cell| self.cells[*cell] == Cell::Done);
+        matches!(self.fate, Fate::Proven) || loaded && !self.fate.is_bad()
+    }
+
+    /// Whether it was edited while its Kong is stopped.
+    pub fn edited(&self) -> bool {
+        self.cells[PROVE] == Cell::Skipped && self.cells[COMMIT] == Cell::Done
     }
 
     /// Since when the running phase runs.
@@ -120,8 +150,7 @@ impl NodeRun {
     }
 
     pub(super) fn step_started(&mut self, at: Timestamp, step: StepId, action: &str, about: &str) {
-        let first = if action == "deliver" { DELIVER } else { GUARD };
-        self.cells[first] = Cell::Running(at);
+        self.cells[cells(action).start] = Cell::Running(at);
         self.now = if about.is_empty() { action.to_owned() } else { format!("{action} {about}") };
         self.step = Some(step);
         self.touched = true;
@@ -143,11 +172,15 @@ impl NodeRun {
             StepPhase::Prove => self.reach(PROVE, at),
             StepPhase::Commit => self.reach(COMMIT, at),
             StepPhase::PutBack => self.put_back(),
+            StepPhase::Delete => self.reach(DELETE, at),
         }
     }
 
     fn reach(&mut self, phase: usize, at: Timestamp) {
-        let first = if phase == DELIVER { DELIVER } else { GUARD };
+        let first = match phase {
+            DELIVER | DELETE => phase,
+            _ => GUARD,
+        };
         self.cells[first..phase].fill(Cell::Done);
         if !matches!(self.cells[phase], Cell::Running(_)) {
             self.cells[phase] = Cell::Running(at);
@@ -172,21 +205,30 @@ impl NodeRun {
     }
 
     pub(super) fn step_proven(&mut self, at: Timestamp, text: &str) {
+        // A deletion only tells what it kept.
+        if self.deletes() {
+            text.clone_into(&mut self.now);
+            return;
+        }
         self.reach(COMMIT, at);
         self.now = format!("proven: {text}");
+    }
+
+    /// Whether files are being deleted there now.
+    pub fn deletes(&self) -> bool {
+        matches!(self.cells[DELETE], Cell::Running(_))
     }
 
     pub(super) fn step_ended(&mut self, action: &str, end: &StepEnd) {
         self.step = None;
         self.left = self.left.saturating_sub(1);
-        let cells = if action == "deliver" { DELIVER..GUARD } else { GUARD..COMMIT + 1 };
-        end_cells(&mut self.cells[cells], end);
+        end_cells(&mut self.cells[cells(action)], end);
         match end {
             StepEnd::Done { outcome } => self.done(action, *outcome),
             StepEnd::RolledBack { cause } => self.bad(Fate::RolledBack, "rolled back", cause),
             StepEnd::Failed { cause } => self.bad(Fate::Failed, "failed", cause),
             StepEnd::Unknown { cause } => self.bad(Fate::Unknown, "unknown", cause),
-            StepEnd::Skipped { why } => self.skipped(why),
+            StepEnd::Skipped { why } => self.skipped(action, why),
         }
     }
 
@@ -195,6 +237,8 @@ impl NodeRun {
         self.now = match (action, outcome) {
             ("deliver", Outcome::Changed) => "delivered".to_owned(),
             ("deliver", Outcome::Unchanged) => "was there already".to_owned(),
+            ("delete", Outcome::Changed) => "files deleted".to_owned(),
+            ("delete", Outcome::Unchanged) => "no files were left".to_owned(),
             (_, Outcome::Changed) => "committed".to_owned(),
             (_, Outcome::Unchanged) => "was so already".to_owned(),
             (_, Outcome::Edited) => "edited while Kong is stopped, not proven".to_owned(),
@@ -203,9 +247,9 @@ impl NodeRun {
             self.cells[RELOAD..=PROVE].fill(Cell::Skipped);
         }
         if !self.fate.is_end() {
-            self.fate = match (self.left, outcome) {
-                (0, Outcome::Edited) => Fate::Edited,
-                (0, _) => Fate::Proven,
+            self.fate = match self.left {
+                0 if self.edited() => Fate::Edited,
+                0 => Fate::Proven,
                 _ => Fate::Waiting,
             };
         }
@@ -222,11 +266,27 @@ impl NodeRun {
         self.fate = fate;
     }
 
-    fn skipped(&mut self, why: &SkipReason) {
-        if !self.fate.is_bad() {
+    fn skipped(&mut self, action: &str, why: &SkipReason) {
+        // Why the first of its steps was not begun is what a person has to know.
+        if self.fate.is_bad() || self.fate == Fate::NotTried {
+            return;
+        }
+        let committed = self.cells[COMMIT] == Cell::Done;
+        let held = matches!(why, SkipReason::Held { .. });
+        if action != "delete" || self.listed_again || !(committed || held) {
             self.fate = Fate::NotTried;
             self.now = format!("not begun: {}", why.words());
+            return;
         }
+        let lead = match committed {
+            true if self.edited() => "edited; ",
+            true => "proven; ",
+            // The second step was an earlier run's.
+            false => "",
+        };
+        let stay = if held { "" } else { "stay: " };
+        self.fate = Fate::Held;
+        self.now = format!("{lead}files {stay}{}", why.words());
     }
 
     /// It was unknown, and was then seen in line.
@@ -242,7 +302,13 @@ impl NodeRun {
         match self.fate {
             Fate::Running => self.fate = Fate::Unknown,
             Fate::Waiting => self.fate = Fate::NotTried,
-            Fate::Proven | Fate::Edited | Fate::RolledBack | Fate::Failed | Fate::Unknown | Fate::NotTried => {}
+            Fate::Proven
+            | Fate::Edited
+            | Fate::Held
+            | Fate::RolledBack
+            | Fate::Failed
+            | Fate::Unknown
+            | Fate::NotTried => {}
         }
     }
 }
@@ -254,7 +320,11 @@ fn end_cells(cells: &mut [Cell], end: &StepEnd) {
     let at = at.or_else(|| cells.iter().position(|c| *c == Cell::Waiting));
     match end {
         StepEnd::Done { .. } => cells.fill(Cell::Done),
-        StepEnd::Skipped { .. } => cells.iter_mut().filter(|c| **c == Cell::Waiting).for_each(|c| *c = Cell::Skipped),
+        // One that is not as the plan saw it was begun, and not touched.
+        StepEnd::Skipped { .. } => {
+            let open = |c: &&mut Cell| matches!(**c, Cell::Waiting | Cell::Running(_));
+            cells.iter_mut().filter(open).for_each(|c| *c = Cell::Skipped);
+        }
         StepEnd::Unknown { .. } => cells.iter_mut().filter(|c| **c != Cell::Done).for_each(|c| *c = Cell::Unknown),
         StepEnd::Failed { .. } | StepEnd::RolledBack { .. } => {
             if let Some(at) = at {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{CancelLevel, Cause, Counts, Event, EventKind, Fate, NodeRun, RunHead, SurveyCounts, Verdict, Waiting};
+use super::{
+    CancelLevel, Cause, ClusterStep, Counts, Event, EventKind, Fate, NodeRun, RunHead, SurveyCounts, Verdict, Waiting,
+};
 use crate::name::{ClusterName, NodeName};
 use crate::plan::StepId;
 
@@ -21,6 +23,10 @@ pub struct RunState {
     pub seq: u64,
     /// The nodes with steps.
     pub nodes: BTreeMap<NodeName, NodeRun>,
+    /// The steps of whole clusters that were begun or ended, in that order.
+    pub cluster_steps: BTreeMap<ClusterName, Vec<ClusterStep>>,
+    /// Clusters to which steps were added, and why.
+    pub added: BTreeMap<ClusterName, Cause>,
     /// Clusters whose deliveries are over.
     pub delivered: BTreeSet<ClusterName>,
     /// The current wave of each cluster.
@@ -79,6 +85,11 @@ impl RunState {
             | EventKind::StepPrinted { .. }
             | EventKind::StepProven { .. }
             | EventKind::StepEnded { .. } => self.take_step(at, kind),
+            EventKind::ClusterStepStarted { .. }
+            | EventKind::ClusterStepProgressed { .. }
+            | EventKind::ClusterStepProven { .. }
+            | EventKind::ClusterStepEnded { .. } => self.take_cluster_step(at, kind),
+            EventKind::StepsAdded { cluster, cause, steps_of, waves } => self.added(cluster, cause, steps_of, *waves),
             EventKind::LeaseTaken { node } => self.on(node, |n| "lease taken".clone_into(&mut n.now)),
             EventKind::LeaseRefused { node, cause } => {
                 self.locked = true;
@@ -134,6 +145,56 @@ impl RunState {
         }
     }
 
+    fn take_cluster_step(&mut self, at: Timestamp, kind: &EventKind) {
+        match kind {
+            EventKind::ClusterStepStarted { step, cluster, action, about } => {
+                let begun = ClusterStep::new(*step, action, about, Some(at));
+                self.cluster_steps.entry(cluster.clone()).or_default().push(begun);
+            }
+            EventKind::ClusterStepProgressed { step, cluster, text } => {
+                self.on_cluster(cluster, *step, |s| {
+                    if s.running() {
+                        text.clone_into(&mut s.now);
+                    }
+                });
+            }
+            EventKind::ClusterStepProven { step, cluster, text } => {
+                self.on_cluster(cluster, *step, |s| text.clone_into(&mut s.now));
+            }
+            EventKind::ClusterStepEnded { step, cluster, action, end } => {
+                let steps = self.cluster_steps.entry(cluster.clone()).or_default();
+                if steps.iter().all(|known| known.step != *step) {
+                    steps.push(ClusterStep::new(*step, action, "", None));
+                }
+                self.on_cluster(cluster, *step, |s| s.ended(end));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_cluster(&mut self, cluster: &ClusterName, step: StepId, change: impl FnOnce(&mut ClusterStep)) {
+        let steps = self.cluster_steps.get_mut(cluster).into_iter().flatten();
+        if let Some(step) = steps.into_iter().find(|known| known.step == step) {
+            change(step);
+        }
+    }
+
+    fn added(&mut self, cluster: &ClusterName, cause: &Cause, steps_of: &BTreeMap<NodeName, u32>, waves: u32) {
+        for (node, steps) in steps_of {
+            // One that was not seen when the run began is a node of the run from here on.
+            self.nodes.entry(node.clone()).or_default().more_steps(*steps);
+        }
+        if let Some(head) = &mut self.head {
+            for (_, nodes) in head.clusters.iter_mut().filter(|(name, _)| name == cluster) {
+                let new: Vec<NodeName> = steps_of.keys().filter(|node| !nodes.contains(node)).cloned().collect();
+                nodes.extend(new);
+            }
+            head.steps += steps_of.values().map(|steps| *steps as usize).sum::<usize>();
+            *head.waves.entry(cluster.clone()).or_default() += waves;
+        }
+        self.added.insert(cluster.clone(), cause.clone());
+    }
+
     fn run_started(&mut self, at: Timestamp, head: &RunHead) {
         self.started = Some(at);
         let nodes = head.clusters.iter().flat_map(|(_, nodes)| nodes);
@@ -178,10 +239,19 @@ impl RunState {
         self.nodes.iter().filter_map(|(name, node)| node.step.map(|step| (name, step)))
     }
 
-    /// What everything waits for, and since when: what was announced, else the node whose phase has run longest.
+    /// What everything waits for, and since when: what was announced, else the step of a whole cluster that runs, else the
+    /// node whose phase has run longest.
     pub fn waiting(&self) -> Option<(Timestamp, Waiting)> {
         if let Some(announced) = &self.announced {
             return Some(announced.clone());
+        }
+        let mut steps = self.cluster_steps.values().flatten().filter(|step| step.running());
+        if let Some((since, step)) = steps.find_map(|step| Some((step.since?, step))) {
+            let now = if step.now.is_empty() { String::new() } else { format!(": {}", step.now) };
+            return Some((
+                since,
+                Waiting { node: None, what: format!("{} {}{now}", step.action, step.about), limit: None },
+            ));
         }
         let running = self.nodes.iter().filter(|(_, node)| node.step.is_some());
         let (since, name, node) =

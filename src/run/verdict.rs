@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Fate, RunState, SurveyCounts};
+use super::{ClusterStep, Fate, RunState, SurveyCounts};
 
 /// Why a run could not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,14 +59,20 @@ impl Verdict {
         let counts = state.counts();
         let looked = state.looked.as_ref().map(|(counts, _)| counts);
         let left = looked.is_some_and(|l| l.drift + l.blocked > 0);
-        if left || counts.rolled_back + counts.failed + counts.not_tried > 0 || !state.stopped.is_empty() {
+        let steps = || state.cluster_steps.values().flatten();
+        if steps().any(ClusterStep::not_reached) {
+            return Self::NotReached;
+        }
+        let short = counts.rolled_back + counts.failed + counts.held + counts.not_tried;
+        if left || short > 0 || !state.stopped.is_empty() {
             return Self::NotReached;
         }
         let all_seen = looked.is_some_and(|l| l.unknown == 0);
-        if !all_seen || counts.unknown + counts.under_way > 0 {
+        if !all_seen || counts.unknown + counts.under_way > 0 || steps().any(ClusterStep::unknown) {
             return Self::Incomplete;
         }
         let changed = state.nodes.values().any(|node| node.changed && matches!(node.fate, Fate::Proven | Fate::Edited));
+        let changed = changed || steps().any(ClusterStep::changed);
         if changed { Self::Converged } else { Self::InLine }
     }
 

@@ -24,6 +24,7 @@ pub(super) fn answer(admin: &Admin<'_>, request: &Request, parts: &[&str]) -> Re
             Some(scope) => create(admin, request, "plugins", Some(scope)),
             None => not_found(),
         },
+        ("PUT", [table, id]) if known(table) => upsert(admin, request, table, id),
         ("PATCH", [table, id]) if known(table) => update(admin, request, table, id),
         ("DELETE", [table, id]) if known(table) => delete(admin, table, id),
         _ => not_found(),
@@ -98,7 +99,7 @@ fn is_plugin(row: &Value, id: &str) -> bool {
     row["id"] == id || row["instance_name"] == id
 }
 
-/// The fields of a JSON body or a form; `config.x` goes into `config`.
+/// The fields of a JSON body or a form; `config.x` goes into `config`, `service.id` into `service`.
 fn fields(request: &Request) -> Map<String, Value> {
     if request.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         return serde_json::from_slice(&request.body).unwrap_or_default();
@@ -110,8 +111,8 @@ fn fields(request: &Request) -> Map<String, Value> {
             "false" => json!(false),
             _ => text.into(),
         };
-        match key.strip_prefix("config.") {
-            Some(inner) => found.entry("config").or_insert_with(|| json!({}))[inner] = value,
+        match key.split_once('.') {
+            Some((outer, inner)) => found.entry(outer).or_insert_with(|| json!({}))[inner] = value,
             None => drop(found.insert(key, value)),
         }
     }
@@ -133,24 +134,88 @@ fn create(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str,
     if let Some((kind, id)) = scope {
         row[kind] = json!({ "id": id });
     }
-    let added = database.change(|all| {
-        let list = all.entry(name).or_insert_with(|| json!([])).as_array_mut()?;
-        let twin = |other: &Value| {
-            name == "plugins" && ["name", "service", "route", "consumer"].iter().all(|key| other[*key] == row[*key])
-        };
-        if list.iter().any(twin) {
-            return None;
+    stored(database.change(|all| store(all, name, row)), 201)
+}
+
+/// `PUT /TABLE/KEY`: makes the row or replaces it (Kong's `put_entity_endpoint`). A key that is no UUID is the row's name; that
+/// of a plugin's row is its `instance_name`.
+fn upsert(admin: &Admin<'_>, request: &Request, name: &str, key: &str) -> Response {
+    let Some(database) = &admin.database else { return unsupported("create or update", name) };
+    let given = fields(request);
+    let text = given.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut row = match name {
+        "plugins" if text.is_empty() => {
+            return failure(400, 2, "schema violation", "schema violation (name: required field missing)");
         }
-        list.push(row.clone());
-        Some(row.clone())
-    });
-    match added {
-        Ok(Some(row)) => Response::json(201, &row),
-        Ok(None) => failure(
+        "plugins" if !admin.node.handover.generation.has(&text) => return not_enabled(&text),
+        "plugins" => {
+            let mut row = rows::fresh(&text);
+            row["config"] = admin.node.plugins.config_defaults(&text);
+            row
+        }
+        _ => json!({}),
+    };
+    let is_uuid = key.len() == 36 && key.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let field = match name {
+        _ if is_uuid => "id",
+        "plugins" => "instance_name",
+        "consumers" => "username",
+        _ => "name",
+    };
+    let known = table(admin, name).into_iter().find(|row| row[field] == key).map(|row| row["id"].clone());
+    merge(&mut row, given);
+    row["id"] = known.unwrap_or_else(|| super::clock::uuid().into());
+    row[field] = key.into();
+    stored(database.change(|all| store(all, name, row)), 200)
+}
+
+/// Why a row is not taken.
+enum Refusal {
+    Twin(String),
+    NoOwner { table: &'static str, id: String },
+}
+
+/// Puts the row into the table, in the place of the one with its id if there is one.
+fn store(all: &mut Map<String, Value>, name: &str, row: Value) -> Result<Value, Refusal> {
+    for (table, kind) in OWNERS {
+        let Some(id) = row[kind]["id"].as_str() else { continue };
+        let owners = all.get(table).and_then(Value::as_array).into_iter().flatten();
+        if !owners.into_iter().any(|owner| owner["id"] == id) {
+            return Err(Refusal::NoOwner { table, id: id.to_owned() });
+        }
+    }
+    if !all.get(name).is_some_and(Value::is_array) {
+        all.insert(name.to_owned(), json!([]));
+    }
+    let Some(list) = all.get_mut(name).and_then(Value::as_array_mut) else { return Ok(row) };
+    let twin = |other: &Value| {
+        let alike = ["name", "service", "route", "consumer"].iter().all(|key| other[*key] == row[*key]);
+        name == "plugins" && other["id"] != row["id"] && alike
+    };
+    if list.iter().any(twin) {
+        return Err(Refusal::Twin(row["name"].as_str().unwrap_or_default().to_owned()));
+    }
+    match list.iter_mut().find(|other| other["id"] == row["id"]) {
+        Some(other) => *other = row.clone(),
+        None => list.push(row.clone()),
+    }
+    Ok(row)
+}
+
+fn stored(result: std::io::Result<Result<Value, Refusal>>, good: u16) -> Response {
+    match result {
+        Ok(Ok(row)) => Response::json(good, &row),
+        Ok(Err(Refusal::Twin(name))) => failure(
             409,
             5,
             "unique constraint violation",
-            &format!("UNIQUE violation detected on '{{name=\"{text}\"}}'"),
+            &format!("UNIQUE violation detected on '{{name=\"{name}\"}}'"),
+        ),
+        Ok(Err(Refusal::NoOwner { table, id })) => failure(
+            400,
+            4,
+            "foreign key violation",
+            &format!("the foreign key '{{id=\"{id}\"}}' does not reference an existing '{table}' entity."),
         ),
         Err(_) => Response::message(500, "An unexpected error occurred"),
     }
@@ -192,12 +257,16 @@ fn update(admin: &Admin<'_>, request: &Request, name: &str, id: &str) -> Respons
     }
 }
 
-/// 204 whether or not there was such a row (measured.md 5); what hangs on a deleted owner goes with it.
+/// 204 whether or not there was such a row (measured.md 5); what hangs on a deleted owner goes with it, but a service that has
+/// routes is not deleted.
 fn delete(admin: &Admin<'_>, name: &str, id: &str) -> Response {
     let Some(database) = &admin.database else { return unsupported("remove", name) };
     let kind = OWNERS.iter().find(|(table, _)| *table == name).map(|(_, kind)| *kind);
     let done = database.change(|all| {
         let mut gone = Vec::new();
+        if name == "services" && has_routes(all, id) {
+            return false;
+        }
         if let Some(list) = all.get_mut(name).and_then(Value::as_array_mut) {
             let is_it = |row: &Value| if name == "plugins" { is_plugin(row, id) } else { is_row(row, id) };
             gone = list.iter().filter(|row| is_it(row)).map(|row| row["id"].clone()).collect();
@@ -206,6 +275,19 @@ fn delete(admin: &Admin<'_>, name: &str, id: &str) -> Response {
         if let (Some(kind), Some(plugins)) = (kind, all.get_mut("plugins").and_then(Value::as_array_mut)) {
             plugins.retain(|row| !gone.contains(&row[kind]["id"]));
         }
+        true
     });
-    done.map_or_else(|_| Response::message(500, "An unexpected error occurred"), |()| Response::empty())
+    match done {
+        Ok(true) => Response::empty(),
+        Ok(false) => {
+            failure(400, 4, "foreign key violation", "an existing 'routes' entity references this 'services' entity")
+        }
+        Err(_) => Response::message(500, "An unexpected error occurred"),
+    }
+}
+
+fn has_routes(all: &Map<String, Value>, service: &str) -> bool {
+    let list = |table: &str| all.get(table).and_then(Value::as_array).into_iter().flatten();
+    let service = list("services").find(|row| is_row(row, service)).map(|row| &row["id"]);
+    service.is_some_and(|id| list("routes").any(|route| route["service"]["id"] == *id))
 }

@@ -14,10 +14,12 @@ use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName
 use crate::wire::{Lease, Manifest, Receipt};
 
 mod decode;
+mod locks;
 mod request;
 mod share;
 
 pub use decode::{SurveyDecoder, SurveyError};
+pub use locks::{Guarded, Holder, Locks, in_force};
 pub use request::SurveyRequest;
 pub use share::Sharer;
 
@@ -84,7 +86,7 @@ pub struct NodeFacts {
     pub manifest: Option<Result<Shared<Manifest>, String>>,
     /// The lease, likewise.
     pub lease: Option<Result<Lease, String>>,
-    /// The newest receipts, oldest first, and every open one.
+    /// The newest receipts, oldest first, every open one, and the newest that names workers.
     pub receipts: Vec<Receipt>,
     /// A guard that is still there.
     pub guard: Option<GuardFacts>,
@@ -294,6 +296,21 @@ pub struct PluginRow {
     pub scope: String,
     /// The workspace, where there are several.
     pub workspace: Option<String>,
+    /// Its tags; decK and the ingress controller know their rows by them.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// When it was last changed, seconds since 1970.
+    #[serde(default)]
+    pub updated_at: Option<i64>,
+}
+
+impl PluginRow {
+    /// What it applies to, with its workspace: `service billing (workspace default), disabled`.
+    pub fn words(&self) -> String {
+        let space = self.workspace.as_ref().map(|space| format!(" (workspace {space})")).unwrap_or_default();
+        let disabled = if self.enabled { "" } else { ", disabled" };
+        format!("{}{space}{disabled}", self.scope)
+    }
 }
 
 impl Trouble {

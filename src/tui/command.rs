@@ -9,8 +9,9 @@ use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
 use super::effect::{Effect, Part};
 use super::keymap::{Command, Place};
 use super::model::Model;
-use super::screen::{About, FleetRow, RunScreen, Screen};
-use super::update::{interrupt, read};
+use super::screen::{About, FleetRow, RunRow, RunScreen, Screen};
+use super::update::{interrupt, read, refresh};
+use super::view::removal_of;
 use crate::run::CancelLevel;
 
 /// Does what a key asks for.
@@ -32,6 +33,7 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Apply => apply(model),
         Command::Diff => diff(model),
         Command::Watch => watch(model),
+        Command::Filter => filter(model),
         Command::Stop => stop(model),
         Command::Help => help(model),
         Command::Plan => return plan(model, Part::All),
@@ -91,6 +93,7 @@ fn here(model: &mut Model) -> Option<Part> {
         (Screen::Fleet(fleet), Some(picture)) => fleet.part(picture),
         (Screen::Pager(pager), _) => match &pager.about {
             About::Node(node) | About::RunNode(node) => Some(Part::Node(node.clone())),
+            About::RunStep(cluster, _) => Some(Part::Cluster(cluster.clone())),
             About::Diff(..) | About::Help(_) => None,
         },
         _ => None,
@@ -102,6 +105,9 @@ fn here(model: &mut Model) -> Option<Part> {
 }
 
 fn open(model: &mut Model) {
+    if matches!(model.screen(), Screen::Plan(_)) {
+        return open_change(model);
+    }
     let height = model.height(Place::Fleet);
     let picture = model.picture.clone();
     let about = match (model.screen_mut(), picture) {
@@ -113,7 +119,7 @@ fn open(model: &mut Model) {
             (Some(FleetRow::Node(..)), Some(Part::Node(node))) => Some(About::Node(node)),
             _ => None,
         },
-        (Screen::Run(_), _) => run_node(model),
+        (Screen::Run(_), _) => run_row(model),
         _ => None,
     };
     if let Some(about) = about {
@@ -121,10 +127,30 @@ fn open(model: &mut Model) {
     }
 }
 
-fn run_node(model: &Model) -> Option<About> {
-    match (model.screen(), &model.run) {
-        (Screen::Run(screen), Some(run)) => screen.node(run).cloned().map(About::RunNode),
-        _ => None,
+/// Folds or unfolds a removal; of another change, shows more.
+fn open_change(model: &mut Model) {
+    let plan = model.plan.clone();
+    let Screen::Plan(screen) = model.screen_mut() else { return };
+    let place = screen.lines.get(screen.cursor.at).and_then(|line| line.change);
+    let removal = place.zip(plan.as_deref()).and_then(|((cluster, change), plan)| {
+        let cluster = plan.clusters.get(cluster)?;
+        removal_of(cluster, cluster.changes.get(change)?)
+    });
+    match (place, removal) {
+        (Some(place), Some(_)) => {
+            screen.fold(place);
+            refresh(model);
+        }
+        _ => diff(model),
+    }
+}
+
+fn run_row(model: &Model) -> Option<About> {
+    let (Screen::Run(screen), Some(run)) = (model.screen(), &model.run) else { return None };
+    match run.rows.get(screen.cursor.at)? {
+        RunRow::Node(node) => Some(About::RunNode(node.clone())),
+        RunRow::Step(cluster, step) => Some(About::RunStep(cluster.clone(), *step)),
+        RunRow::Cluster(_) => None,
     }
 }
 
@@ -180,6 +206,14 @@ fn watch(model: &mut Model) {
         model.push(Screen::Run(RunScreen::default()));
     } else {
         say(model, "no run was begun here");
+    }
+}
+
+fn filter(model: &mut Model) {
+    if model.picture.is_some() {
+        model.dialog = Some(Dialog::Filter);
+    } else {
+        say(model, "the fleet has not been looked at yet");
     }
 }
 

@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::look::Tone;
 use super::message::Notice;
 use super::shown::{count, shown};
+use super::view::{losses, removal_of};
 use crate::name::{NodeName, collapse};
 use crate::plan::{Change, ChangeKind, ClusterPlan, Plan};
 use crate::run::CancelLevel;
@@ -20,6 +21,8 @@ pub enum Dialog {
     Stop(CancelLevel),
     /// Whether to leave while a run is on.
     Leave(Typed),
+    /// Which nodes of the fleet are shown; what was typed is the screen's.
+    Filter,
     /// Something could not be done.
     Notice(Notice),
 }
@@ -101,7 +104,8 @@ impl Confirm {
 
 /// The clusters that a plan changes.
 pub(super) fn changed_clusters(plan: &Plan) -> impl Iterator<Item = &ClusterPlan> {
-    plan.clusters.iter().filter(|cluster| !cluster.nodes.changing.is_empty())
+    // Rows belong to no node: a cluster that only loses rows is changed too.
+    plan.clusters.iter().filter(|cluster| !cluster.nodes.changing.is_empty() || !cluster.removals.is_empty())
 }
 
 /// What has to be typed for a plan: the name of its cluster, or `all` where there are several.
@@ -116,16 +120,33 @@ fn word(plan: &Plan) -> String {
 /// What a plan will do, worst first: what is lost, what is taken away, what is exchanged, what is new, what is left alone.
 pub(super) fn consequences(plan: &Plan) -> Vec<(Tone, String)> {
     let several = changed_clusters(plan).nth(1).is_some();
-    let changes = together(changed_clusters(plan).flat_map(|cluster| &cluster.changes));
+    let others = |cluster: &'_ ClusterPlan, change: &Change| removal_of(cluster, change).is_none();
+    let changes =
+        changed_clusters(plan).flat_map(|cluster| cluster.changes.iter().filter(move |change| others(cluster, change)));
+    let changes = together(changes);
     let lines = changes.iter().map(|(change, nodes)| change_line(change, nodes));
-    let reloads = changed_clusters(plan).map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
-    lines.chain(reloads).chain(left_alone(plan)).collect()
+    let reloading = changed_clusters(plan).filter(|cluster| !cluster.nodes.changing.is_empty());
+    let reloads = reloading.map(|cluster| (Tone::Plain, reload_line(plan, cluster, several)));
+    lost(plan, several).into_iter().chain(lines).chain(reloads).chain(left_alone(plan)).collect()
+}
+
+/// What removals take away: of all of them the rows first, then the files, then the places in directives.
+fn lost(plan: &Plan, several: bool) -> Vec<(Tone, String)> {
+    let removals = changed_clusters(plan).flat_map(|cluster| cluster.removals.iter().map(move |it| (cluster, it)));
+    let losses: Vec<[Option<String>; 3]> = removals
+        .map(|(cluster, removal)| {
+            let place = if several { format!(" in {}", cluster.cluster) } else { String::new() };
+            losses(removal, &place)
+        })
+        .collect();
+    let kind = |kind: usize| losses.iter().filter_map(move |of| of[kind].clone());
+    (0..3).flat_map(kind).map(|words| (Tone::Bad, words)).collect()
 }
 
 const fn weight(kind: ChangeKind) -> u8 {
     match kind {
-        ChangeKind::Repair => 0,
-        ChangeKind::Disable => 1,
+        ChangeKind::Remove => 0,
+        ChangeKind::Repair | ChangeKind::Disable => 1,
         ChangeKind::Upgrade | ChangeKind::Downgrade => 2,
         ChangeKind::Reload => 3,
         ChangeKind::Record => 4,
@@ -153,6 +174,7 @@ fn change_line(change: &Change, nodes: &[&NodeName]) -> (Tone, String) {
     let name = &change.name;
     let to = change.to.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
     let what = match change.kind {
+        ChangeKind::Remove => return (Tone::Bad, format!("removes {name}: {}", change.detail)),
         ChangeKind::Repair => format!("replaces what was edited by hand in {name} (a copy is kept)"),
         ChangeKind::Disable => format!("takes {name} out of the directive"),
         ChangeKind::Upgrade => format!("replaces the content of {name}{}", versions(change)),
@@ -183,7 +205,11 @@ fn nodes_briefly(nodes: &[&NodeName]) -> String {
 
 fn reload_line(plan: &Plan, cluster: &ClusterPlan, several: bool) -> String {
     let changing: std::collections::BTreeSet<&NodeName> = cluster.nodes.changing.iter().collect();
-    let reloads = plan.steps.iter().filter(|step| step.reloads() && changing.contains(step.target.node())).count();
+    let reloads = plan
+        .steps
+        .iter()
+        .filter(|step| step.reloads() && step.target.node().is_some_and(|node| changing.contains(node)))
+        .count();
     let place = if several { format!(" of {}", cluster.cluster) } else { String::new() };
     format!("reloads {}{place}, {}, {}", count(reloads, "gateway"), wave_words(plan, cluster), stop_words(cluster))
 }
@@ -213,7 +239,10 @@ fn left_alone(plan: &Plan) -> Vec<(Tone, String)> {
     let line = |number: usize, why: &str| {
         (number > 0).then(|| (Tone::Unknown, format!("leaves {} alone: {why}", count(number, "node"))))
     };
-    [line(blocked, "blocked, see the plan"), line(unknown, "not seen, so not known")].into_iter().flatten().collect()
+    let held = plan.held().len();
+    let held = (held > 0).then(|| (Tone::Unknown, format!("holds {}: the plan says what for", count(held, "removal"))));
+    let lines = [held, line(blocked, "blocked, see the plan"), line(unknown, "not seen, so not known")];
+    lines.into_iter().flatten().collect()
 }
 
 /// The rungs of stopping, from the softest.

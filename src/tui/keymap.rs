@@ -39,6 +39,8 @@ pub enum Command {
     Look,
     /// Look at what is under the cursor again.
     LookHere,
+    /// Show only some nodes.
+    Filter,
     /// To the run.
     Watch,
     /// Stop the run.
@@ -127,19 +129,20 @@ pub const KEYMAP: &[Binding] = &[
         &[Place::Fleet],
     ),
     bind(
-        Command::Diff,
-        "diff",
-        &[key('d'), plain(KeyCode::Enter)],
-        "diff",
-        "more of the change under the cursor",
+        Command::Open,
+        "open",
+        &[plain(KeyCode::Enter)],
+        "fold",
+        "fold or unfold a removal; more of another change",
         &[Place::Plan],
     ),
+    bind(Command::Diff, "diff", &[key('d')], "diff", "more of the change under the cursor", &[Place::Plan]),
     bind(
         Command::Open,
         "open",
         &[plain(KeyCode::Enter)],
-        "node",
-        "what was seen of the node under the cursor",
+        "open",
+        "all that is known of the node or step under the cursor",
         &[Place::Run],
     ),
     bind(
@@ -163,7 +166,7 @@ pub const KEYMAP: &[Binding] = &[
         Command::Look,
         "look-again",
         &[key('r')],
-        "look again",
+        "look",
         "look at all nodes again",
         &[Place::Fleet, Place::Node, Place::Plan],
     ),
@@ -176,10 +179,18 @@ pub const KEYMAP: &[Binding] = &[
         &[Place::Fleet, Place::Node],
     ),
     bind(
+        Command::Filter,
+        "filter",
+        &[key('/')],
+        "filter",
+        "show only some nodes: names, ranges, wildcards, labels, as for --node",
+        &[Place::Fleet],
+    ),
+    bind(
         Command::NextTrouble,
         "next-trouble",
         &[key('n')],
-        "next trouble",
+        "trouble",
         "to the next node that is not well",
         &[Place::Fleet, Place::Run],
     ),

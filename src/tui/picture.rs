@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::shown::{count, width};
 use crate::diff::{ClusterDiff, Condition, FleetDiff, Item, Mark, NodeDiff, Truths};
 use crate::hint::Hint;
-use crate::name::{ClusterName, NodeName, natural};
+use crate::inventory::{Inventory, Labels};
+use crate::name::{ClusterName, NodeName, PluginName, natural};
+use crate::survey::Survey;
 
 /// What is shown in the first line: which commit of which repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -55,6 +57,8 @@ pub struct ClusterRows {
 pub struct NodeRow {
     /// Its name.
     pub name: NodeName,
+    /// Its labels in the inventory.
+    pub labels: Labels,
     /// The version of Kong, where it is known.
     pub kong: Option<String>,
     /// One entry for each column; `None` where its cluster does not assign it.
@@ -129,7 +133,7 @@ const fn file_words(mark: char) -> &'static str {
         '=' => "files as wanted",
         '-' => "files missing",
         '~' => "files differ",
-        '+' => "files there, not wanted",
+        '+' => "files still there",
         '.' => "no files",
         _ => "files unknown",
     }
@@ -140,7 +144,7 @@ const fn directive_words(mark: char) -> &'static str {
         '=' => "in the directive",
         '-' => "not in the directive",
         '~' => "directive differs",
-        '+' => "in the directive, not wanted",
+        '+' => "still in the directive",
         '.' => "rightly not in the directive",
         _ => "directive unknown",
     }
@@ -151,7 +155,7 @@ const fn loaded_words(mark: char) -> &'static str {
         '=' => "loaded",
         '-' => "not loaded",
         '~' => "loaded, other content",
-        '+' => "loaded, not wanted",
+        '+' => "still loaded",
         '.' => "rightly not loaded",
         _ => "loaded or not is unknown",
     }
@@ -162,7 +166,7 @@ const fn used_words(mark: char) -> &'static str {
         '=' => "in use",
         '-' => "wanted in use, not used",
         '~' => "used otherwise than wanted",
-        '+' => "in use, not wanted",
+        '+' => "still in use",
         '.' => "not in use",
         _ => "use unknown",
     }
@@ -206,10 +210,54 @@ impl Picture {
         Self { looked, seen, nodes, columns, clusters }
     }
 
+    /// The same picture, with what uses a plugin that is to be absent: each row with its scope, as the node shows it.
+    #[must_use]
+    pub fn with_rows(mut self, fleet: &FleetDiff, survey: &Survey) -> Self {
+        let Self { columns, clusters, .. } = &mut self;
+        for row in clusters.iter_mut().flat_map(|cluster| &mut cluster.nodes) {
+            let facts = survey.seen(&row.name).and_then(|facts| facts.admin.as_ref().ok());
+            let Some((admin, node)) = facts.zip(fleet.node(&row.name)) else { continue };
+            for (at, column) in columns.iter().enumerate() {
+                let Some(item) = node.items.get(column).filter(|item| item.truths.used == Mark::Extra) else {
+                    continue;
+                };
+                let named = item.plugins.len() > 1;
+                let of = |plugin: &PluginName| admin.rows.get(plugin.as_str()).into_iter().flatten();
+                let rows = item.plugins.iter().flat_map(|plugin| of(plugin).map(move |row| (plugin, row.words())));
+                let words = rows.map(|(plugin, row)| if named { format!("{plugin}: {row}") } else { row });
+                add_rows(row, at, words.collect());
+            }
+        }
+        self
+    }
+
+    /// The same picture, with the labels that nodes have in the inventory.
+    #[must_use]
+    pub fn with_labels(mut self, inventory: &Inventory) -> Self {
+        for cluster in &mut self.clusters {
+            let Some(of) = inventory.clusters.get(&cluster.name) else { continue };
+            for row in &mut cluster.nodes {
+                row.labels = of.nodes.get(&row.name).map(|node| node.labels.clone()).unwrap_or_default();
+            }
+        }
+        self
+    }
+
     /// The row of a node.
     pub fn node(&self, name: &NodeName) -> Option<&NodeRow> {
         self.clusters.iter().flat_map(|cluster| &cluster.nodes).find(|row| row.name == *name)
     }
+}
+
+/// How many rows of the Admin API are listed with a plugin of a node; the plan has more.
+const ROWS: usize = 20;
+
+fn add_rows(node: &mut NodeRow, at: usize, mut rows: Vec<String>) {
+    let Some((_, lines)) = node.plugins.iter_mut().find(|(column, _)| *column == at) else { return };
+    let more = rows.len().saturating_sub(ROWS);
+    rows.truncate(ROWS);
+    rows.extend((more > 0).then(|| format!("and {more} more")));
+    lines.extend(rows.into_iter().map(|row| format!("  {row}")));
 }
 
 fn cluster_rows(name: &ClusterName, cluster: &ClusterDiff, columns: &[String]) -> ClusterRows {
@@ -233,7 +281,16 @@ fn node_row(name: &NodeName, node: &NodeDiff, columns: &[String]) -> NodeRow {
     let own = node.remarks.iter().filter(|remark| !of_items.contains(*remark)).cloned();
     let remarks = own.filter(|remark| *remark != state.why).chain(hints.iter().map(ToString::to_string)).collect();
     let stopped = !node.running && !matches!(node.condition, Condition::Unknown { .. } | Condition::Out { .. });
-    NodeRow { name: name.clone(), kong: node.kong.clone(), cells, stopped, state, remarks, plugins }
+    NodeRow {
+        name: name.clone(),
+        labels: Labels::new(),
+        kong: node.kong.clone(),
+        cells,
+        stopped,
+        state,
+        remarks,
+        plugins,
+    }
 }
 
 fn marks(truths: Truths) -> Marks {

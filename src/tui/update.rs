@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{Event as Input, KeyEvent, KeyEventKind};
+use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Size;
 
 use super::command;
@@ -80,6 +80,11 @@ fn paste(model: &mut Model, text: &str) {
     match &mut model.dialog {
         Some(Dialog::Apply(confirm)) => confirm.typed.add(text),
         Some(Dialog::Leave(typed)) => typed.add(text),
+        Some(Dialog::Filter) => {
+            let line: String = text.lines().next().unwrap_or_default().chars().take(MOST_FILTER).collect();
+            let typed = filter_text(model) + &line;
+            filter(model, typed);
+        }
         Some(Dialog::Stop(_) | Dialog::Notice(_)) | None => {}
     }
 }
@@ -92,6 +97,7 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         return command::perform(model, command);
     }
     let answer = match &mut dialog {
+        Dialog::Filter => return on_filter_key(model, key),
         Dialog::Apply(confirm) => confirm.typed.key(key),
         Dialog::Leave(typed) => typed.key(key),
         Dialog::Stop(level) => return on_ladder_key(model, *level, key),
@@ -104,6 +110,47 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         (Answer::Yes, Dialog::Leave(_)) => return vec![Effect::Cancel(CancelLevel::Close), Effect::Quit],
         (Answer::Yes | Answer::No, _) => {}
     }
+    Vec::new()
+}
+
+/// More than any filter that a person types.
+const MOST_FILTER: usize = 300;
+
+fn filter_text(model: &Model) -> String {
+    match model.screen() {
+        Screen::Fleet(fleet) => fleet.filter.text.clone(),
+        Screen::Plan(_) | Screen::Run(_) | Screen::Pager(_) => String::new(),
+    }
+}
+
+/// Shows the nodes that this text chooses.
+fn filter(model: &mut Model, text: String) {
+    let height = model.height(Place::Fleet);
+    let Some(picture) = model.picture.clone() else { return };
+    if let Screen::Fleet(fleet) = model.screen_mut() {
+        fleet.show(text, &picture, height);
+    }
+}
+
+/// A key while a filter is typed; each letter shows at once what it does.
+fn on_filter_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    let mut text = filter_text(model);
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    let open = match key.code {
+        KeyCode::Enter => return Vec::new(),
+        KeyCode::Esc => false,
+        KeyCode::Char('c') if control => false,
+        _ => true,
+    };
+    match key.code {
+        _ if !open => text.clear(),
+        KeyCode::Backspace => drop(text.pop()),
+        KeyCode::Char('u') if control => text.clear(),
+        KeyCode::Char(c) if !control && text.chars().count() < MOST_FILTER => text.push(c),
+        _ => {}
+    }
+    model.dialog = open.then_some(Dialog::Filter);
+    filter(model, text);
     Vec::new()
 }
 
@@ -126,7 +173,7 @@ fn begin(model: &mut Model, plan: Arc<Plan>) -> Vec<Effect> {
         model.said = Some("a run is on: it has to end before another begins".to_owned());
         return Vec::new();
     }
-    model.run = Some(Watched::default());
+    model.run = Some(Watched::of(&plan));
     model.push(Screen::Run(RunScreen::default()));
     vec![Effect::Apply(plan)]
 }
@@ -190,6 +237,10 @@ fn planned(model: &mut Model, plan: Arc<Plan>) {
     // The difference that is read belongs to the plan before.
     model.drop_screens(Place::Diff);
     let asked_from = matches!(model.place(), Place::Fleet | Place::Node | Place::Plan);
+    // What was typed so far is the filter.
+    if matches!(model.dialog, Some(Dialog::Filter)) {
+        model.dialog = None;
+    }
     // A question about the plan before must not be answered for this one.
     if matches!(model.dialog, Some(Dialog::Apply(_))) {
         model.dialog = None;
@@ -198,7 +249,7 @@ fn planned(model: &mut Model, plan: Arc<Plan>) {
     if asked_from || model.place() == Place::Run && !model.is_running() {
         let mut screen = PlanScreen::default();
         let height = model.height(Place::Plan);
-        screen.set_lines(view::plan_lines(model), height);
+        screen.set_lines(view::plan_lines(model, &screen.folded), height);
         screen.go_to_first_change(height);
         model.push(Screen::Plan(screen));
     }
@@ -215,12 +266,15 @@ fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
         model.drop_screens(Place::Diff);
         model.drop_screens(Place::Plan);
     }
-    let follows = matches!(event.kind, EventKind::StepEnded { .. } | EventKind::RunStarted { .. });
+    let follows = matches!(
+        event.kind,
+        EventKind::StepEnded { .. } | EventKind::ClusterStepEnded { .. } | EventKind::RunStarted { .. }
+    );
     if follows {
         follow(model);
     }
     if !matches!(event.kind, EventKind::StepPrinted { .. } | EventKind::StepProgressed { .. }) {
-        refresh_pagers(model, |about| matches!(about, About::RunNode(_)));
+        refresh_pagers(model, |about| matches!(about, About::RunNode(_) | About::RunStep(..)));
     }
     if matches!(event.kind, EventKind::RunEnded { .. }) {
         return ended(model);
@@ -268,7 +322,7 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
     // What is being typed is not torn away; the notice waits in the last line.
     match model.dialog {
         None | Some(Dialog::Notice(_)) => model.dialog = Some(Dialog::Notice(notice)),
-        Some(Dialog::Apply(_) | Dialog::Stop(_) | Dialog::Leave(_)) => model.said = Some(notice.text),
+        Some(Dialog::Apply(_) | Dialog::Stop(_) | Dialog::Leave(_) | Dialog::Filter) => model.said = Some(notice.text),
     }
 }
 
@@ -288,8 +342,14 @@ pub(super) fn refresh(model: &mut Model) {
 }
 
 fn refresh_plan(model: &mut Model) {
-    let lines = view::plan_lines(model);
     let height = model.height(Place::Plan);
+    // There is one plan at most, and one screen of it.
+    let folded = model.screens_mut().find_map(|screen| match screen {
+        Screen::Plan(screen) => Some(screen.folded.clone()),
+        Screen::Fleet(_) | Screen::Run(_) | Screen::Pager(_) => None,
+    });
+    let Some(folded) = folded else { return };
+    let lines = view::plan_lines(model, &folded);
     for screen in model.screens_mut() {
         if let Screen::Plan(screen) = screen {
             screen.set_lines(lines.clone(), height);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{escape, unescape};
-use crate::name::{BundleName, BundlePath, Digest, NodePath, Owner, PluginName, RunId};
+use crate::name::{BundleName, BundlePath, Digest, NodePath, Owner, PluginName, Revision, RunId};
 
 /// Why a file of ours on a node cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -175,6 +175,8 @@ pub struct Receipt {
     pub run: RunId,
     /// The step of its plan.
     pub step: u32,
+    /// The commit that was planned from; none in a receipt from before commits were noted.
+    pub commit: Option<Revision>,
     /// Intents and deeds, in order.
     pub intents: Vec<Intent>,
     /// The master at the time of the proof: pid and start time in clock ticks since boot.
@@ -186,7 +188,7 @@ pub struct Receipt {
     /// The boot id of the node then.
     pub boot: Option<String>,
     /// How it ended, in the script's words: `changed`, `undone proved|restored|unproved`, `interrupted` (a later run went on
-    /// with its commit), `conf-moved`, `conf-unwritten`; none means that it is open.
+    /// with its commit or its deletion), `conf-moved`, `conf-unwritten`; none means that it is open.
     pub result: Option<String>,
 }
 
@@ -206,6 +208,7 @@ impl Receipt {
         let mut receipt = Self {
             run,
             step,
+            commit: None,
             intents: Vec::new(),
             master: None,
             workers: BTreeSet::new(),
@@ -237,6 +240,7 @@ impl Receipt {
                 let bundle = word(words, 1, at, |w| BundleName::parse(w).ok())?;
                 self.content.insert(bundle, word(words, 2, at, |w| Digest::parse(w).ok())?);
             }
+            "commit" => self.commit = Some(word(words, 1, at, |w| Revision::parse(w).ok())?),
             "boot" => self.boot = Some(word(words, 1, at, text)?),
             "result" => {
                 let words: Option<Vec<_>> = words[1..].iter().map(|w| text(w)).collect();

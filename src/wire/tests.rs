@@ -1,5 +1,5 @@
 use super::*;
-use crate::name::{BundleName, BundlePath, Digest, NodePath, Owner, PluginName};
+use crate::name::{BundleName, BundlePath, Digest, NodePath, Owner, PluginName, Revision};
 
 fn decode(bytes: &[u8]) -> Result<Vec<Item>, WireError> {
     Decoder::new("n0", Limits::default()).feed(bytes)
@@ -111,6 +111,10 @@ fn an_open_receipt_may_end_in_the_middle_of_a_line() {
     assert_eq!(receipt.result, None);
     assert_eq!((receipt.step, receipt.intents.len()), (4, 2));
     assert_eq!(receipt.workers, [(12, 900)].into());
+    assert_eq!(receipt.commit, None);
+    let commit = "3f2a91c4b5".repeat(4);
+    let noted = Receipt::parse(&text.replace("step 4\n", &format!("step 4\ncommit {commit}\n"))).unwrap();
+    assert_eq!(noted.commit.as_ref().map(Revision::as_str), Some(commit.as_str()));
     let closed = Receipt::parse(&format!("{text}lt changed\n")).unwrap();
     assert_eq!(closed.result.as_deref(), Some("changed"));
     let undone = Receipt::parse(&format!("{text}lt undone proved\n")).unwrap();

@@ -126,6 +126,7 @@ impl World {
             },
             selection: Selection::default(),
             allow: Vec::new(),
+            goal: plan::Goal::InLine,
         })
     }
 }

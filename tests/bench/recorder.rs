@@ -32,6 +32,8 @@ pub(crate) async fn calls(fleet: &Gateways, picture: &Picture, plan: &Plan, roun
     let pool = Arc::new(Pool::new(Arc::new(Recorder { book: book.clone() })));
     let identity = RunIdentity {
         run: RunId::from_parts(round, 1),
+        owner: plan.basis.owner.clone(),
+        commit: plan.basis.revision.clone(),
         holder: "bench@localhost".to_owned(),
         ttl: Duration::from_mins(5),
     };
@@ -46,7 +48,7 @@ pub(crate) async fn calls(fleet: &Gateways, picture: &Picture, plan: &Plan, roun
     for gateway in &fleet.nodes {
         let node = &gateway.site.address.node;
         performer.acquire(node).await.expect("the recorder gives every lease");
-        for step in plan.steps.iter().filter(|step| step.target.node() == node) {
+        for step in plan.steps.iter().filter(|step| step.target.is(node)) {
             performer.perform(step, &Silent).await;
             if matches!(step.action, Action::Activate(_)) {
                 performer.release(node).await;
@@ -100,7 +102,7 @@ impl Remote for Page {
             // What it would say is not known; what was sent is all that is wanted.
             Script::Activate => Err(RemoteError::new(Fault::Other, "recording", "nothing is sent")),
             Script::Lease => Ok(Box::new(Canned(Some(lease())))),
-            Script::Survey | Script::Deliver => Ok(Box::new(Canned(None))),
+            Script::Survey | Script::Deliver | Script::Delete => Ok(Box::new(Canned(None))),
         }
     }
 

@@ -2,6 +2,8 @@
 #
 # Arguments: home conf prefix lua_root cli     cli: the kong command
 #            run step generation ttl           the lease
+#            commit                            the commit that was planned from, for the receipt
+#            keep                              how many releases of a switched bundle stay, the new one counted (0: all)
 #            way candidate|hup|kept|none|settle   kept: what runs is right, only what the next start reads is not; none: Kong
 #                                              does not run; settle: only finish or undo what an earlier run left
 #            plugins                           the new value of the directive, as Kong's own `.kong_env` has it
@@ -274,7 +276,7 @@ alarm() {
 }
 
 intend() {
-	printf '%s\n' 'muster-receipt 1' "run $run" "step $step" >"$guard_receipt" || unarmed write "$guard_receipt"
+	begin_receipt || unarmed write "$guard_receipt"
 	note intent "$way" "$a_prefix"
 	each_pair switch intend_switch
 	each_pair root intend_root
@@ -496,6 +498,7 @@ main() {
 		[ "$settled" = nothing ] && finish 10
 		finish 0
 	fi
+	close_receipts
 	check_basis
 	check_way
 	if [ -n "$signals" ]; then

@@ -4,6 +4,7 @@
 #
 # Records: adopted PATH ATTIC exchange|rename    something not ours was in the way; where it is; without a gap, or with one
 #          did WHAT [NAME]                       what was done, also in the receipt
+#          collected BUNDLE DIGEST               an older release that is no longer kept
 #          problem commit WHAT                   it stopped there; the next activate goes on
 
 # did WHAT...: into the receipt and the answer.
@@ -295,7 +296,58 @@ commit() {
 	note result changed
 	settle "$guard_receipt"
 	rm -rf "$guard"
+	collect
 	finish 0
+}
+
+# collect: of each bundle that was switched the newest `keep` releases stay, the current one counted. While old workers are
+# leaving nothing goes, as they may read a file of theirs yet (measured.md 6); a later commit gets there.
+collect() {
+	arg keep 0
+	keep=$arg
+	case $keep in '' | 0 | *[!0-9]* | ????*) return 0 ;; esac
+	if [ "$way" != none ]; then
+		workers "$master"
+		[ -z "$leaving" ] || return 0
+	fi
+	rm -rf "$a_home"/releases/.going-*
+	each_pair switch collect_bundle
+}
+
+collect_bundle() {
+	[ "$2" != - ] || return 0
+	kept=1
+	# shellcheck disable=SC2045 # names of digests only are looked at
+	for each in $(ls -1t "$a_home/releases/$1" 2>/dev/null); do
+		case $each in "$2" | *[!0-9a-f]*) continue ;; esac
+		case $stage in *"/releases/$1/$each/"*) continue ;; esac
+		# What was edited by hand stays, and is not one to go back to.
+		is_release "$a_home/releases/$1/$each" || continue
+		if [ "$kept" -lt "$keep" ]; then
+			kept=$((kept + 1))
+		elif drop_release "$1" "$each"; then
+			emit collected "$1" "$each"
+		fi
+	done
+}
+
+# is_release DIRECTORY: its content is what its name says (the digest of a bundle: of PATH NUL SHA256 NUL, sorted by path).
+is_release() {
+	[ -d "$1" ] && [ ! -h "$1" ] || return 1
+	case ${1##*/} in *[!0-9a-f]*) return 1 ;; esac
+	[ -z "$(find "$1" ! -type f ! -type d | head -n 1)" ] || return 1
+	# A character before all that a path can have keeps the order of the paths.
+	mark=$(printf '\001')
+	# shellcheck disable=SC2086 # words of ours
+	hash=$(cd "$1" && sums | sed "s|^\\([0-9a-f]*\\)  \\./\\(.*\\)\$|\\2$mark\\1|" | sort | while IFS= read -r each; do
+		printf '%s\0%s\0' "${each%"$mark"*}" "${each##*"$mark"}"
+	done | $summer)
+	[ "${hash%% *}" = "${1##*/}" ]
+}
+
+# drop_release BUNDLE DIGEST: at once for whoever looks, whenever we die.
+drop_release() {
+	rename "$a_home/releases/$1/$2" "$a_home/releases/.going-$run-$step-$2" && rm -rf "$a_home/releases/.going-$run-$step-$2"
 }
 
 # The new text could not be written beside kong.conf. If kong.conf is what the plan saw, it was not somebody else.
@@ -328,9 +380,33 @@ conf_stays() {
 write_manifest() {
 	count manifest
 	[ "$count" -gt 0 ] || return 0
+	say_manifest | put "$a_home/state/manifest" || stuck manifest
+}
+
+say_manifest() {
+	count manifest
 	at=0
 	while [ "$at" -lt "$count" ]; do
 		at=$((at + 1))
 		eval "printf '%s\n' \"\$a_manifest_$at\""
-	done | put "$a_home/state/manifest" || stuck manifest
+	done
+}
+
+# begin_receipt: the first lines of $guard_receipt.
+begin_receipt() {
+	{
+		printf '%s\n' 'muster-receipt 1' "run $run" "step $step"
+		[ -z "${a_commit-}" ] || printf 'commit %s\n' "$a_commit"
+	} >"$guard_receipt"
+}
+
+# close_receipts: what a deletion that died has left open. Whoever wrote it is gone, as the lock is ours.
+close_receipts() {
+	for each in $(cd "$a_home/state/receipts" && grep -L '^result ' -- * 2>/dev/null); do
+		guard_receipt=$a_home/state/receipts/$each
+		# One that ends in the middle of a line is read as open, and would not be read at all with a line behind that.
+		[ -z "$(tail -c 1 -- "$guard_receipt")" ] && grep -q '^intent delete ' -- "$guard_receipt" || continue
+		note result interrupted
+	done
+	guard_receipt=
 }

@@ -149,7 +149,7 @@ check_lease
 case $run in '' | *[!0-9A-Z]*) die 90 argument-odd run ;; esac
 readable "$a_home/releases"
 # We have the lock: whoever made these is gone.
-rm -rf "$a_home"/releases/.incoming-*
+rm -rf "$a_home"/releases/.incoming-* "$a_home"/releases/.going-*
 release=$a_home/releases/$a_bundle/$a_digest
 incoming=$a_home/releases/.incoming-$run-$step
 if [ -d "$release" ] && [ ! -h "$release" ] && holds_it "$release"; then

@@ -1,7 +1,8 @@
 # lease: takes, renews or gives back the right to change this node.
 #
-# Arguments: home  op take|renew|release  run  ttl (seconds, 600)
-#            holder (take: user@host)  dead (take: a run that the caller knows to have died)  generation (renew, release)
+# Arguments: home  op take|renew|release|break  run  ttl (seconds, 600)
+#            break: run and generation are those of the lease that a person takes away from whoever has it
+#            holder (take: user@host)  dead (take: a run that the caller knows to have died)  generation (renew, release, break)
 # Records:   lease GENERATION LEFT BOOT     it is ours now, for that long
 #            those of the lock
 # Ends with: 0; 10 a lease given back that was not ours any more; 21; 22.
@@ -74,6 +75,19 @@ case $op in
 	release)
 		ours || finish 10
 		write_lease "$generation" "$run" "$lease_holder" 0
+		finish 0
+		;;
+	break)
+		ours || {
+			say_lease
+			finish 21
+		}
+		# What the run still does there would be put back by its guard; that comes first.
+		if guarded; then
+			emit locked guard "$guard_step" "$guard_left"
+			finish 21
+		fi
+		write_lease $((generation + 1)) "$run" "$lease_holder" 0
 		finish 0
 		;;
 	*) die 90 argument-odd op ;;

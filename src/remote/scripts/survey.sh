@@ -216,23 +216,39 @@ find_parts() {
 	find_receipts
 }
 
-# The newest three say what the workers run; older ones matter only while they are open. Names sort by time.
+# The newest that names workers says what they run: deletions, which name none, may follow it in any number. The newest three
+# say what was done last; older ones matter only while they are open. Names sort by time.
 find_receipts() {
 	set --
 	for each in "$a_home"/state/receipts/*; do
 		case ${each##*/} in '*' | *[!A-Za-z0-9.]*) ;; *) set -- "$@" "$each" ;; esac
 	done
 	left=$#
-	open=
-	[ "$left" -le 3 ] || open=$newline$(grep -L '^result ' "$@" 2>/dev/null)$newline
+	old=
+	[ "$left" -le 3 ] || old=$newline$(old_receipts "$@")$newline
 	for each; do
 		left=$((left - 1))
-		case $open in
+		case $old in
 			*"$newline$each$newline"*) ;;
 			*) [ "$left" -lt 3 ] || continue ;;
 		esac
 		part "receipt.${each##*/}" "$each" 65536
 	done
+}
+
+# old_receipts FILE...: those that are open, and the last one that names workers, as lines.
+old_receipts() {
+	awk '
+		function tell() {
+			if (name == "") return
+			if (open) print name
+			if (workers) proven = name
+		}
+		FNR == 1 { tell(); name = FILENAME; open = 1; workers = 0 }
+		/^result / { open = 0 }
+		/^worker / { workers = 1 }
+		END { tell(); if (proven != "") print proven }
+	' "$@" 2>/dev/null
 }
 
 # --- what one stat says of everything that was found

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Filter;
 use crate::name::ClusterName;
 use crate::tui::cursor::{Cursor, Step};
 use crate::tui::effect::Part;
@@ -28,6 +29,8 @@ pub struct FleetScreen {
     pub column: usize,
     /// The columns that the longest name of all nodes takes.
     pub name_width: usize,
+    /// Which nodes are shown.
+    pub filter: Filter,
     folded: BTreeSet<ClusterName>,
 }
 
@@ -53,11 +56,33 @@ impl FleetScreen {
         let names = picture.clusters.iter().flat_map(|cluster| &cluster.nodes).map(|node| width(node.name.as_str()));
         self.name_width = names.max().unwrap_or(0);
         for (at, cluster) in picture.clusters.iter().enumerate() {
+            let shown = |node: &usize| self.filter.shows(&cluster.nodes[*node], &cluster.name);
+            let nodes: Vec<usize> = (0..cluster.nodes.len()).filter(shown).collect();
+            if nodes.is_empty() && self.filter.is_on() {
+                continue;
+            }
             self.rows.push(FleetRow::Cluster(at));
             if !self.folded.contains(&cluster.name) {
-                self.rows.extend((0..cluster.nodes.len()).map(|node| FleetRow::Node(at, node)));
+                self.rows.extend(nodes.into_iter().map(|node| FleetRow::Node(at, node)));
             }
         }
+    }
+
+    /// Shows other nodes; the cursor stays on the row that it was on, where that row is still there.
+    pub fn show(&mut self, text: String, picture: &Picture, height: usize) {
+        self.filter.set(text, picture);
+        self.picture_changed(Some(picture), picture, height);
+    }
+
+    /// How many nodes the filter shows.
+    pub fn shown(&self, picture: &Picture) -> usize {
+        let clusters = picture.clusters.iter();
+        clusters.map(|cluster| self.shown_of(cluster)).sum()
+    }
+
+    /// How many nodes of a cluster the filter shows.
+    pub fn shown_of(&self, cluster: &ClusterRows) -> usize {
+        cluster.nodes.iter().filter(|node| self.filter.shows(node, &cluster.name)).count()
     }
 
     /// Folds or unfolds a cluster.

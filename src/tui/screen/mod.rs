@@ -1,14 +1,16 @@
 //! The screens: what each of them knows beyond the facts, above all where its cursor is.
 
+mod filter;
 mod fleet;
 mod pager;
 mod plan;
 mod run;
 
+pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
-pub(super) use run::{RunRow, RunScreen, Watched, busy, mark, note};
+pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};
 
 use std::mem::discriminant;
 

@@ -1,6 +1,7 @@
 //! A text to read: a node, the difference of a change, the help.
 
-use crate::name::NodeName;
+use crate::name::{ClusterName, NodeName};
+use crate::plan::StepId;
 use crate::tui::cursor::Cursor;
 use crate::tui::keymap::Place;
 use crate::tui::text::TextLine;
@@ -12,6 +13,8 @@ pub enum About {
     Node(NodeName),
     /// A node, in the run.
     RunNode(NodeName),
+    /// A step of a whole cluster, in the run.
+    RunStep(ClusterName, StepId),
     /// A change of the plan: its cluster and its place there.
     Diff(usize, usize),
     /// The keys of a screen.
@@ -38,7 +41,7 @@ impl Pager {
     /// What kind of screen it is.
     pub const fn place(&self) -> Place {
         match self.about {
-            About::Node(_) | About::RunNode(_) => Place::Node,
+            About::Node(_) | About::RunNode(_) | About::RunStep(..) => Place::Node,
             About::Diff(..) => Place::Diff,
             About::Help(_) => Place::Help,
         }

@@ -1,5 +1,7 @@
 //! The plan screen: its lines, made once for a plan and a width, and the cursor among them.
 
+use std::collections::BTreeSet;
+
 use crate::plan::{Change, Plan};
 use crate::tui::cursor::Cursor;
 use crate::tui::text::TextLine;
@@ -20,6 +22,8 @@ pub struct PlanScreen {
     pub lines: Vec<PlanLine>,
     /// Where the cursor is among them.
     pub cursor: Cursor,
+    /// The removals of which only the first line is shown: their cluster and their place there.
+    pub folded: BTreeSet<(usize, usize)>,
 }
 
 impl PlanScreen {
@@ -36,6 +40,14 @@ impl PlanScreen {
             self.cursor.at = at;
             self.cursor.settle(self.lines.len(), height);
         }
+    }
+
+    /// Folds or unfolds a removal; the cursor goes to its first line. The lines have to be made anew.
+    pub fn fold(&mut self, change: (usize, usize)) {
+        if !self.folded.remove(&change) {
+            self.folded.insert(change);
+        }
+        self.cursor.at = self.lines.iter().position(|line| line.change == Some(change)).unwrap_or(self.cursor.at);
     }
 
     /// The change under the cursor.

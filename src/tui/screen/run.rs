@@ -1,9 +1,15 @@
 //! The run: its fold, the fixed order of its rows, and where the cursor is.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
+use crate::action::Action;
 use crate::name::{ClusterName, NodeName};
-use crate::run::{CancelLevel, Event, EventKind, Fate, NodeRun, RunState, Verdict};
+use crate::plan::{Plan, StepId, Target};
+use crate::run::{
+    CancelLevel, Cell, ClusterStep, Event, EventKind, Fate, NodeRun, RunHead, RunState, StepEnd, Verdict,
+};
 use crate::tui::cursor::{Cursor, Step};
 use crate::tui::shown::width;
 
@@ -14,6 +20,8 @@ pub struct Watched {
     pub state: RunState,
     /// The rows, in the order of the run's first event; they never move.
     pub rows: Vec<RunRow>,
+    /// The steps of whole clusters that the plan has. Their rows stand there before they begin: rows never move.
+    expected: BTreeMap<ClusterName, Vec<Expected>>,
     /// The columns that the longest name of all nodes takes: scrolling must not move the columns.
     pub name_width: usize,
     /// It will never say how it ended: the part of muster that carried it out failed.
@@ -22,24 +30,160 @@ pub struct Watched {
     pub asked: Option<(CancelLevel, Timestamp)>,
 }
 
+/// A step of a whole cluster, as its row is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    step: StepId,
+    action: String,
+    about: String,
+}
+
+impl Expected {
+    /// Whether it is the fence before files go; else it is an un-apply.
+    pub fn is_fence(&self) -> bool {
+        self.action == FENCE
+    }
+
+    /// The name of its row.
+    pub fn words(&self) -> String {
+        if self.is_fence() {
+            format!("before files go: {}", self.about)
+        } else {
+            format!("{} {}", self.action, self.about)
+        }
+    }
+
+    /// What it is about: the bundle or plugin.
+    pub fn about(&self) -> &str {
+        &self.about
+    }
+}
+
+/// The verb of a fence (`action::Action::verb`).
+const FENCE: &str = "fence";
+
 /// A row of the run screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunRow {
     /// A cluster's heading, where there are several.
     Cluster(ClusterName),
+    /// A step of a whole cluster, above its nodes.
+    Step(ClusterName, StepId),
     /// A node.
     Node(NodeName),
 }
 
 impl Watched {
+    /// A run of this plan, of which nothing was heard yet.
+    pub fn of(plan: &Plan) -> Self {
+        let mut watched = Self::default();
+        for step in plan.steps.iter().filter(|step| step.target == Target::Cluster) {
+            let about = match &step.action {
+                Action::Unapply(unapply) => unapply.name.clone(),
+                Action::Fence(fence) => fence.plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                Action::Deliver(_) | Action::Activate(_) | Action::Delete(_) => String::new(),
+            };
+            let expected = Expected { step: step.id, action: step.action.verb().to_owned(), about };
+            watched.expected.entry(step.cluster.clone()).or_default().push(expected);
+        }
+        watched
+    }
+
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         self.state.apply(event);
-        if let EventKind::RunStarted { head } = &event.kind {
-            self.rows = rows(&head.clusters);
-            let names = head.clusters.iter().flat_map(|(_, nodes)| nodes).map(|node| width(node.as_str()));
-            self.name_width = names.max().unwrap_or(0);
+        match &event.kind {
+            EventKind::RunStarted { head } => {
+                self.rows = self.lay_out(head);
+                let names = head.clusters.iter().flat_map(|(_, nodes)| nodes).map(|node| width(node.as_str()));
+                self.name_width = names.max().unwrap_or(0);
+            }
+            EventKind::ClusterStepStarted { step, cluster, action, about } => {
+                self.heard_of(cluster, *step, action, about);
+            }
+            EventKind::ClusterStepEnded { step, cluster, action, .. } => self.heard_of(cluster, *step, action, ""),
+            _ => {}
         }
+    }
+
+    /// A step that the plan did not have, as there was none: its row can only be made now.
+    fn heard_of(&mut self, cluster: &ClusterName, step: StepId, action: &str, about: &str) {
+        if self.expected(cluster, step).is_some() {
+            return;
+        }
+        let expected = Expected { step, action: action.to_owned(), about: about.to_owned() };
+        self.expected.entry(cluster.clone()).or_default().push(expected);
+        if let Some(head) = &self.state.head {
+            self.rows = self.lay_out(head);
+        }
+    }
+
+    /// A step of a whole cluster, as its row is named.
+    pub fn expected(&self, cluster: &ClusterName, step: StepId) -> Option<&Expected> {
+        self.expected.get(cluster)?.iter().find(|known| known.step == step)
+    }
+
+    /// The steps of whole clusters.
+    pub fn all_expected(&self) -> impl Iterator<Item = &Expected> {
+        self.expected.values().flatten()
+    }
+
+    /// What is known of a step of a whole cluster; `None` before it is begun.
+    pub fn step(&self, cluster: &ClusterName, step: StepId) -> Option<&ClusterStep> {
+        self.state.cluster_steps.get(cluster)?.iter().find(|known| known.step == step)
+    }
+
+    /// How many nodes have proven what their workers run; the deleting of files may be to come, or be held.
+    pub fn proven(&self) -> usize {
+        self.state.nodes.values().filter(|node| node.proven()).count()
+    }
+
+    /// How many steps have ended, well or not, of how many.
+    pub fn steps_done(&self) -> (usize, usize) {
+        let all = self.state.head.as_ref().map_or(0, |head| head.steps);
+        let ended = |(cluster, expected): (&ClusterName, &Expected)| {
+            self.step(cluster, expected.step).is_some_and(|step| step.end.is_some())
+        };
+        let expected = self.expected.iter().flat_map(|(cluster, steps)| steps.iter().map(move |step| (cluster, step)));
+        let of_clusters = expected.filter(|step| !ended(*step)).count();
+        let of_nodes: usize = self.state.nodes.values().map(|node| node.left as usize).sum();
+        (all.saturating_sub(of_clusters + of_nodes), all)
+    }
+
+    /// What is under way.
+    pub fn under_way(&self) -> UnderWay {
+        let mut steps = self.state.cluster_steps.values().flatten();
+        match steps.find(|step| step.running()) {
+            Some(step) if step.action == FENCE => UnderWay::Fence,
+            Some(_) => UnderWay::Unapply,
+            None if self.state.nodes.values().any(|node| matches!(node.cells.last(), Some(Cell::Running(_)))) => {
+                UnderWay::Files
+            }
+            None => UnderWay::Nodes,
+        }
+    }
+
+    /// The clusters in which the run does something: a plan for one has the others too, without steps.
+    pub fn busy(&self) -> Vec<&ClusterName> {
+        self.state.head.as_ref().map(|head| self.busy_of(head)).unwrap_or_default()
+    }
+
+    fn busy_of<'a>(&self, head: &'a RunHead) -> Vec<&'a ClusterName> {
+        let is_busy =
+            |cluster: &ClusterName, nodes: &[NodeName]| !nodes.is_empty() || self.expected.contains_key(cluster);
+        head.clusters.iter().filter(|(cluster, nodes)| is_busy(cluster, nodes)).map(|(cluster, _)| cluster).collect()
+    }
+
+    fn lay_out(&self, head: &RunHead) -> Vec<RunRow> {
+        let busy = self.busy_of(head);
+        let mut rows = Vec::new();
+        for (cluster, nodes) in head.clusters.iter().filter(|(cluster, _)| busy.contains(&cluster)) {
+            rows.extend((busy.len() > 1).then(|| RunRow::Cluster(cluster.clone())));
+            let steps = self.expected.get(cluster).into_iter().flatten();
+            rows.extend(steps.map(|expected| RunRow::Step(cluster.clone(), expected.step)));
+            rows.extend(nodes.iter().cloned().map(RunRow::Node));
+        }
+        rows
     }
 
     /// True until the verdict.
@@ -67,8 +211,8 @@ impl Watched {
     }
 }
 
-/// How a node stands in a run, as one mark: `=` proven, `<` rolled back, `x` failed, `?` unknown, `.` not tried, or
-/// edited while stopped, which proves nothing, else space.
+/// How a node stands in a run, as one mark: `=` proven, `<` rolled back, `x` failed, `?` unknown, `.` not tried,
+/// edited while stopped, which proves nothing, or with files that are held, else space.
 pub(crate) const fn mark(node: &NodeRun) -> char {
     match node.fate {
         Fate::Waiting | Fate::Running => ' ',
@@ -76,24 +220,8 @@ pub(crate) const fn mark(node: &NodeRun) -> char {
         Fate::RolledBack => '<',
         Fate::Failed => 'x',
         Fate::Unknown => '?',
-        Fate::NotTried | Fate::Edited => '.',
+        Fate::NotTried | Fate::Edited | Fate::Held => '.',
     }
-}
-
-/// The clusters of a run in which it does something: a plan for one has the others too, without nodes.
-pub(crate) fn busy(
-    clusters: &[(ClusterName, Vec<NodeName>)],
-) -> impl DoubleEndedIterator<Item = &(ClusterName, Vec<NodeName>)> {
-    clusters.iter().filter(|(_, nodes)| !nodes.is_empty())
-}
-
-fn rows(clusters: &[(ClusterName, Vec<NodeName>)]) -> Vec<RunRow> {
-    let several = busy(clusters).nth(1).is_some();
-    let of = |(cluster, nodes): &(ClusterName, Vec<NodeName>)| {
-        let head = several.then(|| RunRow::Cluster(cluster.clone()));
-        head.into_iter().chain(nodes.iter().cloned().map(RunRow::Node)).collect::<Vec<_>>()
-    };
-    busy(clusters).flat_map(of).collect()
 }
 
 /// What the run screen knows.
@@ -110,7 +238,7 @@ impl RunScreen {
     pub fn node<'a>(&self, run: &'a Watched) -> Option<&'a NodeName> {
         match run.rows.get(self.cursor.at)? {
             RunRow::Node(node) => Some(node),
-            RunRow::Cluster(_) => None,
+            RunRow::Cluster(_) | RunRow::Step(..) => None,
         }
     }
 
@@ -135,11 +263,68 @@ impl RunScreen {
 }
 
 fn is_trouble(run: &Watched, row: usize) -> bool {
-    let node = match run.rows.get(row) {
-        Some(RunRow::Node(node)) => run.state.nodes.get(node),
-        Some(RunRow::Cluster(_)) | None => None,
+    match run.rows.get(row) {
+        Some(RunRow::Node(node)) => run.state.nodes.get(node).is_some_and(|node| node.fate.is_bad()),
+        Some(RunRow::Step(cluster, step)) => {
+            let end = run.step(cluster, *step).and_then(|step| step.end.as_ref());
+            end.is_some_and(is_bad_end)
+        }
+        Some(RunRow::Cluster(_)) | None => false,
+    }
+}
+
+/// Whether somebody has to look at a step of a whole cluster; what was only not begun is somebody else's trouble.
+fn is_bad_end(end: &StepEnd) -> bool {
+    match end {
+        StepEnd::Failed { .. } | StepEnd::Unknown { .. } | StepEnd::RolledBack { .. } => true,
+        StepEnd::Skipped { why } => matches!(why, crate::run::SkipReason::Held { .. }),
+        StepEnd::Done { .. } => false,
+    }
+}
+
+/// What is under way, as stopping it means something else for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnderWay {
+    /// Content travels, gateways reload, or nothing runs.
+    Nodes,
+    /// Rows are being un-applied.
+    Unapply,
+    /// Old workers are waited for, before files go.
+    Fence,
+    /// Files are being deleted.
+    Files,
+}
+
+/// What a level of cancelling does, and what it leaves, for the ladder.
+pub(crate) const fn note_during(level: CancelLevel, now: UnderWay) -> (&'static str, &'static str) {
+    let (name, of_nodes) = note(level);
+    let what = match (now, level) {
+        (UnderWay::Nodes, _) => of_nodes,
+        (UnderWay::Unapply, CancelLevel::AfterWave) => {
+            "the un-apply is finished; no wave begins, so nodes go on listing the plugin and keep its files"
+        }
+        (UnderWay::Unapply | UnderWay::Fence | UnderWay::Files, CancelLevel::AfterSteps) => {
+            "the same: no other step runs"
+        }
+        (UnderWay::Unapply, CancelLevel::LeaveSteps) => {
+            "the un-apply stops between two rows; those that are gone are in the undo bundle"
+        }
+        (UnderWay::Unapply, CancelLevel::Close) => {
+            "at once; which rows are gone is unknown until looked at; all are in the undo bundle"
+        }
+        (UnderWay::Fence, CancelLevel::AfterWave) => {
+            "old workers are waited for no longer; no file goes, and the next run goes on from there"
+        }
+        (UnderWay::Fence, CancelLevel::LeaveSteps) => "the same, without the end of the present look",
+        (UnderWay::Fence, CancelLevel::Close) => "the same, at once: looking changes nothing",
+        (UnderWay::Files, CancelLevel::AfterWave) => {
+            "nodes whose files are being deleted are finished; the others keep theirs"
+        }
+        (UnderWay::Files, CancelLevel::LeaveSteps | CancelLevel::Close) => {
+            "at once; nothing loads what is left of the files any more; the next run deletes it"
+        }
     };
-    node.is_some_and(|node| node.fate.is_bad())
+    (name, what)
 }
 
 /// Why a level of cancelling means what it means, for the ladder: what it does, and what it leaves.

@@ -9,7 +9,7 @@ use crate::tui::dialog::{Confirm, Dialog, LADDER, Typed, changed_clusters};
 use crate::tui::look::{Look, Tone};
 use crate::tui::message::Notice;
 use crate::tui::model::Model;
-use crate::tui::screen::note;
+use crate::tui::screen::{Screen, UnderWay, Watched, note_during};
 use crate::tui::shown::{clip, width};
 use crate::tui::text::{TextLine, hanging};
 
@@ -20,12 +20,31 @@ const WIDEST: u16 = 90;
 pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
     let columns = usize::from(area.width.saturating_sub(4).min(WIDEST)).saturating_sub(4);
     let body = match dialog {
+        Dialog::Filter => return filter(model, canvas, area),
         Dialog::Apply(confirm) => apply(confirm, canvas.look, columns),
         Dialog::Stop(level) => stop(model, *level, canvas.look, columns),
         Dialog::Leave(typed) => leave(model, typed, canvas.look, columns),
         Dialog::Notice(notice) => notice_body(notice, columns),
     };
     body.draw(canvas, area)
+}
+
+/// The filter is typed in the last line: what it shows must be seen.
+fn filter(model: &Model, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
+    let Screen::Fleet(screen) = model.screen() else { return None };
+    let row = Rect::new(0, area.height.saturating_sub(1), area.width, 1);
+    let columns = usize::from(area.width);
+    let text = clip(&screen.filter.text, columns / 2, canvas.look.more());
+    let lead = TextLine::new(Tone::Head, " filter: ").with(Tone::Plain, &text);
+    let cursor = lead.width();
+    let (tone, help) = match &screen.filter.wrong {
+        Some(wrong) => (Tone::Unknown, format!("   {wrong}")),
+        None if text.is_empty() => (Tone::Faint, "   eu-[1-9],us-*,zone=a,cluster=eu   esc: all nodes".to_owned()),
+        None => (Tone::Faint, "   enter: keep it   esc: all nodes".to_owned()),
+    };
+    canvas.line(row, 0, &TextLine::new(Tone::Plain, &" ".repeat(columns)));
+    canvas.line(row, 0, &lead.with(tone, &help));
+    Some(Position::new(cells(cursor).min(area.width.saturating_sub(1)), row.y))
 }
 
 /// A question, ready to be drawn.
@@ -97,9 +116,10 @@ fn typed_body(title: String, lines: Vec<TextLine>, what: &str, typed: &Typed, (l
 
 fn stop(model: &Model, chosen: CancelLevel, look: Look, columns: usize) -> Body {
     let asked = model.run.as_ref().and_then(asked_words);
+    let now = model.run.as_ref().map_or(UnderWay::Nodes, Watched::under_way);
     let mut lines = Vec::new();
     for level in LADDER {
-        let (name, what) = note(level);
+        let (name, what) = note_during(level, now);
         let past = asked.as_ref().is_some_and(|(asked, _)| *asked >= level);
         let is_chosen = !past && level == chosen;
         let cursor = if is_chosen { look.cursor() } else { " " };
@@ -123,10 +143,10 @@ fn stop(model: &Model, chosen: CancelLevel, look: Look, columns: usize) -> Body 
 }
 
 fn leave(model: &Model, typed: &Typed, look: Look, columns: usize) -> Body {
-    let under_way = model.run.as_ref().map(under_way).unwrap_or_default();
+    let (what, then) = model.run.as_ref().map(under_way).unwrap_or_default();
     let words = [
-        (Tone::Bad, format!("a run is on, {under_way} in the middle of a change")),
-        (Tone::Plain, "leaving closes the connections: the guards of those nodes put them back".to_owned()),
+        (Tone::Bad, format!("a run is on, {what}")),
+        (Tone::Plain, then.to_owned()),
         (Tone::Plain, "how they end is unknown until the fleet is looked at again".to_owned()),
         (Tone::Plain, "to stop in good order: esc, then x".to_owned()),
     ];

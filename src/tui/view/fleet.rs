@@ -30,14 +30,17 @@ const KONG: usize = 8;
 const STATE: usize = 18;
 const NAME: std::ops::RangeInclusive<usize> = 8..=28;
 const PLUGIN: std::ops::RangeInclusive<usize> = 6..=18;
+/// A name that is cut to less cannot be told from others.
+const CUT: usize = 8;
 
 impl Columns {
     fn new(screen: &FleetScreen, picture: &Picture, columns: usize) -> Self {
         let name = screen.name_width.clamp(*NAME.start(), *NAME.end()) + 2;
         let mut room = columns.saturating_sub(LEAD + name + KONG + STATE);
         let mut plugins = Vec::new();
+        let most = widest(picture, room);
         for (at, plugin) in picture.columns.iter().enumerate().skip(screen.column) {
-            let wide = width(plugin).clamp(*PLUGIN.start(), *PLUGIN.end()) + 2;
+            let wide = width(plugin).clamp(*PLUGIN.start(), most) + 2;
             if wide > room && !plugins.is_empty() {
                 break;
             }
@@ -55,6 +58,15 @@ impl Columns {
     }
 }
 
+/// The widest that a plugin's column may be: cut names are better than a plugin that is not seen, as long as they can be told.
+fn widest(picture: &Picture, room: usize) -> usize {
+    let need = |most: usize| {
+        let wide = |plugin: &String| width(plugin).clamp(*PLUGIN.start(), most) + 2;
+        picture.columns.iter().map(wide).sum::<usize>()
+    };
+    (CUT..=*PLUGIN.end()).rev().find(|most| need(*most) <= room).unwrap_or(*PLUGIN.end())
+}
+
 /// Draws the screen.
 pub(super) fn draw(model: &Model, screen: &FleetScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
     canvas.ends(areas.head, 0, &head::title(model), &head::age(model));
@@ -64,6 +76,9 @@ pub(super) fn draw(model: &Model, screen: &FleetScreen, canvas: &mut Canvas<'_>,
     };
     let columns = Columns::new(screen, picture, usize::from(areas.body.width));
     canvas.line(areas.columns, 0, &column_names(canvas, picture, &columns));
+    if screen.rows.is_empty() && screen.filter.is_on() {
+        canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  no node is chosen by this filter"));
+    }
     let window = screen.cursor.window(screen.rows.len(), usize::from(areas.body.height));
     canvas.hidden(areas.body, &window, screen.rows.len());
     for (y, at) in (0..).zip(window) {
@@ -101,7 +116,7 @@ fn draw_row(
     let cursor = if is_here { canvas.look.cursor() } else { " " };
     let line = match (node_at(picture, row), cluster_at(picture, row)) {
         (Some(node), _) => node_row(canvas, node, columns, cursor),
-        (None, Some(cluster)) => cluster_row(canvas, cluster, columns, cursor, screen.is_open(&cluster.name)),
+        (None, Some(cluster)) => cluster_row(canvas, cluster, columns, cursor, screen),
         (None, None) => return,
     };
     canvas.line(area, y, &line);
@@ -110,14 +125,25 @@ fn draw_row(
     }
 }
 
-fn cluster_row(canvas: &Canvas<'_>, cluster: &ClusterRows, columns: &Columns, cursor: &str, open: bool) -> TextLine {
+fn cluster_row(
+    canvas: &Canvas<'_>,
+    cluster: &ClusterRows,
+    columns: &Columns,
+    cursor: &str,
+    screen: &FleetScreen,
+) -> TextLine {
+    let open = screen.is_open(&cluster.name);
+    let some = if screen.filter.is_on() { format!("{} of ", screen.shown_of(cluster)) } else { String::new() };
     let more = canvas.look.more();
-    let about = format!("{}, {}", count(cluster.nodes.len(), "node"), cluster.topology);
+    let about = format!("{some}{}, {}", count(cluster.nodes.len(), "node"), cluster.topology);
     let lead = format!("{cursor}{} {}  ", canvas.look.fold(open), cluster.name);
-    let room = columns.state().saturating_sub(width(&lead) + 1);
+    // Where its column is too narrow for the summary, it begins before it.
+    let summary = cluster.summary();
+    let state = columns.state().min(columns.whole.saturating_sub(width(&summary)));
+    let room = state.saturating_sub(width(&lead) + 1);
     TextLine::new(Tone::Head, &lead)
         .with(Tone::Faint, &format!("{} ", fit(&about, room, more)))
-        .with(tone_of(cluster.worst()), &cluster.summary())
+        .with(tone_of(cluster.worst()), &summary)
 }
 
 fn node_row(canvas: &Canvas<'_>, node: &NodeRow, columns: &Columns, cursor: &str) -> TextLine {

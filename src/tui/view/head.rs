@@ -3,11 +3,12 @@
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use crate::tui::keymap::{Binding, Command, KEYMAP};
+use crate::tui::keymap::{Binding, Command, KEYMAP, Place};
 use crate::tui::layout::Areas;
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
-use crate::tui::shown::{time_of_day, width};
+use crate::tui::screen::Screen;
+use crate::tui::shown::{clip, time_of_day, width};
 use crate::tui::text::TextLine;
 
 /// Which commit of which repository.
@@ -42,16 +43,34 @@ pub(super) fn age(model: &Model) -> TextLine {
 
 /// What has to be known all the time, in the rule below the head.
 pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
-    let run = model.run.as_ref().filter(|run| run.is_on() && model.place() != crate::tui::keymap::Place::Run);
+    let run = model.run.as_ref().filter(|run| run.is_on() && model.place() != Place::Run);
     let running = run.map(|run| {
         let counts = run.state.counts();
-        format!(" a run is on: {} of {} nodes proven (w) ", counts.proven, counts.total)
+        format!(" a run is on: {} of {} nodes proven (w) ", run.proven(), counts.total)
     });
+    let row = Rect { y: areas.head.bottom(), height: 1, ..areas.head };
+    if let Some(words) = put_back(model) {
+        return canvas.line_at(row, 2, 0, &TextLine::new(Tone::Bad, &words));
+    }
     let remark = model.title.remark.as_ref().map(|remark| format!(" {remark} "));
-    if let Some(words) = running.or(remark) {
-        let row = Rect { y: areas.head.bottom(), height: 1, ..areas.head };
+    if let Some(words) = running.or_else(|| filtered(model)).or(remark) {
         canvas.line_at(row, 2, 0, &TextLine::new(Tone::Change, &words));
     }
+}
+
+/// That not all nodes are shown.
+fn filtered(model: &Model) -> Option<String> {
+    let (Screen::Fleet(screen), Some(picture)) = (model.screen(), model.picture.as_deref()) else { return None };
+    let text = clip(&screen.filter.text, model.width() / 3, model.look.more());
+    let shown = screen.shown(picture);
+    screen.filter.is_on().then(|| format!(" filter {text}: {shown} of {} nodes shown (/) ", picture.nodes))
+}
+
+/// That somebody undid a removal while it ran, on the screen of the run.
+fn put_back(model: &Model) -> Option<String> {
+    let run = model.run.as_ref().filter(|_| model.place() == Place::Run)?;
+    let cluster = run.state.added.keys().next()?;
+    Some(format!(" {cluster}: {} ", super::steps::put_back_words(run)))
 }
 
 /// The last line: the answer to the last key, or the keys of this screen.
@@ -88,6 +107,9 @@ fn is_useful(model: &Model, binding: &Binding) -> bool {
         Command::Watch => model.run.is_some(),
         Command::Stop => model.is_running(),
         Command::Plan | Command::PlanHere | Command::Look => !model.is_running(),
+        Command::Open if model.place() == Place::Plan => {
+            model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
+        }
         Command::Apply => model.plan.as_ref().is_some_and(|plan| !plan.is_empty()),
         _ => true,
     };

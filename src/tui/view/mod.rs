@@ -7,7 +7,9 @@ mod head;
 mod help;
 mod pager;
 mod plan;
+mod removal;
 mod run;
+mod steps;
 
 use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
@@ -20,7 +22,8 @@ use super::text::TextLine;
 use canvas::Canvas;
 
 pub(super) use pager::lines as pager_lines;
-pub(super) use plan::lines as plan_lines;
+pub(super) use plan::{lines as plan_lines, removal_of};
+pub(super) use removal::losses;
 
 /// Draws what the model says.
 pub fn draw(model: &Model, frame: &mut Frame<'_>) {

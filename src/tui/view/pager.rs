@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, cells};
-use super::{help, run};
+use super::{help, run, steps};
 use crate::plan::Change;
 use crate::tui::layout::Areas;
 use crate::tui::look::{Tone, tone_of};
@@ -22,6 +22,10 @@ pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
             None => vec![TextLine::new(Tone::Unknown, &format!(" {node} is not in the inventory any more"))],
         },
         About::RunNode(node) => run::node_lines(model, node, columns),
+        About::RunStep(cluster, step) => match &model.run {
+            Some(run) => steps::lines(run, cluster, *step, columns),
+            None => Vec::new(),
+        },
         About::Diff(cluster, change) => diff_lines(model, *cluster, *change, columns),
         About::Help(place) => help::lines(*place, columns),
     }
@@ -45,6 +49,7 @@ fn title(model: &Model, about: &About) -> TextLine {
                 .with(Tone::Faint, "  marks: files, directive, loaded, used")
         }
         About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run"),
+        About::RunStep(..) => TextLine::new(Tone::Head, " a step of the whole cluster, in this run"),
         About::Diff(cluster, change) => match change_at(model, *cluster, *change) {
             Some(change) => TextLine::new(Tone::Head, &format!(" {} {}", change.kind.verb(), change.name))
                 .with(Tone::Faint, &format!("  - as it is, + as it will be, {}", count(change.nodes.len(), "node"))),
@@ -113,7 +118,23 @@ fn plugin_lines(
     for (_, more) in node.plugins.iter().filter(|(column, _)| *column == at) {
         lines.extend(more.iter().flat_map(|line| hanging(&indent, Tone::Change, line, columns)));
     }
+    let held = indent.clone().with(Tone::Unknown, "held: ");
+    lines.extend(held_reasons(model, node, name).flat_map(|why| hanging(&held, Tone::Unknown, why, columns)));
     lines
+}
+
+/// Why the last plan does not remove a plugin from the cluster of this node.
+fn held_reasons<'a>(model: &'a Model, node: &'a NodeRow, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let clusters = model.plan.iter().flat_map(|plan| &plan.clusters);
+    let home = clusters.filter(|cluster| {
+        let n = &cluster.nodes;
+        [&n.changing, &n.in_line, &n.blocked, &n.unknown, &n.out, &n.left_out]
+            .into_iter()
+            .flatten()
+            .any(|n| *n == node.name)
+    });
+    let removals = home.flat_map(|cluster| &cluster.removals).filter(move |removal| removal.name == name);
+    removals.flat_map(|removal| &removal.held).map(String::as_str)
 }
 
 /// A change of the plan by its place.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::canvas::Canvas;
-use super::head;
+use super::{head, removal};
 use crate::hint::Hint;
 use crate::name::{ClusterName, NodeName, collapse};
-use crate::plan::{Alike, Blocker, Change, ClusterPlan, Note, Plan, Scope};
+use crate::plan::{Alike, Blocker, Change, ChangeKind, ClusterPlan, Note, Plan, Removal, Scope};
 use crate::tui::dialog::{stop_words, wave_words};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
@@ -47,14 +47,13 @@ fn origin(model: &Model) -> TextLine {
     }
 }
 
-/// The lines of the plan that the model holds, for the present width.
-pub(crate) fn lines(model: &Model) -> Vec<PlanLine> {
+/// The lines of the plan that the model holds, for the present width; of removals that are `folded`, only the first.
+pub(crate) fn lines(model: &Model, folded: &BTreeSet<(usize, usize)>) -> Vec<PlanLine> {
     let Some(plan) = model.plan.as_deref() else {
         return plain(vec![TextLine::new(Tone::Plain, " the plan was carried out or is gone: p makes another")]);
     };
-    let composer =
-        Composer { plan, look: model.look, columns: model.width().saturating_sub(2).min(WIDEST), homes: homes(plan) };
-    composer.compose()
+    let columns = model.width().saturating_sub(2).min(WIDEST);
+    Composer { plan, look: model.look, columns, homes: homes(plan), folded }.compose()
 }
 
 fn plain(lines: Vec<TextLine>) -> Vec<PlanLine> {
@@ -81,11 +80,13 @@ struct Composer<'a> {
     look: Look,
     columns: usize,
     homes: BTreeMap<&'a NodeName, &'a ClusterName>,
+    folded: &'a BTreeSet<(usize, usize)>,
 }
 
 impl Composer<'_> {
     fn compose(&self) -> Vec<PlanLine> {
-        let mut lines = plain(self.run_blockers());
+        let mut lines = plain(self.danger());
+        lines.extend(plain(self.run_blockers()));
         for (at, cluster) in self.plan.clusters.iter().enumerate() {
             lines.extend(self.cluster(at, cluster));
             lines.push(blank());
@@ -105,6 +106,12 @@ impl Composer<'_> {
         hanging(lead, tone, text, self.columns)
     }
 
+    /// What cannot be taken back stands first.
+    fn danger(&self) -> Vec<TextLine> {
+        let danger = self.plan.danger();
+        danger.into_iter().flat_map(|danger| self.hanging(&TextLine::default(), Tone::Bad, &danger)).collect()
+    }
+
     fn run_blockers(&self) -> Vec<TextLine> {
         self.blockers(|blocker| blocker.scope == Scope::Run)
     }
@@ -119,7 +126,10 @@ impl Composer<'_> {
     fn cluster(&self, at: usize, cluster: &ClusterPlan) -> Vec<PlanLine> {
         let mut lines = plain(self.cluster_head(cluster));
         for (place, change) in cluster.changes.iter().enumerate() {
-            let texts = self.change(cluster, change);
+            let texts = match removal_of(cluster, change) {
+                Some(removal) => self.removal(change, removal, self.folded.contains(&(at, place))),
+                None => self.change(cluster, change),
+            };
             lines.extend(texts.into_iter().map(|text| PlanLine { text, change: Some((at, place)) }));
         }
         // Why a node is unknown stands with the node.
@@ -136,6 +146,11 @@ impl Composer<'_> {
         let n = &cluster.nodes;
         let all =
             n.changing.len() + n.in_line.len() + n.blocked.len() + n.unknown.len() + n.out.len() + n.left_out.len();
+        let unapplied: usize = cluster.removals.iter().map(Removal::withdraws).sum();
+        if n.changing.is_empty() && unapplied > 0 {
+            let words = format!("{} un-applied, no node is changed", count(unapplied, "row"));
+            return self.hanging(&lead, Tone::Plain, &words);
+        }
         if n.changing.is_empty() && cluster.changes.is_empty() {
             let words = cluster.at_rest(self.plan.not_chosen(cluster));
             let tone = if words == Some("in line, nothing to do") { Tone::Good } else { Tone::Plain };
@@ -179,6 +194,18 @@ impl Composer<'_> {
             lines.extend(self.hanging(&lead, Tone::Faint, &names(&change.nodes)));
         }
         lines
+    }
+
+    /// A removal: what goes, then its three steps, unless they are folded away.
+    fn removal(&self, change: &Change, removal: &Removal, folded: bool) -> Vec<TextLine> {
+        let version = change.from.as_ref().map(|from| format!(" {from}")).unwrap_or_default();
+        let head = TextLine::new(Tone::Bad, &format!("  {} {} ", change.kind.mark(), fit(change.kind.verb(), 8, "")))
+            .with(Tone::Head, &format!("{}{version}  ", change.name))
+            .with(Tone::Faint, &format!("{}  ", self.look.fold(!folded)));
+        if folded {
+            return self.hanging(&head, Tone::Plain, &change.detail);
+        }
+        std::iter::once(head).chain(removal::lines(removal, self.look, self.columns)).collect()
     }
 
     /// The nodes of a note that are of a cluster; a note may be about several clusters, and stands with each.
@@ -270,8 +297,12 @@ impl Composer<'_> {
         let others = others.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
         let left = self.plan.left_alone().len();
         let others = others.chain((left > 0).then(|| format!("{} left alone", count(left, "plugin"))));
+        let held = self.plan.held().len();
+        let others = others.chain((held > 0).then(|| format!("{} held", count(held, "removal"))));
+        let rows: usize = self.plan.clusters.iter().flat_map(|c| &c.removals).map(Removal::withdraws).sum();
+        let rows = (rows > 0).then(|| format!("{} un-applied", count(rows, "row")));
         let first = [format!("{} to change", count(changing, "node")), count(self.plan.reloads(), "reload")];
-        let words = first.into_iter().chain(others).collect::<Vec<_>>().join(", ");
+        let words = first.into_iter().chain(rows).chain(others).collect::<Vec<_>>().join(", ");
         let next = if self.plan.is_empty() {
             "Nothing has been changed, and there is nothing to apply"
         } else {
@@ -283,6 +314,11 @@ impl Composer<'_> {
     }
 }
 
-fn names(nodes: &[NodeName]) -> String {
+/// The removal that a change speaks of.
+pub(crate) fn removal_of<'a>(cluster: &'a ClusterPlan, change: &Change) -> Option<&'a Removal> {
+    cluster.removals.iter().find(|removal| change.kind == ChangeKind::Remove && removal.name == change.name)
+}
+
+pub(super) fn names(nodes: &[NodeName]) -> String {
     collapse(nodes)
 }

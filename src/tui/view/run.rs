@@ -4,18 +4,19 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use super::pager;
+use super::{pager, steps};
 use crate::name::{ClusterName, NodeName};
-use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun, RunState, Verdict};
+use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun, Verdict};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
-use crate::tui::screen::{RunRow, RunScreen, Watched, busy, mark, note};
-use crate::tui::shown::{count, duration, fit, time_of_day};
+use crate::tui::screen::{RunRow, RunScreen, UnderWay, Watched, mark, note};
+use crate::tui::shown::{count, duration, fit, time_of_day, width};
 use crate::tui::text::{TextLine, hanging};
 
-const PHASES: [&str; 5] = ["deliver", "guard", "reload", "prove", "commit"];
-const PHASE: usize = 8;
+const PHASES: [&str; 6] = ["deliver", "guard", "reload", "prove", "commit", "files"];
+/// From so many columns on the phases need not stand close.
+const WIDE: usize = 100;
 const NAME: std::ops::RangeInclusive<usize> = 10..=26;
 
 /// Draws the screen.
@@ -23,26 +24,32 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
     let Some(run) = &model.run else { return };
     let counts = run.state.counts();
     canvas.ends(areas.head, 0, &title(run), &progress(run, counts, model.clock));
-    second_line(run, counts, model.clock, canvas, areas.head);
+    second_line(run, model.clock, canvas, areas.head);
     if run.rows.is_empty() {
         canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  the run is being prepared"));
         return;
     }
     let name = run.name_width.clamp(*NAME.start(), *NAME.end()) + 2;
-    let heads = PHASES.map(|phase| fit(phase, PHASE, "")).concat();
+    let wide = usize::from(areas.body.width) >= WIDE;
+    let heads = PHASES.map(|phase| fit(phase, phase_width(phase, wide), "")).concat();
     let columns = format!("{}{}{heads}NOW", " ".repeat(lead_of(run)), fit("NODE", name, ""));
     canvas.line(areas.columns, 0, &TextLine::new(Tone::Head, &columns));
     let window = screen.cursor.window(run.rows.len(), usize::from(areas.body.height));
     canvas.hidden(areas.body, &window, run.rows.len());
     for (y, at) in (0..).zip(window) {
         let is_here = at == screen.cursor.at;
-        let line = row(run, &run.rows[at], name, model.clock, is_here, canvas.look);
+        let line = row(run, &run.rows[at], (name, wide), model.clock, is_here, canvas.look);
         canvas.line(areas.body, y, &line);
         if is_here {
             canvas.highlight(areas.body, y);
         }
     }
     draw_pane(model, run, screen, canvas, areas.pane);
+}
+
+/// How wide the column of a phase is: on a narrow screen what happens now needs the room.
+const fn phase_width(phase: &str, wide: bool) -> usize {
+    if wide { 9 } else { phase.len() + 1 }
 }
 
 /// What stands before a node's name: nodes hang under the heading of their cluster, where there are several.
@@ -54,8 +61,7 @@ fn title(run: &Watched) -> TextLine {
     match &run.state.head {
         None => TextLine::new(Tone::Head, " run"),
         Some(head) => {
-            let clusters: Vec<&ClusterName> = busy(&head.clusters).map(|(cluster, _)| cluster).collect();
-            let clusters = match clusters.as_slice() {
+            let clusters = match run.busy().as_slice() {
                 [only] => only.to_string(),
                 all => count(all.len(), "cluster"),
             };
@@ -68,11 +74,14 @@ fn title(run: &Watched) -> TextLine {
 
 fn progress(run: &Watched, counts: Counts, clock: Timestamp) -> TextLine {
     let mut line = TextLine::default();
-    if let Some(wave) = wave_words(&run.state) {
+    if let Some(wave) = wave_words(run) {
         line = line.with(Tone::Plain, &format!("{wave}   "));
     }
-    let tone = if counts.proven + counts.edited == counts.total { Tone::Good } else { Tone::Plain };
-    line = line.with(tone, &format!("{}/{} proven   ", counts.proven, counts.total));
+    let proven = run.proven();
+    let tone = if proven + counts.edited == counts.total { Tone::Good } else { Tone::Plain };
+    if counts.total > 0 {
+        line = line.with(tone, &format!("{proven}/{} proven   ", counts.total));
+    }
     if counts.edited > 0 {
         line = line.with(Tone::Plain, &format!("{} edited while stopped   ", counts.edited));
     }
@@ -85,22 +94,22 @@ fn progress(run: &Watched, counts: Counts, clock: Timestamp) -> TextLine {
 }
 
 /// The wave that is on: of the last cluster in order that has begun one.
-fn wave_words(state: &RunState) -> Option<String> {
-    let head = state.head.as_ref()?;
+fn wave_words(run: &Watched) -> Option<String> {
+    let (state, head) = (&run.state, run.state.head.as_ref()?);
     let mut begun = head.clusters.iter().filter_map(|(cluster, _)| Some((cluster, *state.waves.get(cluster)?)));
     let (cluster, wave) = begun.rfind(|(_, wave)| *wave > 0)?;
     let of = head.waves.get(cluster).copied().unwrap_or(wave);
-    let place = if busy(&head.clusters).nth(1).is_some() { format!("{cluster} ") } else { String::new() };
+    let place = if run.busy().len() > 1 { format!("{cluster} ") } else { String::new() };
     Some(format!("{place}wave {wave} of {of}"))
 }
 
-fn second_line(run: &Watched, counts: Counts, clock: Timestamp, canvas: &mut Canvas<'_>, head: Rect) {
+fn second_line(run: &Watched, clock: Timestamp, canvas: &mut Canvas<'_>, head: Rect) {
     if let Some(verdict) = run.verdict() {
         return canvas.line(head, 1, &verdict_line(run, verdict));
     }
     let length = usize::from(head.width / 5);
-    let ended = run.state.nodes.values().filter(|node| node.ended()).count();
-    let done = (ended * length).checked_div(counts.total).unwrap_or(0).min(length);
+    let (done, all) = run.steps_done();
+    let done = (done * length).checked_div(all).unwrap_or(0).min(length);
     let (full, empty) = canvas.look.bar();
     let bar = format!(" {}{}  ", full.repeat(done), empty.repeat(length - done));
     let mut line = TextLine::new(Tone::Plain, &bar);
@@ -114,8 +123,9 @@ fn waiting_words(run: &Watched, clock: Timestamp) -> String {
     let Some((since, waiting)) = run.state.waiting() else { return String::new() };
     let node = waiting.node.as_ref().map(|node| format!("{node} ")).unwrap_or_default();
     let since = (clock.as_second() - since.as_second()).max(0);
-    let time = waiting.limit.map_or(format!(" ({since} s)"), |limit| format!(" ({since} s of {limit} s)"));
-    format!("waiting: {node}{}{time}", waiting.what)
+    // The time first: what stands at the end may be cut.
+    let time = waiting.limit.map_or(format!("{since} s"), |limit| format!("{since} s of {limit} s"));
+    format!("waiting {time}: {node}{}", waiting.what)
 }
 
 fn verdict_line(run: &Watched, verdict: Verdict) -> TextLine {
@@ -134,11 +144,15 @@ fn verdict_line(run: &Watched, verdict: Verdict) -> TextLine {
     line.with(Tone::Plain, &format!("; looked again: {}", parts.join(", ")))
 }
 
-fn row(run: &Watched, row: &RunRow, name: usize, clock: Timestamp, is_here: bool, look: Look) -> TextLine {
+fn row(run: &Watched, row: &RunRow, columns: (usize, bool), clock: Timestamp, is_here: bool, look: Look) -> TextLine {
     let cursor = if is_here { look.cursor() } else { " " };
     match row {
         RunRow::Cluster(cluster) => cluster_row(run, cluster, cursor),
-        RunRow::Node(node) => node_row(run, node, name, clock, cursor, look),
+        RunRow::Step(cluster, step) => {
+            let lead = format!("{cursor}{}", " ".repeat(lead_of(run) - 1));
+            steps::row(run, cluster, *step, &lead, clock, look)
+        }
+        RunRow::Node(node) => node_row(run, node, columns, clock, cursor, look),
     }
 }
 
@@ -148,19 +162,36 @@ fn cluster_row(run: &Watched, cluster: &ClusterName, cursor: &str) -> TextLine {
     let line = TextLine::new(Tone::Head, &format!("{cursor} {cluster}  "));
     match (run.state.stopped.get(cluster), wave) {
         (Some(why), _) => line.with(Tone::Bad, &format!("stopped: {why}")),
+        (None, _) if run.state.added.contains_key(cluster) => line.with(Tone::Bad, steps::put_back_words(run)),
+        (None, 0) if of == 0 => line.with(Tone::Faint, "no node is reloaded"),
         (None, 0) => line.with(Tone::Faint, "no wave has begun"),
+        (None, _) if of > 1 && run.state.waves_proven.get(cluster) == Some(&of) => {
+            line.with(Tone::Good, &format!("all {of} waves proven"))
+        }
+        (None, 1) if of == 1 && run.state.waves_proven.contains_key(cluster) => {
+            line.with(Tone::Good, "its wave is proven")
+        }
         (None, wave) => line.with(Tone::Faint, &format!("wave {wave} of {of}")),
     }
 }
 
-fn node_row(run: &Watched, node: &NodeName, name: usize, clock: Timestamp, cursor: &str, look: Look) -> TextLine {
+fn node_row(
+    run: &Watched,
+    node: &NodeName,
+    (name, wide): (usize, bool),
+    clock: Timestamp,
+    cursor: &str,
+    look: Look,
+) -> TextLine {
     let indent = " ".repeat(lead_of(run) - 1);
     let lead = format!("{cursor}{indent}{}  ", fit(node.as_str(), name - 2, look.more()));
     let mut line = TextLine::new(Tone::Plain, &lead);
     let Some(state) = run.state.nodes.get(node) else { return line };
-    for cell in &state.cells {
+    for (cell, phase) in state.cells.iter().zip(PHASES) {
         let (tone, text) = cell_text(cell, clock, run.is_on());
-        line = line.with(tone, &format!("  {}", fit(&text, PHASE - 2, "")));
+        // A mark stands in the middle of its column's name, a time has need of all of it.
+        let indent = if width(&text) == 1 { phase.len().div_ceil(2) - 1 } else { 0 };
+        line = line.with(tone, &fit(&format!("{}{text}", " ".repeat(indent)), phase_width(phase, wide), ""));
     }
     line.with(tone_of(mark(state)), &state.now)
 }
@@ -169,8 +200,7 @@ fn cell_text(cell: &Cell, clock: Timestamp, is_on: bool) -> (Tone, String) {
     let mark = match cell {
         Cell::Waiting => return (Tone::Plain, String::new()),
         Cell::Running(since) if is_on => {
-            let seconds = (clock.as_second() - since.as_second()).max(0);
-            return (Tone::Change, format!("{seconds} s"));
+            return (Tone::Change, steps::elapsed(*since, clock));
         }
         // The run is over and nothing was heard of the end of it.
         Cell::Running(_) | Cell::Unknown => '?',
@@ -187,35 +217,45 @@ fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canv
     let mut lines = end_lines(run, columns);
     match run.rows.get(screen.cursor.at) {
         Some(RunRow::Node(node)) => lines.extend(node_lines(model, node, columns)),
+        Some(RunRow::Step(cluster, step)) => lines.extend(steps::lines(run, cluster, *step, columns)),
         Some(RunRow::Cluster(cluster)) => lines.extend(cluster_lines(run, cluster, columns)),
         None => {}
     }
     lines.extend(left_lines(run, columns));
-    pager::draw_beginning(canvas, area, &lines, "enter shows the node:");
+    pager::draw_beginning(canvas, area, &lines, "enter shows");
 }
 
 /// How many nodes of a cluster are how far, worst first.
 fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<TextLine> {
     let counts = run.state.counts_of(cluster);
+    let waits = |node: &NodeRun| node.proven() && node.fate == Fate::Waiting;
+    let files = run.state.nodes_of(cluster).filter(|(_, node)| waits(node)).count();
     let parts = [
         (counts.unknown, "unknown"),
         (counts.failed, "failed"),
         (counts.rolled_back, "rolled back"),
         (counts.under_way, "under way"),
-        (counts.not_tried, if run.is_on() { "waiting" } else { "not tried" }),
+        (counts.not_tried - files, if run.is_on() { "waiting" } else { "not tried" }),
+        (files, "proven, files to come"),
+        (counts.held, "with files held"),
         (counts.edited, "edited while stopped"),
         (counts.proven, "proven"),
     ];
     let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
     let words = format!("{}: {}", count(counts.total, "node"), parts.collect::<Vec<_>>().join(", "));
-    hanging(&TextLine::new(Tone::Head, &format!(" {cluster}  ")), Tone::Plain, &words, columns)
+    let mut lines = hanging(&TextLine::new(Tone::Head, &format!(" {cluster}  ")), Tone::Plain, &words, columns);
+    lines.extend(steps::added_lines(run, cluster, columns));
+    lines
 }
 
 /// What to do next, once the run is over.
 fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     let Some(verdict) = run.verdict() else { return Vec::new() };
     let lead = TextLine::new(Tone::Head, " what to do  ");
-    let mut lines = hanging(&lead, Tone::Plain, next_words(verdict), columns);
+    let held = verdict == Verdict::NotReached && run.state.stopped.is_empty() && steps::any_held(run);
+    let next =
+        if held { "n goes to what is held; once that is gone, p plans what is left" } else { next_words(verdict) };
+    let mut lines = hanging(&lead, Tone::Plain, next, columns);
     for (cluster, why) in &run.state.stopped {
         lines.extend(hanging(&TextLine::new(Tone::Bad, &format!(" {cluster} stopped: ")), Tone::Plain, why, columns));
     }
@@ -288,7 +328,7 @@ fn waits_for(run: &Watched, state: &NodeRun) -> &'static str {
     }
 }
 
-fn cause_lines(cause: &Cause, columns: usize) -> Vec<TextLine> {
+pub(super) fn cause_lines(cause: &Cause, columns: usize) -> Vec<TextLine> {
     let mut lines = hanging(&TextLine::new(Tone::Head, "   cause       "), Tone::Bad, &cause.text, columns);
     let indent = TextLine::new(Tone::Plain, "               ");
     lines.extend(cause.details.iter().flat_map(|line| hanging(&indent, Tone::Plain, line, columns)));
@@ -309,7 +349,24 @@ pub(super) fn asked_words(run: &Watched) -> Option<(CancelLevel, String)> {
     Some((level, format!("asked for{at}: {}", note(level).0)))
 }
 
-/// How many nodes are in the middle of something.
-pub(super) fn under_way(run: &Watched) -> String {
-    count(run.state.running().count(), "node")
+/// What is in the middle of a change, and what becomes of it when the connections are closed.
+pub(super) fn under_way(run: &Watched) -> (String, &'static str) {
+    let nodes = count(run.state.running().count(), "node");
+    match run.under_way() {
+        UnderWay::Nodes => (
+            format!("{nodes} in the middle of a change"),
+            "leaving closes the connections: the guards of those nodes put them back",
+        ),
+        UnderWay::Unapply => (
+            "rows are being un-applied".to_owned(),
+            "leaving closes the connections: some rows may be gone, all of them are in the undo bundle",
+        ),
+        UnderWay::Fence => {
+            ("old workers are waited for".to_owned(), "leaving closes the connections: no file goes, nothing is lost")
+        }
+        UnderWay::Files => (
+            format!("files are being deleted on {nodes}"),
+            "leaving closes the connections: nothing loads these files any more, the next run finishes it",
+        ),
+    }
 }

@@ -100,6 +100,17 @@ async fn it_ends_converged_and_says_how_the_gateways_are_reached() {
         (&last["event"], &last["verdict"], &last["exit"]),
         (&"run-ended".into(), &"converged".into(), &0.into())
     );
+    // The plugin in use goes in the one right order.
+    let events: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_prod = |step: &String| !step.contains("deliver") && !step.starts_with("eu-c");
+    let told: Vec<String> = events.iter().filter_map(super::removal::step).filter(of_prod).collect();
+    assert_eq!(told[..2], ["eu-prod un-apply", "eu-prod un-apply: done changed"], "{told:?}");
+    let last =
+        |what: &str| told.iter().rposition(|step| step.ends_with(what)).unwrap_or_else(|| panic!("{what}: {told:?}"));
+    let fence = told.iter().position(|step| step == "eu-prod fence").unwrap();
+    assert!(last("activate: done changed") < fence && last("fence: done unchanged") == fence + 1, "{told:?}");
+    assert_eq!(told[fence + 2..].iter().filter(|step| step.ends_with("delete: done changed")).count(), 4, "{told:?}");
+    assert!(out.contains("un-applied legacy-hmac: "), "{out}");
     let said: Vec<&str> = err.lines().collect();
     assert_eq!(said[..2], ["demo: starting 6 stand-in gateways", "demo: bringing them to yesterday's inventory"]);
     assert!(said[2].starts_with("demo: 6 stand-in gateways "), "{err}");
@@ -112,9 +123,14 @@ async fn a_plan_of_it_shows_everything_that_is_to_be_seen() {
     let mut demo = Demo::start(&["--plan", "--detailed-exitcode"]);
     let (status, out, _) = demo.end().await;
     assert_eq!(status.code(), Some(2), "{out}");
-    for words in
-        ["+ install  request-tag", "~ upgrade  acme-auth 1.4.2 > 2.0.0", "~ repair   header-guard", "6 nodes to change"]
-    {
+    for words in [
+        "+ install  request-tag",
+        "~ upgrade  acme-auth 1.4.2 > 2.0.0",
+        "~ repair   header-guard",
+        "- remove   legacy-hmac",
+        "DELETES 2 rows; deletes files on 4 nodes; reloads 5 gateways",
+        "6 nodes to change",
+    ] {
         assert!(out.contains(words), "{words}\n{out}");
     }
     demo.assert_nothing_left().await;

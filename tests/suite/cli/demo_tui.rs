@@ -49,12 +49,24 @@ pub(super) fn press(terminal: &mut Terminal, words: &str) {
     }
 }
 
+/// A line of the screen, from 0.
+fn line_of(screen: &vt100::Screen, at: usize) -> String {
+    screen.contents().lines().nth(at).unwrap_or_default().to_owned()
+}
+
+/// The line of the screen with these words.
+fn line_with(screen: &vt100::Screen, words: &str) -> String {
+    screen.contents().lines().find(|line| line.contains(words)).unwrap_or_default().to_owned()
+}
+
 /// From the fleet to a run that is on.
 fn run(terminal: &mut Terminal) {
     press(terminal, "plan");
     terminal.until("a plan", |screen| screen.contents().contains("request-tag") && key(screen, "apply").is_some());
+    terminal.until("the danger", |screen| line_of(screen, 2).contains("DELETES 2 rows; deletes files on 4 nodes"));
     press(terminal, "apply");
     terminal.until("a question", |screen| screen.contents().contains("type all to go on"));
+    terminal.until("what will be lost", |screen| screen.contents().contains("un-applies legacy-hmac from 2 places"));
     terminal.send("all\r");
     terminal.within(LONG, "the run", |screen| key(screen, "stop").is_some());
 }
@@ -62,8 +74,29 @@ fn run(terminal: &mut Terminal) {
 #[tokio::test]
 async fn by_the_keys_that_it_names_it_goes_from_the_fleet_to_converged() {
     let (mut terminal, temp) = start();
+    terminal.until("a plugin that should be gone", |screen| line_with(screen, "eu-1 ").contains("++++"));
+    // Two nodes of the canary come before it.
+    terminal.send("nnn");
+    terminal.until("the cursor on eu-1", |screen| line_with(screen, " eu-1 ").starts_with('>'));
+    press(&mut terminal, "open");
+    terminal.until("what uses it", |screen| {
+        let text = screen.contents();
+        text.contains("used by 2 rows") && text.contains("service billing") && text.contains("global, disabled")
+    });
+    press(&mut terminal, "back");
+    // Escape and a letter behind it at once would be one key.
+    terminal.until("the fleet", |screen| key(screen, "open").is_some());
     run(&mut terminal);
     terminal.within(LONG, "the verdict", |screen| screen.contents().contains("converged"));
+    let removed = terminal.look(|screen| {
+        let words = ["un-apply legacy-hmac", "before files go: legacy-hmac", "eu-1 "];
+        words.map(|words| line_with(screen, words))
+    });
+    assert!(removed[0].contains("=      2 rows, none left"), "{removed:?}");
+    assert!(removed[1].contains("=      no row, not listed, not loaded"), "{removed:?}");
+    assert!(removed[2].contains("files deleted"), "{removed:?}");
+    press(&mut terminal, "back");
+    terminal.until("a plugin that is gone", |screen| line_with(screen, "eu-1 ").contains("...."));
     press(&mut terminal, "quit");
     let left = terminal.end("verdict: converged, exit 0. 5 of 6 nodes proven, 1 edited while stopped");
     assert!(!left.contains("eu-prod"), "the screen is given back\n{left}");

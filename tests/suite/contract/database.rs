@@ -22,21 +22,33 @@ fn lines_of(url: &str) -> Option<Vec<(&'static str, String)>> {
     Some(pairs.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key, value.to_owned())).collect())
 }
 
+/// The lines of a node with a database; none where there is none to be had.
+fn lines(gateway: &Gateway) -> Option<Vec<(&'static str, String)>> {
+    let mut lines = vec![("database", "postgres".to_owned())];
+    if gateway.is_real() {
+        let Some(url) = told("MUSTER_PG") else {
+            super::gateway::skip("MUSTER_PG is not set");
+            return None;
+        };
+        lines.extend(lines_of(&url).expect("MUSTER_PG is postgres://user:password@host:port/database"));
+    }
+    Some(lines)
+}
+
+/// A node with the plugin `good`, not started.
+fn node(gateway: &Gateway, lines: &[(&'static str, String)], plugins: &str) -> Node {
+    let lines: Vec<(&str, &str)> = lines.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let node = gateway.bare(&lines, plugins);
+    node.write_plugin("good", "1.0.0");
+    node
+}
+
 /// Runs the body on a started node of each gateway that has a database, with the plugin `good` listed and unused.
-fn with_database(body: impl Fn(&Gateway, &Node)) {
+pub(super) fn with_database(body: impl Fn(&Gateway, &Node)) {
     let _alone = ONE_DATABASE.lock().unwrap_or_else(PoisonError::into_inner);
     each(|gateway| {
-        let mut lines = vec![("database", "postgres".to_owned())];
-        if gateway.is_real() {
-            let Some(url) = told("MUSTER_PG") else {
-                super::gateway::skip("MUSTER_PG is not set");
-                return;
-            };
-            lines.extend(lines_of(&url).expect("MUSTER_PG is postgres://user:password@host:port/database"));
-        }
-        let lines: Vec<(&str, &str)> = lines.iter().map(|(key, value)| (*key, value.as_str())).collect();
-        let node = gateway.bare(&lines, "bundled,good");
-        node.write_plugin("good", "1.0.0");
+        let Some(lines) = lines(gateway) else { return };
+        let node = node(gateway, &lines, "bundled,good");
         if gateway.is_real() {
             // Either has nothing to do on a database that is up to date.
             let _ = node.kong(&["migrations", "bootstrap", "-c", node.conf.to_str().unwrap()]);
@@ -49,24 +61,39 @@ fn with_database(body: impl Fn(&Gateway, &Node)) {
     });
 }
 
-fn rows(node: &Node) -> Vec<Value> {
+/// A second node on the same database, started.
+pub(super) fn beside(gateway: &Gateway, first: &Node, plugins: &str) -> Node {
+    let second = node(gateway, &lines(gateway).unwrap(), plugins);
+    if !gateway.is_real() {
+        let database = first.dir.path().join("database.json");
+        second.change(|settings| settings.database = Some(database));
+    }
+    second.started()
+}
+
+pub(super) fn rows(node: &Node) -> Vec<Value> {
     node.admin("/plugins?size=1000").json()["data"].as_array().cloned().unwrap_or_default()
 }
 
+/// What hangs on something goes before it.
 fn remove_all(node: &Node) {
-    for row in node
-        .ask("GET", "/plugins?size=1000", "")
-        .map(|answer| answer.json()["data"].as_array().cloned().unwrap_or_default())
-        .unwrap_or_default()
-    {
-        node.ask("DELETE", &format!("/plugins/{}", row["id"].as_str().unwrap()), "");
+    for table in ["plugins", "routes", "services", "consumers"] {
+        let listed = node.ask("GET", &format!("/{table}?size=1000"), "").map(|answer| answer.json()["data"].clone());
+        for row in listed.and_then(|data| data.as_array().cloned()).unwrap_or_default() {
+            node.ask("DELETE", &format!("/{table}/{}", row["id"].as_str().unwrap()), "");
+        }
     }
 }
 
-fn apply(node: &Node, name: &str) -> String {
-    let answer = node.ask("POST", "/plugins", &format!("name={name}")).unwrap();
+/// Makes an entity; its id.
+pub(super) fn make(node: &Node, table: &str, form: &str) -> String {
+    let answer = node.ask("POST", &format!("/{table}"), form).unwrap();
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn apply(node: &Node, name: &str) -> String {
+    make(node, "plugins", &format!("name={name}"))
 }
 
 #[test]
@@ -118,6 +145,120 @@ fn deleting_answers_204_for_anything_so_that_only_a_listing_tells() {
         assert_eq!(rows(node).len(), 1);
         assert_eq!(node.ask("DELETE", &format!("/plugins/{id}"), "").unwrap().status, 204);
         assert!(rows(node).is_empty());
+    });
+}
+
+const ID: &str = "b77146b4-1a61-4104-84b1-3198d5885b48";
+
+/// How rows come back: Kong's kong/api/endpoints.lua, `put_entity_endpoint`.
+#[test]
+fn putting_makes_a_row_with_that_id_or_replaces_it() {
+    with_database(|_, node| {
+        let put = |id: &str, form: &str| {
+            let answer = node.ask("PUT", &format!("/plugins/{id}"), form).unwrap();
+            (answer.status, answer.json())
+        };
+        let (status, row) = put(ID, "name=good&config.greeting=ho&enabled=false");
+        assert_eq!((status, row["id"].as_str(), row["enabled"].as_bool()), (200, Some(ID), Some(false)), "{row}");
+        assert_eq!(row["config"]["greeting"], "ho");
+        let (status, row) = put(ID, "name=good");
+        assert_eq!(
+            (status, row["config"]["greeting"].as_str(), row["enabled"].as_bool()),
+            (200, Some("hi"), Some(true))
+        );
+        assert_eq!(rows(node).len(), 1);
+        let other = ID.replace('7', "8");
+        let (status, body) = put(&other, "name=good");
+        assert_eq!((status, body["code"].as_i64()), (409, Some(5)), "{body}");
+        let (status, body) = put(&other, "name=nosuch");
+        assert_eq!((status, body["code"].as_i64()), (400, Some(2)), "{body}");
+        assert!(body["message"].as_str().unwrap().contains("not enabled; add it"), "{body}");
+        let (status, body) = put(&other, &format!("name=good&service.id={ID}"));
+        assert_eq!((status, body["code"].as_i64()), (400, Some(4)), "{body}");
+    });
+}
+
+#[test]
+fn what_a_row_hangs_on_takes_it_along() {
+    with_database(|_, node| {
+        let service = make(node, "services", "name=billing&url=http://127.0.0.1:9");
+        let route = make(node, "routes", &format!("name=login&paths[]=/&service.id={service}"));
+        let consumer = make(node, "consumers", "username=ann");
+        for (table, id) in [("services", &service), ("routes", &route)] {
+            make(node, &format!("{table}/{id}/plugins"), "name=good");
+        }
+        make(node, &format!("consumers/{consumer}/plugins"), "name=rate-limiting&config.minute=5");
+        assert_eq!(rows(node).len(), 3);
+        let refused = node.ask("DELETE", &format!("/services/{service}"), "").unwrap();
+        assert_eq!((refused.status, refused.json()["code"].as_i64()), (400, Some(4)), "a service with routes stays");
+        for (path, left) in [
+            (format!("/routes/{route}"), 2),
+            (format!("/services/{service}"), 1),
+            (format!("/consumers/{consumer}"), 0),
+        ] {
+            assert_eq!(node.ask("DELETE", &path, "").unwrap().status, 204, "{path}");
+            assert_eq!(rows(node).len(), left, "{path}");
+        }
+    });
+}
+
+/// measured.md 5: one database, two nodes, of which one does not list a plugin that is used through the other.
+#[test]
+fn a_node_that_does_not_list_what_is_used_freezes_and_would_not_start() {
+    with_database(|gateway, node| {
+        let second = beside(gateway, node, "bundled,good");
+        node.write_plugin("extra", "1.0.0");
+        node.set("plugins", "bundled,good,extra");
+        node.reloaded();
+        make(node, "routes", &format!("paths[]=/&service.id={}", make(node, "services", "url=http://127.0.0.1:9")));
+        let good = apply(node, "good");
+        let runs = |node: &Node| node.proxy("/").is_some_and(|answer| answer.header("X-good").is_some());
+        wait_until("both nodes run it", || runs(node) && runs(&second));
+        assert_eq!(second.ask("POST", "/plugins", "name=extra").unwrap().status, 400);
+        let extra = apply(node, "extra");
+        // Every node's Admin API shows it at once, whatever its workers act on.
+        assert_eq!(rows(&second).len(), 2);
+        wait_until("the log says that it froze", || {
+            runs(&second) && second.log().contains("extra plugin is in use but not enabled")
+        });
+        node.ask("DELETE", &format!("/plugins/{good}"), "");
+        wait_until("the first node drops it", || !runs(node));
+        assert!(runs(&second), "no change of any plugin arrives any more");
+        assert_eq!(second.ready(), Some(200), "and nothing shows it");
+        let before = second.live();
+        second.with_conf("reload").says("Kong reloaded\n");
+        wait_until("the load failed", || second.log().contains("error building initial plugins"));
+        second.wait_idle();
+        assert_eq!(second.live(), before);
+        let restarted = second.with_conf("restart");
+        assert!(restarted.code == 1 && second.proxy("/").is_none(), "{restarted:?}");
+        // Listing it there cures it, without the row's having gone.
+        second.write_plugin("extra", "1.0.0");
+        second.set("plugins", "bundled,good,extra");
+        let second = second.started();
+        assert!(!runs(&second));
+        node.ask("DELETE", &format!("/plugins/{extra}"), "");
+    });
+}
+
+#[test]
+fn a_deleted_row_acts_for_a_while_on_every_node() {
+    with_database(|gateway, node| {
+        if gateway.is_real() {
+            super::gateway::skip("how long it takes there was measured (5 to 8.6 s)");
+            return;
+        }
+        let second = beside(gateway, node, "bundled,good");
+        let id = apply(node, "good");
+        let runs = |node: &Node| node.proxy("/").is_some_and(|answer| answer.header("X-good").is_some());
+        wait_until("both nodes run it", || runs(node) && runs(&second));
+        // From here on no worker looks at the database until this is taken back.
+        second.change(|settings| settings.propagation = 3600.0);
+        node.ask("DELETE", &format!("/plugins/{id}"), "");
+        assert!(rows(&second).is_empty(), "its own Admin API shows it gone at once");
+        assert!(runs(&second) && !runs(node));
+        second.change(|settings| settings.propagation = 0.0);
+        wait_until("it has arrived", || !runs(&second));
     });
 }
 

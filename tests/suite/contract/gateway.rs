@@ -159,6 +159,11 @@ impl Gateway {
 }
 
 impl Node {
+    /// The `kong` command.
+    pub(super) fn cli(&self) -> &Path {
+        &self.kong
+    }
+
     /// `kong ARGS`, from `/`, with a clean environment.
     pub(super) fn kong(&self, args: &[&str]) -> Ran {
         self.kong_with(args, &[], Path::new("/"))

@@ -21,3 +21,4 @@ mod overlap;
 mod precedence;
 mod probe;
 mod stand_in;
+mod whole;

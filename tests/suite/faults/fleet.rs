@@ -1,19 +1,19 @@
 //! A fleet of stand-in nodes with an inventory in a Git repository, and the program run on it as an operator runs it.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use muster::standin::site::{self, Node, NodeSpec};
 use muster::standin::{Leash, Settings};
+use serde_json::{Value, json};
 
 use super::nodes::handler;
 use crate::harness;
+pub(super) use crate::harness::Prober;
+pub(super) use crate::harness::prober::ask;
 
 static LAST: AtomicU8 = AtomicU8::new(1);
 
@@ -58,7 +58,7 @@ impl Operated {
         self.dir.path()
     }
 
-    fn repo(&self) -> PathBuf {
+    pub(super) fn repo(&self) -> PathBuf {
         self.dir.path().join("repo")
     }
 
@@ -83,7 +83,17 @@ impl Operated {
 
     /// Commits what was written, and an inventory with this entry.
     pub(super) fn commit_with(&self, entry: &str) {
-        self.write("inventory.yaml", &self.inventory(entry));
+        self.commit_plugins(&["acme-auth"], &[&format!("acme-auth: {entry}")]);
+    }
+
+    /// Commits what was written, and an inventory with these bundles of the repository and these entries.
+    pub(super) fn commit_plugins(&self, bundles: &[&str], entries: &[&str]) {
+        self.commit_text(bundles, entries, "");
+    }
+
+    /// The same, with more lines at the top of the inventory.
+    pub(super) fn commit_text(&self, bundles: &[&str], entries: &[&str], top: &str) {
+        self.write("inventory.yaml", &(top.to_owned() + &self.inventory(bundles, entries)));
         let git = git2::Repository::open(self.repo()).unwrap();
         let mut index = git.index().unwrap();
         index.add_all(["*"], git2::IndexAddOption::DEFAULT, None).unwrap();
@@ -94,12 +104,18 @@ impl Operated {
         git.commit(Some("HEAD"), &who, &who, "a change", &tree, &parent.iter().collect::<Vec<_>>()).unwrap();
     }
 
-    fn inventory(&self, entry: &str) -> String {
+    fn inventory(&self, bundles: &[&str], entries: &[&str]) -> String {
         use std::fmt::Write as _;
         let transport = if self.ssh.is_some() { "ssh" } else { "local" };
         let mut text = format!("version: 1\nowner: edge\ndefaults: {{ become: none, transport: {transport} }}\n");
+        if !bundles.is_empty() {
+            text.push_str("bundles:\n");
+        }
+        for bundle in bundles {
+            let _ = writeln!(text, "  {bundle}: {{ dir: plugins/{bundle} }}");
+        }
         text.push_str(
-            "bundles:\n  acme-auth: { dir: plugins/acme-auth }\nclusters:\n  eu:\n    topology: traditional\n    \
+            "clusters:\n  eu:\n    topology: traditional\n    \
              rollout: { waves: [100%], at_once: 4, max_out: 4, soak: 0s }\n    nodes:\n",
         );
         for (name, node) in &self.nodes {
@@ -110,31 +126,88 @@ impl Operated {
                  home: {dir}/muster, cli: {dir}/bin/kong }} }}"
             );
         }
-        let _ = writeln!(text, "    plugins:\n      acme-auth: {entry}");
+        text.push_str("    plugins:\n");
+        for entry in entries {
+            let _ = writeln!(text, "      {entry}");
+        }
         text
+    }
+
+    /// Writes a plugin of this version, for the next commit.
+    pub(super) fn plugin(&self, name: &str, version: &str) {
+        self.write(&format!("plugins/{name}/handler.lua"), &handler(version, ""));
+        self.write(&format!("plugins/{name}/schema.lua"), &SCHEMA.replace("acme-auth", name));
+    }
+
+    /// One request to the Admin API of a node; the status must be this.
+    pub(super) fn admin(&self, number: usize, (method, path): (&str, &str), body: &Value, status: u16) -> Value {
+        let mut stream = std::net::TcpStream::connect((self.nodes[number].1.address, site::ADMIN)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+        let kind = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all((head + &kind + &body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {path}: {answer}");
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        if body.is_empty() { Value::Null } else { serde_json::from_str(body).unwrap() }
+    }
+
+    /// The service of this name, made if it is not there.
+    pub(super) fn service(&self, name: &str) -> String {
+        let made = self.admin(0, ("PUT", &format!("/services/{name}")), &json!({ "url": "http://127.0.0.1:9" }), 200);
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The rows of a plugin, as the database has them.
+    pub(super) fn rows(&self, plugin: &str) -> usize {
+        let text = std::fs::read_to_string(self.dir().join("cluster.json")).unwrap_or_default();
+        let database: Value = serde_json::from_str(&text).unwrap_or_default();
+        let rows = database["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
+        rows.iter().filter(|row| row["name"] == plugin).count()
+    }
+
+    /// Where an operator works on another machine: a clone of the repository, a home and a name of his own.
+    pub(super) fn elsewhere(&self, user: &str) -> Machine {
+        let home = self.dir().join(user);
+        let repo = home.join("clone");
+        std::fs::create_dir(&home).unwrap();
+        git2::Repository::clone(self.repo().to_str().unwrap(), &repo).unwrap();
+        Machine { home, repo, user: user.to_owned() }
     }
 
     /// The program, as the operator types it.
     pub(super) fn muster(&self, args: &[&str]) -> Command {
+        let (home, repo, user) = (self.dir().to_owned(), self.repo(), "ops".to_owned());
+        self.muster_on(&Machine { home, repo, user }, args)
+    }
+
+    /// The program, as it is typed on this machine.
+    pub(super) fn muster_on(&self, machine: &Machine, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
         command.args(args);
         if let Some(config) = &self.ssh {
             command.arg("--ssh-config").arg(config);
         }
-        command.current_dir(self.repo()).stdin(Stdio::null()).env_clear();
+        command.current_dir(&machine.repo).stdin(Stdio::null()).env_clear();
         command
-            .env("XDG_RUNTIME_DIR", self.dir())
-            .env("HOME", self.dir())
-            .env("XDG_STATE_HOME", self.dir().join("state"))
-            .env("USER", "ops");
+            .env("XDG_RUNTIME_DIR", &machine.home)
+            .env("HOME", &machine.home)
+            .env("XDG_STATE_HOME", machine.home.join("state"))
+            .env("USER", &machine.user);
         command.env("PATH", harness::variable("PATH").unwrap_or_default());
         command
     }
 
     /// Runs it to its end.
     pub(super) fn run(&self, args: &[&str]) -> (Option<i32>, String) {
-        let Output { status, stdout, stderr } = self.muster(args).output().unwrap();
-        (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+        said(&self.muster(args).output().unwrap())
+    }
+
+    /// Runs it to its end on this machine.
+    pub(super) fn run_on(&self, machine: &Machine, args: &[&str]) -> (Option<i32>, String) {
+        said(&self.muster_on(machine, args).output().unwrap())
     }
 
     /// Applies, again while a node is still held by a guard or a script of an earlier run, until it ends otherwise.
@@ -159,6 +232,19 @@ impl Operated {
     }
 }
 
+/// How a call ended, and what it wrote.
+fn said(output: &Output) -> (Option<i32>, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+/// Where an operator works.
+pub(super) struct Machine {
+    pub(super) home: PathBuf,
+    pub(super) repo: PathBuf,
+    pub(super) user: String,
+}
+
 fn node(dir: &Path, name: &str, leash: &Leash) -> Node {
     let last = LAST.fetch_add(1, Ordering::Relaxed) % 250 + 1;
     let mut spec = NodeSpec::new(Path::new(env!("CARGO_BIN_EXE_muster")), site::draw(last).unwrap());
@@ -173,47 +259,4 @@ fn node(dir: &Path, name: &str, leash: &Leash) -> Node {
     let node = Node::create(&dir.join(name), &spec).unwrap();
     node.start().unwrap();
     node
-}
-
-/// Asks a proxy port all the time, on fresh connections.
-pub(super) struct Prober {
-    stop: Arc<AtomicBool>,
-    asked: Arc<AtomicU64>,
-    thread: Option<JoinHandle<Vec<String>>>,
-}
-
-impl Prober {
-    pub(super) fn of(node: &Node) -> Self {
-        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (over, count, to) = (stop.clone(), asked.clone(), SocketAddr::from((node.address, site::PROXY)));
-        let thread = std::thread::spawn(move || {
-            let mut missed = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                if let Err(error) = ask(to) {
-                    missed.push(format!("request {}: {error}", count.load(Ordering::Relaxed)));
-                }
-                count.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            missed
-        });
-        Self { stop, asked, thread: Some(thread) }
-    }
-
-    /// The requests that were not answered; and how many were made.
-    pub(super) fn missed(mut self) -> (Vec<String>, u64) {
-        self.stop.store(true, Ordering::Relaxed);
-        let missed = self.thread.take().unwrap().join().unwrap();
-        (missed, self.asked.load(Ordering::Relaxed))
-    }
-}
-
-/// One request on a connection of its own; the whole head of the answer.
-pub(super) fn ask(to: SocketAddr) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    if answer.starts_with("HTTP/1.1 ") { Ok(answer) } else { Err(std::io::Error::other(format!("{answer:?}"))) }
 }

@@ -33,7 +33,7 @@ const MOMENTS: [&str; 19] = [
     "",
 ];
 
-fn moment(line: &str) -> String {
+pub(super) fn moment(line: &str) -> String {
     let event: serde_json::Value = serde_json::from_str(line).unwrap();
     let words = ["event", "phase", "action"].iter().filter_map(|key| event[*key].as_str());
     words.collect::<Vec<_>>().join(" ")
@@ -111,6 +111,11 @@ fn children_of_threads(pid: i32) -> Vec<i32> {
 
 /// An apply of which everything dies in the middle of the proof: muster, its script, and the guard.
 fn all_killed(fleet: &Operated) {
+    killed_in_the_proof(fleet, true);
+}
+
+/// The same, with a say in whether the guard dies, too.
+pub(super) fn killed_in_the_proof(fleet: &Operated, guard_too: bool) {
     let node = &fleet.nodes[0].1;
     node.change(|settings| settings.faults.slow_load = 1.0).unwrap();
     let mut command = fleet.muster(&["--apply", "--all", "--format", "json"]);
@@ -119,10 +124,11 @@ fn all_killed(fleet: &Operated) {
     let came = lines.map(|line| moment(&line.unwrap())).any(|seen| seen == "step-progressed prove");
     assert!(came, "there was no proof");
     let ready = std::fs::read_to_string(node.dir.join("muster/state/guard/ready")).unwrap();
-    let mut doomed: Vec<i32> = vec![ready.split(' ').next().unwrap().parse().unwrap()];
+    let guard: i32 = ready.split(' ').next().unwrap().parse().unwrap();
+    let mut doomed: Vec<i32> = if guard_too { vec![guard] } else { vec![] };
     let mut parents = vec![i32::try_from(child.id()).unwrap()];
     while let Some(parent) = parents.pop() {
-        parents.extend(children_of_threads(parent));
+        parents.extend(children_of_threads(parent).into_iter().filter(|pid| guard_too || *pid != guard));
         doomed.push(parent);
     }
     for pid in doomed {

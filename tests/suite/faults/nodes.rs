@@ -155,6 +155,8 @@ impl Bench {
         let place = Place { site: self.site.clone(), doors: Doors::of(&self.site, env, Duration::from_secs(5)) };
         let identity = RunIdentity {
             run: RunId::from_parts(u64::from(std::process::id()), RUNS.fetch_add(1, Ordering::Relaxed).into()),
+            owner: "edge".parse().unwrap(),
+            commit: "3f2a91c4b5".repeat(4).parse().unwrap(),
             holder: "test@here".to_owned(),
             ttl: Duration::from_mins(10),
         };
@@ -238,6 +240,8 @@ impl Bench {
             conf: edit(&self.site.conf, conf_bytes),
             loaded: [(plugin(), bundle.plugins[&plugin()].version.clone())].into(),
             gone: BTreeSet::new(),
+            count_through: Vec::new(),
+            keep: Activate::keep(),
             manifest: manifest.lines().into(),
             content: [(bundle.name.clone(), bundle.digest.clone())].into(),
         }
@@ -329,7 +333,7 @@ fn edit(path: &NodePath, before: &[u8]) -> Option<ConfEdit> {
     })
 }
 
-fn step(number: u32, action: Action) -> Step {
+pub(super) fn step(number: u32, action: Action) -> Step {
     Step {
         id: serde_json::from_value(number.into()).unwrap(),
         cluster: ClusterName::parse("eu").unwrap(),

@@ -4,15 +4,16 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muster::action::ReloadWay;
+use muster::action::{Action, ReloadWay};
 use muster::perform::Perform as _;
 use muster::run::StepEnd;
 
-use super::nodes::{Bench, Made, Notes, bundle, handler, name, plugin};
+use super::nodes::{AllDead, Bench, Made, Notes, bundle, handler, name, plugin, step};
+use super::removal::{deletion, removal};
 use crate::harness::within;
 
 const LONG: Duration = Duration::from_mins(2);
@@ -214,4 +215,60 @@ fn after_a_power_cut_at_any_boundary_the_gateway_starts_with_the_old_content_or_
         let cuts = table.iter().filter(|row| row.starts_with(&format!("{kind:?}"))).count();
         assert!(cuts > 10, "{kind:?}: only {cuts} cuts");
     }
+}
+
+/// The second step of a removal, then the third with a cut in its middle, the start, and the next run: a row for the table;
+/// `None` if the third step was over before.
+async fn cut_deletion(plant: &mut Plant, at: usize) -> Option<String> {
+    let bench = &plant.bench;
+    let made = good(&format!("1.1.{at}"));
+    assert!(matches!(bring(bench, &made).await, StepEnd::Done { .. }));
+    let facts = bench.look().await;
+    let performer = bench.performer(&facts, &made, Duration::from_mins(1)).beside(Arc::new(AllDead));
+    performer.acquire(&name()).await.unwrap();
+    let end = performer.perform(&step(3, removal(bench, &facts, &made)), &Notes::default()).await;
+    assert!(matches!(end, StepEnd::Done { .. }), "{end:?}");
+    let delete = Action::Delete(Box::new(deletion(&*bench.look().await).unwrap()));
+    plant.switch.arm(at);
+    let end = within(LONG, "the step", performer.perform(&step(4, delete), &Notes::default())).await;
+    let call = plant.switch.cut();
+    let when = format!("deletion, cut before call {at} ({call:?})");
+    assert_eq!(matches!(end, StepEnd::Done { .. }), call.is_none(), "{when}: {end:?}");
+    let call = call?;
+    if at % 2 == 1 {
+        another_boot(bench);
+    }
+    bench.starts(&when);
+    assert!(bench.loaded().await.is_none() && bench.proxied(), "{when}");
+    // The next run does what is left, and nothing of it is left open.
+    let facts = bench.look().await;
+    let next = bench.performer(&facts, &made, Duration::from_mins(1)).beside(Arc::new(AllDead));
+    next.acquire(&name()).await.unwrap();
+    if let Some(delete) = deletion(&facts) {
+        let end = next.perform(&step(4, Action::Delete(Box::new(delete))), &Notes::default()).await;
+        assert!(matches!(end, StepEnd::Done { .. }), "{when}: {end:?}");
+    }
+    next.release(&name()).await;
+    let (facts, home) = (bench.look().await, Path::new(bench.site.home.as_str()));
+    assert!(deletion(&facts).is_none(), "{when}: {:?}", facts.manifest);
+    assert!(facts.receipts.iter().all(|receipt| receipt.result.is_some()), "{when}: {:?}", facts.receipts);
+    assert!(!bench.node.lua_root.join("kong/plugins/acme-auth").is_symlink(), "{when}");
+    for dir in ["releases", "current"] {
+        assert_eq!(fs::read_dir(home.join(dir)).unwrap().count(), 0, "{when}: {dir}");
+    }
+    Some(format!("deletion {at:3}: {call:.60}"))
+}
+
+#[test]
+fn after_a_power_cut_in_the_middle_of_a_deletion_the_gateway_starts_and_the_next_run_ends_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let rows = runtime.block_on(async {
+        let (mut rows, mut plant) = (Vec::new(), Plant::create(Kind::Install).await);
+        while let Some(row) = cut_deletion(&mut plant, rows.len() + 1).await {
+            rows.push(row);
+        }
+        rows
+    });
+    super::show(&rows.join("\n"));
+    assert!(rows.len() > 5, "only {} cuts", rows.len());
 }

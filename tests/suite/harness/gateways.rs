@@ -14,11 +14,12 @@ use muster::cli::{Env, Output, Signals, main_with};
 use muster::run::CancelLevel;
 use muster::standin::Leash;
 use muster::standin::site::{self, Node};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::fleet::Fleet;
-use super::{NodeSpec, process, within};
+use super::{NodeSpec, Prober, process, within};
 
 /// Longer than anything here takes on a busy machine; only a failing test waits for it.
 const LONG: Duration = Duration::from_mins(2);
@@ -99,6 +100,11 @@ impl Gateways {
             ((*cluster).to_owned(), names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
         });
         Some(Self { ssh, nodes, clusters: clusters.collect(), repository, leash: Some(leash), dir })
+    }
+
+    /// The Admin API of a gateway.
+    pub(crate) fn api(&self, name: &str) -> super::Api {
+        super::Api::of(self.node(name))
     }
 
     pub(crate) fn node(&self, name: &str) -> &Node {
@@ -204,9 +210,25 @@ impl Gateways {
 
     /// Begins a call in this process, in another directory.
     pub(crate) fn begin_in(&self, dir: &Path, args: &[&str]) -> Call {
-        let (out, err) = (Kept::default(), Kept::default());
+        self.begin_as(dir, args, &[], Kept::default())
+    }
+
+    /// Begins a call in this process whose events are heard: muster goes on only when `hear` returns from a line.
+    pub(crate) fn begin_heard(&self, args: &[&str], hear: impl FnMut(&Value) + Send + 'static) -> Call {
+        let args: Vec<&str> = args.iter().copied().chain(["--format", "json"]).collect();
+        self.begin_as(&self.work_tree(), &args, &[], Kept::heard(hear))
+    }
+
+    /// Begins a call in this process with more in its environment.
+    pub(crate) fn begin_with(&self, args: &[&str], vars: &[(&str, &str)]) -> Call {
+        self.begin_as(&self.work_tree(), args, vars, Kept::default())
+    }
+
+    fn begin_as(&self, dir: &Path, args: &[&str], vars: &[(&str, &str)], out: Kept) -> Call {
+        let err = Kept::default();
         let (signals, channel) = unbounded_channel();
-        let env = self.env(dir, args, (&out, &err), channel);
+        let mut env = self.env(dir, args, (&out, &err), channel);
+        env.vars.extend(vars.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let (done, code) = tokio::sync::oneshot::channel();
         // A thread of its own, as the program brings its own runtime; the test's carries the bytes of sshd meanwhile.
         std::thread::spawn(move || {
@@ -268,6 +290,11 @@ impl Gateways {
     pub(crate) fn left(&self) -> Vec<String> {
         let home = self.dir.path().to_str().unwrap();
         process::with_text(home).into_iter().filter(|line| !is_gateway(line)).collect()
+    }
+
+    /// A prober for each gateway.
+    pub(crate) fn probers(&self) -> Vec<Prober> {
+        self.nodes.values().map(Prober::of).collect()
     }
 
     /// What a client gets from the gateway: the status, and the version of acme-auth that the workers have loaded.
@@ -399,25 +426,45 @@ impl Said {
 
     /// The lines of standard output, each a JSON value.
     #[track_caller]
-    pub(crate) fn lines(&self) -> Vec<serde_json::Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         self.out.lines().map(parse).collect()
     }
 }
 
+/// What is done at a line of JSON while it is being written.
+type Ear = Box<dyn FnMut(&Value) + Send>;
+
 /// What is written is kept.
-#[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+#[derive(Clone, Default)]
+struct Kept {
+    text: Arc<Mutex<Vec<u8>>>,
+    /// Who hears each line, and how much was heard.
+    ear: Option<Arc<Mutex<(Ear, usize)>>>,
+}
 
 impl Kept {
+    fn heard(hear: impl FnMut(&Value) + Send + 'static) -> Self {
+        Self { ear: Some(Arc::new(Mutex::new((Box::new(hear), 0)))), ..Self::default() }
+    }
+
     fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
     }
 }
 
 impl Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.text.lock().unwrap().extend_from_slice(bytes);
+        if let Some(ear) = &self.ear {
+            let (hear, heard) = &mut *ear.lock().unwrap();
+            let text = self.text();
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            let lines = text[*heard..whole].lines().map(|line| serde_json::from_str(line).unwrap());
+            *heard = whole;
+            lines.for_each(|line: Value| hear(&line));
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {

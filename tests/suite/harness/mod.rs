@@ -7,9 +7,11 @@
 //! What a machine must have: `ssh`, `sshd`, `ssh-keygen`, `ssh-agent`, and loopback addresses of 127.0.0.0/8. Root and an
 //! ordinary user with a login shell will do; nothing is configured, and no daemon runs.
 
+pub(crate) mod admin;
 pub(crate) mod fleet;
 pub(crate) mod gateways;
 pub(crate) mod keys;
+pub(crate) mod prober;
 pub(crate) mod process;
 pub(crate) mod wire;
 
@@ -17,8 +19,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(crate) use admin::{Api, Relay, Reply};
 pub(crate) use fleet::{Fleet, Known, NodeSpec};
 pub(crate) use gateways::{Gateways, Said, Wanted};
+pub(crate) use prober::Prober;
 
 /// The future's value, or a panic that says what did not come in time.
 pub(crate) async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {

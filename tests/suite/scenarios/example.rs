@@ -6,16 +6,20 @@ use std::sync::Arc;
 
 use git2::{IndexAddOption, Oid, Repository as Git, RepositoryInitOptions, Signature, Time};
 use muster::bundle::{Bundle, SourceEntry};
+use muster::fleet::{Desired, Source};
 use muster::git::Repository;
 use muster::inventory::{self, BundleSource, Inventory};
 use muster::name::{BundleName, Digest, NodeName, PluginName};
-use muster::plan::{BlockerCode, Plan, Selection};
+use muster::plan::{BlockerCode, Goal, Plan, Selection};
 
 use super::file::{Seen, World};
 use super::fleet::NodeModel;
 use super::sound;
 
 const EXAMPLE: &str = include_str!("../../../inventory.example.yaml");
+
+/// What decK syncs to the cluster of the example.
+const STATE: &[u8] = b"_info: { select_tags: [edge] }\nplugins:\n  - name: old-quota\n";
 
 fn files(plugin: &str, version: &str) -> Vec<(String, String)> {
     let handler =
@@ -62,6 +66,7 @@ fn repository(dir: &Path) {
     let mut all = bytes(files("acme-auth", "2.1.0"));
     all.extend(bytes(files("request-tag", "1.0.0")));
     all.push(("dist/acme-auth-1.4.2.tar.gz".to_owned(), archive));
+    all.push(("deck/eu-prod.yaml".to_owned(), STATE.to_vec()));
     all.push(("inventory.yaml".to_owned(), inventory.into_bytes()));
     commit(&git, &all, "The fleet of the example");
 }
@@ -132,7 +137,7 @@ fn world(dir: &Path) -> World {
         model.start(super::fleet::CLOCK - 8000, 2);
         nodes.insert(node.name.clone(), Seen::Model(Box::new(model)));
     }
-    World { inventory, bundles, nodes, selection: Selection::default(), allow: Vec::new() }
+    World { inventory, bundles, nodes, selection: Selection::default(), allow: Vec::new(), goal: Goal::InLine }
 }
 
 fn waves(plan: &Plan, cluster: &str) -> Vec<usize> {
@@ -169,6 +174,31 @@ fn the_example_inventory_is_read_from_git_and_planned() {
     assert!(second.plan.is_empty(), "{:?}", second.plan.steps.first());
     let done: Vec<&NodeName> = second.plan.clusters.iter().flat_map(|cluster| &cluster.nodes.in_line).collect();
     assert_eq!(done.len(), 1 + 41 + 9);
+}
+
+#[test]
+fn what_else_configures_a_cluster_is_read_from_the_commit_and_not_from_the_work_tree() {
+    let dir = tempfile::tempdir().expect("a directory");
+    repository(dir.path());
+    std::fs::write(dir.path().join("deck/eu-prod.yaml"), "plugins: []\n").expect("a file can be written");
+    let source = Source { repo: dir.path().to_owned(), rev: "HEAD".to_owned(), inventory: None };
+    let desired = Desired::read(&source).unwrap_or_else(|error| panic!("{error}"));
+    let declares = desired.inventory.clusters.values().find_map(|cluster| cluster.declared_in.first());
+    let declares = &declares.expect("the example names a file").declares;
+    let places: Vec<String> = declares.plugins.iter().map(|(name, places)| format!("{name} {}", places[0])).collect();
+    assert_eq!((places, declares.select_tags.contains("edge")), (vec!["old-quota 3:11".to_owned()], true));
+    assert_eq!(desired.dirty, ["deck/eu-prod.yaml"], "it is said that what was not committed is not used");
+
+    let git = Git::open(dir.path()).expect("the repository");
+    std::fs::remove_file(dir.path().join("deck/eu-prod.yaml")).expect("a file can be removed");
+    let mut index = git.index().expect("an index");
+    index.remove_path(Path::new("deck/eu-prod.yaml")).expect("it is taken out");
+    index.write().expect("the index is written");
+    commit(&git, &[], "Without it");
+    let error = Desired::read(&source).err().expect("a file that is not committed cannot be read").to_string();
+    let at = EXAMPLE.lines().position(|line| line.contains("declared_in:")).expect("it is in the example") + 1;
+    assert!(error.starts_with(&format!("inventory.yaml:{at}:19: declared_in: ")), "{error}");
+    assert!(error.contains("deck/eu-prod.yaml"), "{error}");
 }
 
 #[test]

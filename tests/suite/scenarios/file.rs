@@ -7,8 +7,8 @@ use muster::bundle::{Bundle, SourceEntry};
 use muster::hint::Hint;
 use muster::inventory::{self, Inventory, Selector, VersionLabel};
 use muster::name::{BundleName, BundlePath, Digest, NodeName, Owner, PluginName, RunId};
-use muster::plan::{Allow, Selection};
-use muster::survey::{GuardFacts, Kind, Rock, Trouble};
+use muster::plan::{Allow, Goal, Selection};
+use muster::survey::{GuardFacts, Kind, PluginRow, Rock, Trouble};
 use muster::wire::{Intent, Receipt};
 use serde::Deserialize;
 
@@ -31,6 +31,12 @@ pub(crate) struct Scenario {
     select: BTreeMap<String, String>,
     #[serde(default)]
     allow: Vec<String>,
+    /// What `declared_in` of the inventory names.
+    #[serde(default)]
+    files: BTreeMap<String, String>,
+    /// Plugins that were being removed and are used again: what is planned in the middle of a run.
+    #[serde(default, rename = "put-back")]
+    put_back: Vec<String>,
     #[serde(default)]
     pub(crate) expect: String,
 }
@@ -84,7 +90,7 @@ struct NodeSpec {
     manifest: Option<String>,
     runs: Vec<String>,
     since: Option<String>,
-    rows: BTreeMap<String, usize>,
+    rows: BTreeMap<String, RowsSpec>,
     rows_trouble: Option<String>,
     admin: Option<String>,
     admin_master: Option<u32>,
@@ -100,6 +106,48 @@ struct NodeSpec {
     changed: Option<i64>,
     vault: bool,
     secret: Option<String>,
+}
+
+/// The rows of a plugin: so many global ones, or one by one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RowsSpec {
+    Count(usize),
+    Each(Vec<RowSpec>),
+}
+
+/// A row of the plugins entity.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RowSpec {
+    /// What it applies to; else it is global.
+    on: Option<String>,
+    workspace: Option<String>,
+    disabled: bool,
+    tags: Vec<String>,
+    /// How many seconds ago it was changed; `none`: it does not say.
+    age: Option<String>,
+}
+
+impl RowsSpec {
+    fn rows(&self, plugin: &str) -> Vec<PluginRow> {
+        let row = |(number, spec): (usize, &RowSpec)| {
+            let age = spec.age.as_deref().unwrap_or("100000");
+            let age = (age != "none").then(|| age.parse::<i64>().expect("age: seconds, or none"));
+            PluginRow {
+                id: format!("{plugin}-{number}"),
+                enabled: !spec.disabled,
+                scope: spec.on.clone().unwrap_or_else(|| "global".to_owned()),
+                workspace: spec.workspace.clone(),
+                tags: spec.tags.clone(),
+                updated_at: age.map(|age| CLOCK - age),
+            }
+        };
+        match self {
+            Self::Count(count) => (0..*count).map(|number| row((number, &RowSpec::default()))).collect(),
+            Self::Each(rows) => rows.iter().enumerate().map(row).collect(),
+        }
+    }
 }
 
 /// A node in the fleet.
@@ -118,6 +166,7 @@ pub(crate) struct World {
     pub(crate) nodes: BTreeMap<NodeName, Seen>,
     pub(crate) selection: Selection,
     pub(crate) allow: Vec<Allow>,
+    pub(crate) goal: Goal,
 }
 
 impl Scenario {
@@ -128,7 +177,11 @@ impl Scenario {
 
     /// Builds all of it; a mistake in the file is told.
     pub(crate) fn world(&self) -> Result<World, String> {
-        let inventory = inventory::parse("inventory.yaml", self.inventory.as_bytes()).map_err(|e| e.to_string())?;
+        let mut inventory = inventory::parse("inventory.yaml", self.inventory.as_bytes()).map_err(|e| e.to_string())?;
+        for named in inventory.clusters.values_mut().flat_map(|cluster| &mut cluster.declared_in) {
+            let text = self.files.get(named.file.as_str()).ok_or("files: declared_in names another one")?;
+            named.declares = inventory::declares(named.file.as_str(), text.as_bytes()).map_err(|e| e.to_string())?;
+        }
         let mut bundles = BTreeMap::new();
         for (key, spec) in &self.bundles {
             let bundle = spec.bundle(key).map_err(|error| format!("bundle {key}: {error}"))?;
@@ -147,7 +200,8 @@ impl Scenario {
             }
             nodes.insert(node.name.clone(), seen);
         }
-        Ok(World { inventory, bundles, nodes, selection: self.selection()?, allow: self.allow()? })
+        let goal = self.goal(&inventory)?;
+        Ok(World { inventory, bundles, nodes, selection: self.selection()?, allow: self.allow()?, goal })
     }
 
     /// The node's own entry, or that of a pattern that has it.
@@ -173,6 +227,15 @@ impl Scenario {
             plugins: of("plugin")?,
             unproven: self.select.contains_key("unproven"),
         })
+    }
+
+    fn goal(&self, inventory: &Inventory) -> Result<Goal, String> {
+        if self.put_back.is_empty() {
+            return Ok(Goal::InLine);
+        }
+        let cluster = inventory.clusters.keys().next().ok_or("put-back: no cluster")?.clone();
+        let plugins: Result<_, _> = self.put_back.iter().map(|name| PluginName::parse(name)).collect();
+        Ok(Goal::PutBack { cluster, plugins: plugins.map_err(|error| error.to_string())? })
     }
 
     fn allow(&self) -> Result<Vec<Allow>, String> {
@@ -366,6 +429,7 @@ impl NodeSpec {
             what: vec!["switch".to_owned(), name.to_string(), digest.to_string()],
         };
         Receipt {
+            commit: None,
             run: run_at(CLOCK - 5000),
             step: 1,
             intents: content.iter().map(did).collect(),
@@ -426,7 +490,7 @@ impl NodeSpec {
         if let (Some(level), Some(running)) = (&self.log_level, &mut model.running) {
             running.log_level.clone_from(level);
         }
-        model.rows.clone_from(&self.rows);
+        model.rows = self.rows.iter().map(|(plugin, rows)| (plugin.clone(), rows.rows(plugin))).collect();
         model.rows_trouble = self.rows_trouble.as_ref().map(|text| trouble("rows", text));
         model.admin_trouble = self.admin.as_ref().map(|text| trouble("admin", text));
         model.admin_master = self.admin_master;
@@ -456,6 +520,7 @@ impl NodeSpec {
             let (run, boot) = (run_at(CLOCK - seconds), Some(model.boot.clone()));
             let empty = BTreeMap::new();
             model.receipts.push(Receipt {
+                commit: None,
                 run,
                 boot,
                 result,

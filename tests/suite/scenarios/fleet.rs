@@ -107,7 +107,7 @@ pub(crate) struct NodeModel {
     pub(crate) receipts: Vec<Receipt>,
     /// Plugins on the search path elsewhere than under the Lua root.
     pub(crate) elsewhere: BTreeMap<PluginName, Option<String>>,
-    pub(crate) rows: BTreeMap<String, usize>,
+    pub(crate) rows: BTreeMap<String, Vec<PluginRow>>,
     pub(crate) rows_trouble: Option<Trouble>,
     pub(crate) admin_trouble: Option<Trouble>,
     /// The master is not found, while its workers go on.
@@ -197,6 +197,21 @@ impl NodeModel {
     pub(crate) fn start(&mut self, at: i64, workers: u32) {
         let master = Self::process(1000, at);
         self.load(master, (0..workers).map(|n| Self::process(1001 + n, at)).collect());
+    }
+
+    /// The plugins that kong.conf names, that `.kong_env` names, and that the workers have loaded.
+    pub(crate) fn lists(&self) -> [BTreeSet<PluginName>; 3] {
+        let conf = Directive::effective(Conf::parse(self.conf.clone().unwrap_or_default()).text("plugins").as_deref());
+        let env = self.env_file().filter(|_| self.running.is_some()).map(|env| env.directive());
+        let named = |directive: &Directive| directive.plugins().into_iter().cloned().collect();
+        let loaded = self.running.iter().flat_map(|running| running.loaded.keys().cloned()).collect();
+        [named(&conf), env.as_ref().map(named).unwrap_or_default(), loaded]
+    }
+
+    /// Whether the files of a plugin are where Kong looks for them.
+    pub(crate) fn has_files(&self, plugin: &PluginName) -> bool {
+        let env = self.env_file().map_or_else(|| SearchPath::new(DEFAULT_PATH), |env| env.search_path());
+        self.resolve(&env, plugin).is_some()
     }
 
     /// Whether a start from kong.conf would come up.
@@ -388,12 +403,6 @@ impl NodeModel {
         if let Some(trouble) = &self.admin_trouble {
             return Err(trouble.clone());
         }
-        let row = |number: usize| PluginRow {
-            id: format!("row-{number}"),
-            enabled: true,
-            scope: "global".to_owned(),
-            workspace: None,
-        };
         let env = self.env_file();
         Ok(AdminFacts {
             version: self.version.clone(),
@@ -405,7 +414,7 @@ impl NodeModel {
             log_level: Some(running.log_level.clone()),
             workers: Some(running.workers.iter().map(|worker| worker.0).collect()),
             master: self.admin_master.or(Some(running.master.0)),
-            rows: self.rows.iter().map(|(name, count)| (name.clone(), (0..*count).map(row).collect())).collect(),
+            rows: self.rows.clone().into(),
             rows_trouble: self.rows_trouble.clone(),
             ..AdminFacts::default()
         })

@@ -7,6 +7,7 @@ mod example;
 mod file;
 mod fleet;
 mod properties;
+mod removals;
 mod simulator;
 mod text;
 
@@ -14,14 +15,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use muster::action::{Action, Delete};
 use muster::bundle::Bundle;
-use muster::diff::{self, Bundles, Condition, FleetDiff};
+use muster::diff::{self, Bundles, Condition, FleetDiff, Mark};
 use muster::inventory::{Cluster, Inventory, Node};
-use muster::name::{BundlePath, Digest, NodeName, Revision};
-use muster::plan::{self, Origin, Plan, Request};
+use muster::name::{BundlePath, ClusterName, Digest, NodeName, Revision};
+use muster::plan::{self, Goal, Judgement, Origin, Phase, Plan, Request, Step, StepId};
 use muster::survey::{NodeSurvey, Survey};
 
 use file::{Scenario, Seen, World, key};
+use fleet::NodeModel;
 
 use crate::harness::variable;
 
@@ -98,23 +101,79 @@ impl World {
             origin: origin(),
             selection: self.selection.clone(),
             allow: self.allow.clone(),
+            goal: self.goal.clone(),
         };
         let plan = plan::plan(&request);
         Planned { diff, plan }
     }
 
-    /// Carries the plan out.
+    /// Carries the plan out, step by step in its order.
     pub(crate) fn apply(&mut self, plan: &Plan) {
-        let mut models = BTreeMap::new();
-        for (name, seen) in &self.nodes {
-            if let Seen::Model(model) = seen {
-                models.insert(name.clone(), (**model).clone());
+        for step in &plan.steps {
+            self.carry_out(step);
+        }
+    }
+
+    /// Carries one step out.
+    pub(crate) fn carry_out(&mut self, step: &Step) {
+        match &step.action {
+            Action::Unapply(unapply) => simulator::unapply(unapply, self.models(&step.cluster)),
+            Action::Fence(fence) => {
+                let bundles = self.assigned();
+                let survey = self.survey(&bundles);
+                let diff = diff::diff(&self.inventory, &bundles, &survey);
+                let judged = plan::judge(fence, &survey, &diff);
+                assert_eq!(judged, Judgement::Holds, "step {}: the fence does not hold", step.id);
+            }
+            Action::Activate(activate) => {
+                let through: Vec<NodeName> = activate.count_through.clone();
+                let known = self.known();
+                let counted: usize = through.iter().map(|node| self.model(node).used(&activate.gone)).sum();
+                let node = step.target.node().expect("a node is activated");
+                simulator::counts(activate, self.model(node), counted, node);
+                simulator::step(step, node, self.model(node), &known);
+            }
+            Action::Deliver(_) | Action::Delete(_) => {
+                let known = self.known();
+                let node = step.target.node().expect("it is a step of a node");
+                simulator::step(step, node, self.model(node), &known);
+                if let Action::Delete(delete) = &step.action {
+                    self.gone_elsewhere(node, delete);
+                }
             }
         }
-        simulator::apply(plan, &mut models, &self.known());
-        for (name, model) in models {
-            self.nodes.insert(name, Seen::Model(Box::new(model)));
+    }
+
+    /// Files that go on one node go for every node with the same Lua root.
+    fn gone_elsewhere(&mut self, node: &NodeName, delete: &Delete) {
+        let from = self.model(node);
+        let here = (from.machine.clone(), from.lua_root_id);
+        for seen in self.nodes.values_mut() {
+            if let Seen::Model(model) = seen
+                && (model.machine.clone(), model.lua_root_id) == here
+            {
+                let roots = delete.bundles.values().flatten().chain(&delete.adopts);
+                roots.for_each(|root| drop(model.roots.remove(root)));
+                for listed in model.lists() {
+                    assert!(listed.is_disjoint(&delete.plugins), "files go that a node with the same Lua root lists");
+                }
+            }
         }
+    }
+
+    fn model(&mut self, node: &NodeName) -> &mut NodeModel {
+        match self.nodes.get_mut(node) {
+            Some(Seen::Model(model)) => model,
+            _ => panic!("a step for {node}, which nobody has seen"),
+        }
+    }
+
+    fn models(&mut self, cluster: &ClusterName) -> impl Iterator<Item = (&NodeName, &mut NodeModel)> {
+        let cluster = &self.inventory.clusters[cluster];
+        self.nodes.iter_mut().filter_map(|(name, seen)| match seen {
+            Seen::Model(model) if cluster.nodes.contains_key(name) => Some((name, &mut **model)),
+            _ => None,
+        })
     }
 }
 
@@ -123,10 +182,10 @@ pub(crate) fn sound(inventory: &Inventory, planned: &Planned) -> Result<(), Stri
     let Planned { plan, diff, .. } = planned;
     let mut activated = BTreeSet::new();
     for (at, step) in plan.steps.iter().enumerate() {
-        let node = step.target.node();
         if step.id.index() != at || step.needs.iter().any(|need| *need >= step.id) {
             return Err(format!("step {} needs something that is not before it", step.id));
         }
+        let Some(node) = step.target.node() else { continue };
         if step.action.verb() == "activate" && !activated.insert(node.clone()) {
             return Err(format!("{node} is activated twice"));
         }
@@ -135,6 +194,7 @@ pub(crate) fn sound(inventory: &Inventory, planned: &Planned) -> Result<(), Stri
             return Err(format!("{node} has a step and is not among those that change"));
         }
     }
+    ordered(plan)?;
     for cluster in &plan.clusters {
         let lists = &cluster.nodes;
         let all = [&lists.changing, &lists.in_line, &lists.blocked, &lists.unknown, &lists.out, &lists.left_out];
@@ -145,15 +205,55 @@ pub(crate) fn sound(inventory: &Inventory, planned: &Planned) -> Result<(), Stri
             return Err(format!("{}: the lists have {listed:?}, the inventory {wanted:?}", cluster.cluster));
         }
         for node in &lists.changing {
-            if !activated.contains(node) {
+            if !plan.steps.iter().any(|step| step.target.is(node)) {
                 return Err(format!("{node} is said to change and has no step"));
             }
         }
+        // Rows belong to no node: where only they are too many, the step of the cluster is the word.
+        let rows_only = |node: &diff::NodeDiff| {
+            let unapplied = plan.steps.iter().any(|s| s.phase == Phase::Unapply && s.cluster == cluster.cluster);
+            let of_rows = |item: &diff::Item| {
+                let diff::Truths { files, directive, loaded, used } = item.truths;
+                !item.truths.is_drift()
+                    || (used == Mark::Extra && [files, directive, loaded].iter().all(|m| !m.is_drift()))
+            };
+            unapplied && node.items.values().all(|item| of_rows(item))
+        };
+        let said: BTreeSet<&NodeName> =
+            plan.notes.iter().filter(|note| note.topic == "shared").flat_map(|note| &note.nodes).collect();
         let quiet = |node: &&NodeName| {
-            diff.node(node).is_some_and(|node| matches!(node.condition, Condition::Drift | Condition::ReloadOwed))
+            let drifts = |d: &diff::NodeDiff| matches!(d.condition, Condition::Drift | Condition::ReloadOwed);
+            diff.node(node).is_some_and(|node| drifts(node) && !rows_only(node)) && !said.contains(node)
         };
         if let Some(node) = lists.in_line.iter().find(quiet) {
             return Err(format!("{node} has drift and is listed as in line, without a word why"));
+        }
+    }
+    Ok(())
+}
+
+/// What must hold of the order of a removal.
+pub(crate) fn ordered(plan: &Plan) -> Result<(), String> {
+    for cluster in &plan.clusters {
+        let steps = || plan.steps.iter().filter(|step| step.cluster == cluster.cluster);
+        let of = |is: fn(&Action) -> bool| -> Vec<StepId> { steps().filter(|s| is(&s.action)).map(|s| s.id).collect() };
+        let unapplied = of(|action| matches!(action, Action::Unapply(_)));
+        let removing = of(|action| matches!(action, Action::Activate(activate) if !activate.gone.is_empty()));
+        let fences = of(|action| matches!(action, Action::Fence(_)));
+        let needs_all = |step: &Step, all: &[StepId]| all.iter().all(|id| step.needs.contains(id));
+        for step in steps() {
+            let right = match &step.action {
+                Action::Activate(activate) => activate.gone.is_empty() || needs_all(step, &unapplied),
+                Action::Fence(_) => needs_all(step, &removing) && needs_all(step, &unapplied),
+                Action::Delete(_) => {
+                    let own = steps().find(|s| s.target == step.target && s.action.verb() == "activate");
+                    fences.len() == 1 && needs_all(step, &fences) && own.is_none_or(|own| step.needs.contains(&own.id))
+                }
+                Action::Deliver(_) | Action::Unapply(_) => true,
+            };
+            if !right {
+                return Err(format!("step {} does not need what has to come before it", step.id));
+            }
         }
     }
     Ok(())
@@ -169,7 +269,7 @@ fn outcome(scenario: &Scenario) -> Result<String, String> {
     let labels: text::Labels = world.bundles.iter().map(|(key, bundle)| (bundle.digest.clone(), key.clone())).collect();
     let first = world.planned();
     let narrowed = world.selection.plugins.is_some();
-    if !narrowed {
+    if !narrowed && world.goal == Goal::InLine {
         sound(&world.inventory, &first)?;
     }
     if first.plan != world.planned().plan {
@@ -178,10 +278,11 @@ fn outcome(scenario: &Scenario) -> Result<String, String> {
     let mut out = text::diff(&first.diff) + &text::plan(&first.plan, &labels);
     world.apply(&first.plan);
     let second = world.planned();
-    let again: BTreeSet<&NodeName> = second.plan.steps.iter().map(|step| step.target.node()).collect();
+    let again: BTreeSet<&NodeName> = second.plan.steps.iter().filter_map(|step| step.target.node()).collect();
     let left: Vec<&NodeName> =
-        first.plan.steps.iter().map(|step| step.target.node()).filter(|node| again.contains(node)).collect();
-    if !left.is_empty() {
+        first.plan.steps.iter().filter_map(|step| step.target.node()).filter(|node| again.contains(node)).collect();
+    let withdrawn = |plan: &Plan| plan.steps.iter().any(|step| step.phase == Phase::Unapply);
+    if !left.is_empty() || (withdrawn(&first.plan) && withdrawn(&second.plan)) {
         return Err(format!(
             "after the plan was carried out there is more to do on {left:?}:\n{}{}",
             text::diff(&second.diff),
@@ -259,6 +360,7 @@ fn a_large_fleet_is_compared_and_planned() {
         origin: origin(),
         selection: plan::Selection::default(),
         allow: Vec::new(),
+        goal: Goal::InLine,
     };
     let plan = plan::plan(&request);
     assert_eq!(diff.counts(), (20, 40, 0));

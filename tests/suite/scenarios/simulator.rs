@@ -1,14 +1,14 @@
 //! A plan carried out on nodes made of values, as the scripts carry it out: the basis is compared, a reload loads what is
 //! on disk, and what the step promises has to hold afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use muster::action::{Action, Activate, Deliver, ReloadWay, Switch};
+use muster::action::{Action, Activate, Delete, Deliver, ReloadWay, Switch, Unapply, Withdrawal};
 use muster::bundle::Bundle;
 use muster::kong::{EnvFile, SearchPath, clean_plugin_version};
-use muster::name::{Digest, NodeName, RunId};
-use muster::plan::Plan;
+use muster::name::{Digest, NodeName, PluginName, RunId};
+use muster::plan::Step;
 use muster::wire::{Intent, Manifest, Receipt};
 
 use super::fleet::{NodeModel, Root, Standing, Tree};
@@ -16,16 +16,47 @@ use super::fleet::{NodeModel, Root, Standing, Tree};
 /// How long one step takes on the clock of its node, in seconds.
 const STEP: i64 = 60;
 
-/// Carries out every step in its order. Panics where a script would answer `moved` or a proof would fail.
-pub(crate) fn apply(plan: &Plan, nodes: &mut BTreeMap<NodeName, NodeModel>, known: &BTreeMap<Digest, Arc<Bundle>>) {
-    for step in &plan.steps {
-        let node = step.target.node();
-        let model = nodes.get_mut(node).unwrap_or_else(|| panic!("a step for {node}, which nobody has seen"));
-        model.clock += STEP;
-        match &step.action {
-            Action::Deliver(deliver) => model.deliver(deliver, known),
-            Action::Activate(activate) => model.activate(activate, step.id.number(), node),
+/// Carries out one step of a node. Panics where a script would answer `moved` or a proof would fail.
+pub(crate) fn step(step: &Step, node: &NodeName, model: &mut NodeModel, known: &BTreeMap<Digest, Arc<Bundle>>) {
+    model.clock += STEP;
+    match &step.action {
+        Action::Deliver(deliver) => model.deliver(deliver, known),
+        Action::Activate(activate) => model.activate(activate, step.id.number(), node),
+        Action::Delete(delete) => model.delete(delete, node),
+        Action::Unapply(_) | Action::Fence(_) => panic!("step {}: no step of a node", step.id),
+    }
+}
+
+/// Takes rows out of use for a whole cluster. Panics where a row is there that the plan did not show.
+pub(crate) fn unapply<'a>(unapply: &Unapply, nodes: impl Iterator<Item = (&'a NodeName, &'a mut NodeModel)>) {
+    assert!(!unapply.through.is_empty(), "{}: no node to un-apply it through", unapply.name);
+    for (node, model) in nodes {
+        for (plugin, planned) in &unapply.rows {
+            let Some(rows) = model.rows.get_mut(plugin.as_str()) else { continue };
+            let new = rows.iter().find(|row| !planned.iter().any(|known| known.id == row.id));
+            assert!(new.is_none(), "{node}: the plan did not show {new:?}");
+            match unapply.how {
+                Withdrawal::Delete => rows.clear(),
+                Withdrawal::Disable => rows.iter_mut().filter(|row| row.enabled).for_each(|row| {
+                    row.enabled = false;
+                    row.updated_at = Some(model.clock);
+                }),
+            }
         }
+        model.rows.retain(|_, rows| !rows.is_empty());
+    }
+}
+
+/// The recount right before names go: through the node's own Kong, else through others that run.
+pub(crate) fn counts(activate: &Activate, model: &NodeModel, through: usize, node: &NodeName) {
+    if activate.gone.is_empty() {
+        return;
+    }
+    if activate.way == ReloadWay::Stopped {
+        assert!(!activate.count_through.is_empty(), "{node}: nobody to count through");
+        assert_eq!(through, 0, "{node}: others count rows of what goes");
+    } else {
+        assert_eq!(model.used(&activate.gone), 0, "{node}: it counts rows of what goes");
     }
 }
 
@@ -33,6 +64,40 @@ impl NodeModel {
     fn deliver(&mut self, deliver: &Deliver, known: &BTreeMap<Digest, Arc<Bundle>>) {
         let tree = Arc::new(Tree::of(&known[&deliver.digest]));
         self.releases.entry(deliver.bundle.clone()).or_default().insert(deliver.digest.clone(), tree);
+    }
+
+    /// How many rows use one of these plugins.
+    pub(crate) fn used(&self, plugins: &BTreeSet<PluginName>) -> usize {
+        plugins.iter().filter_map(|plugin| self.rows.get(plugin.as_str())).map(Vec::len).sum()
+    }
+
+    /// What `delete.sh` checks and does.
+    fn delete(&mut self, delete: &Delete, node: &NodeName) {
+        let generation = match &self.manifest {
+            Some(Ok(manifest)) => manifest.generation,
+            _ => 0,
+        };
+        assert_eq!(delete.generation, generation, "{node}: moved manifest");
+        for listed in self.lists() {
+            let named: Vec<_> = listed.intersection(&delete.plugins).collect();
+            assert!(named.is_empty(), "{node}: {named:?} is listed or loaded, and its files are to go");
+        }
+        for (bundle, links) in &delete.bundles {
+            let ours = |root: &Root| matches!(&root.standing, Standing::Linked(of) if of == bundle);
+            for link in links {
+                if self.roots.get(link).is_some_and(ours) {
+                    self.roots.remove(link);
+                }
+            }
+            self.releases.remove(bundle);
+            self.current.remove(bundle);
+        }
+        for root in &delete.adopts {
+            let standing = self.roots.remove(root).map(|root| root.standing);
+            assert!(matches!(standing, Some(Standing::Foreign { .. })), "{node}: nothing foreign stands at {root}");
+        }
+        let manifest = delete.manifest.join("\n") + "\n";
+        self.manifest = Some(Ok(Manifest::parse(&manifest).expect("the plan writes a manifest that muster reads")));
     }
 
     fn activate(&mut self, activate: &Activate, step: u32, node: &NodeName) {
@@ -155,6 +220,7 @@ impl NodeModel {
         };
         let milliseconds = u64::try_from(self.clock).unwrap_or(0) * 1000;
         self.receipts.push(Receipt {
+            commit: None,
             run: RunId::from_parts(milliseconds, 7),
             step,
             intents: activate.switches.iter().map(did).collect(),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use muster::action::{Action, Activate, Switch};
+use muster::action::{Action, Activate, Delete, Switch, Unapply, Withdrawal};
 use muster::diff::{Condition, FleetDiff, NodeDiff};
-use muster::name::{Digest, NodeName};
+use muster::name::{Digest, NodeName, PluginName};
 use muster::plan::{Blocker, ClusterPlan, Phase, Plan, Scope, Step};
 
 /// What digests are called: `name@label`.
@@ -49,7 +49,7 @@ fn row(node: &NodeName, diff: &NodeDiff, columns: &[String]) -> String {
 
 /// The plan.
 pub(crate) fn plan(plan: &Plan, labels: &Labels) -> String {
-    let mut out = String::new();
+    let mut out = plan.danger().map(|danger| danger + "\n").unwrap_or_default();
     for cluster in &plan.clusters {
         let _ = writeln!(out, "plan {}", cluster.cluster);
         lists(&mut out, cluster);
@@ -57,7 +57,8 @@ pub(crate) fn plan(plan: &Plan, labels: &Labels) -> String {
             let from = change.from.as_ref().map(|from| format!("{from} > ")).unwrap_or_default();
             let to = change.to.clone().unwrap_or_default();
             let (mark, verb) = (change.kind.mark(), change.kind.verb());
-            let line = format!("  {mark} {verb} {} {from}{to}: {}", change.name, change.detail);
+            let version = if from.is_empty() && to.is_empty() { String::new() } else { format!(" {from}{to}") };
+            let line = format!("  {mark} {verb} {}{version}: {}", change.name, change.detail);
             let _ = writeln!(out, "{}  [{}]", line.trim_end(), names(&change.nodes));
         }
         for wave in plan.waves.iter().filter(|wave| wave.cluster == cluster.cluster) {
@@ -94,20 +95,52 @@ fn lists(out: &mut String, cluster: &ClusterPlan) {
 fn one_step(step: &Step, labels: &Labels) -> String {
     let phase = match step.phase {
         Phase::Prepare => "prepare".to_owned(),
+        Phase::Unapply => "un-apply".to_owned(),
+        Phase::Fence => "fence".to_owned(),
+        Phase::Clean => "clean".to_owned(),
         Phase::Wave(wave) => format!("wave {}", wave.0),
     };
     let needs: Vec<String> = step.needs.iter().map(ToString::to_string).collect();
     let needs = if needs.is_empty() { String::new() } else { format!(" needs {}", needs.join(",")) };
-    let mut out =
-        format!("step {} {} {} ({phase}{needs}): {}\n", step.id, step.target.node(), step.action.verb(), step.why);
+    let target = step.target.node().map_or_else(|| step.cluster.to_string(), ToString::to_string);
+    let mut out = format!("step {} {target} {} ({phase}{needs}): {}\n", step.id, step.action.verb(), step.why);
     match &step.action {
         Action::Deliver(deliver) => {
             let repair = if deliver.repair { " repair" } else { "" };
             let _ = writeln!(out, "    {} {}{repair}", deliver.bundle, label(labels, &deliver.digest));
         }
         Action::Activate(activate) => activate_lines(&mut out, activate, labels),
+        Action::Unapply(unapply) => unapply_lines(&mut out, unapply),
+        Action::Fence(fence) => {
+            let plugins: Vec<&str> = fence.plugins.iter().map(PluginName::as_str).collect();
+            let _ = writeln!(out, "    {} on {} within {} s", plugins.join(", "), names(&fence.nodes), fence.limit);
+        }
+        Action::Delete(delete) => delete_lines(&mut out, delete),
     }
     out
+}
+
+fn unapply_lines(out: &mut String, unapply: &Unapply) {
+    let how = match unapply.how {
+        Withdrawal::Delete => "delete",
+        Withdrawal::Disable => "disable",
+    };
+    let _ = writeln!(out, "    {how} through {}", names(&unapply.through));
+    for (plugin, row) in unapply.rows.iter().flat_map(|(plugin, rows)| rows.iter().map(move |row| (plugin, row))) {
+        let _ = writeln!(out, "    row {plugin} {}: {}", row.id, row.words());
+    }
+}
+
+fn delete_lines(out: &mut String, delete: &Delete) {
+    for (bundle, links) in &delete.bundles {
+        let links: Vec<&str> = links.iter().map(muster::name::BundlePath::as_str).collect();
+        let _ = writeln!(out, "    {bundle} with {}", links.join(" "));
+    }
+    for root in &delete.adopts {
+        let _ = writeln!(out, "    {root} to the attic");
+    }
+    let plugins: Vec<&str> = delete.plugins.iter().map(PluginName::as_str).collect();
+    let _ = writeln!(out, "    without {}; generation {}", plugins.join(", "), delete.generation);
 }
 
 fn activate_lines(out: &mut String, activate: &Activate, labels: &Labels) {
@@ -121,6 +154,12 @@ fn activate_lines(out: &mut String, activate: &Activate, labels: &Labels) {
     let pairs = |pairs: &mut dyn Iterator<Item = (String, &Digest)>| {
         pairs.map(|(name, digest)| format!("{name} {}", label(labels, digest))).collect::<Vec<_>>().join(", ")
     };
+    if !activate.gone.is_empty() {
+        let gone: Vec<&str> = activate.gone.iter().map(PluginName::as_str).collect();
+        let through = &activate.count_through;
+        let through = if through.is_empty() { String::new() } else { format!(", counted through {}", names(through)) };
+        let _ = writeln!(out, "    gone {}{through}", gone.join(", "));
+    }
     if !activate.staged.is_empty() {
         let staged = pairs(&mut activate.staged.iter().map(|(name, digest)| (name.to_string(), digest)));
         let _ = writeln!(out, "    staged {staged}");

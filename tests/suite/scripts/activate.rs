@@ -313,6 +313,79 @@ fn a_kong_that_does_not_run_gets_files_and_directive_and_no_signal() {
     }
 }
 
+/// A node that serves `hello` of ours, and the plan that takes its name out of the directive and nothing else.
+fn removal(node: &Node, shell: Shell) -> Plan {
+    let release = node.hello("hello 1");
+    confirmed(Plan::hello(node, "candidate", &release).talk(node, shell, None));
+    Plan {
+        plugins: "bundled,old".to_owned(),
+        switch: Vec::new(),
+        roots: Vec::new(),
+        conf: Some(node.conf_text().replace("old,hello", "old")),
+        more: vec![("step", "2".to_owned()), ("commit", "3f2a91c4b5".repeat(4))],
+        ..Plan::hello(node, "candidate", &release)
+    }
+}
+
+#[test]
+fn a_name_that_goes_leaves_its_links_and_files_where_they_are() {
+    for (shell, node) in nodes() {
+        let plan = removal(&node, shell);
+        node.serves(NEW);
+        confirmed(plan.talk(&node, shell, None));
+        node.serves(OLD);
+        assert!(node.conf_text().contains("plugins = bundled,old\n"));
+        assert_eq!(node.env_value("plugins").unwrap(), "bundled,old");
+        assert!(node.root.join("kong/plugins/hello/handler.lua").exists(), "{shell:?}");
+        let receipt = node.receipt(2);
+        assert_eq!(receipt.commit.map(|commit| commit.to_string()), Some("3f2a91c4b5".repeat(4)));
+        assert!(receipt.intents.iter().all(|intent| intent.what[0] != "drop"), "{:?}", receipt.intents);
+        node.power_cut();
+        assert!(node.start());
+        node.serves(OLD);
+    }
+}
+
+fn releases(node: &Node) -> Vec<String> {
+    let dir = fs::read_dir(node.home.join("releases/hello")).unwrap();
+    let mut names: Vec<_> = dir.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn older_releases_are_collected_but_never_the_current_one_or_an_edited_one() {
+    for (shell, node) in nodes() {
+        let [one, two, three, four] = ["hello 1", "hello 2", "hello 3", "hello 4"].map(|says| {
+            super::delete::real_release(&node, "hello", &[("kong/plugins/hello/handler.lua", &format!("{says}\n"))])
+        });
+        for (nth, release) in [&three, &one, &two, &four].into_iter().enumerate() {
+            let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 + nth as u64);
+            fs::File::open(node.home.join("releases/hello").join(release)).unwrap().set_modified(at).unwrap();
+        }
+        // The oldest by its time becomes the current one; without `keep` nothing goes.
+        confirmed(Plan::hello(&node, "candidate", &three).talk(&node, shell, None));
+        assert_eq!(releases(&node).len(), 4, "{shell:?}");
+        fs::write(node.home.join("releases/hello").join(&one).join("edited"), "by hand").unwrap();
+        let keep =
+            |number: &str| Plan { more: vec![("keep", number.to_owned())], ..Plan::hello(&node, "candidate", &three) };
+        // Old workers may read files of theirs yet.
+        fs::write(node.prefix.join("fault"), "linger").unwrap();
+        confirmed(keep("2").talk(&node, shell, None));
+        assert_eq!(releases(&node).len(), 4, "{shell:?}");
+        fs::remove_file(node.prefix.join("fault")).unwrap();
+        let master = node.master().unwrap().0;
+        let children = || fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap();
+        until("the old workers' end", || children().split_whitespace().count() == 2);
+        let answer = confirmed(keep("2").talk(&node, shell, None));
+        assert_eq!(answer.all("collected"), [["hello".to_owned(), two]], "{shell:?}");
+        let mut left = [one, three, four];
+        left.sort();
+        assert_eq!(releases(&node), left);
+        node.serves("old=old 1 hello=hello 3");
+    }
+}
+
 #[test]
 fn a_linked_kong_conf_stays_a_link_and_one_with_two_names_is_refused() {
     for (shell, node) in nodes() {

@@ -2,6 +2,7 @@
 
 mod activate;
 mod boundaries;
+mod delete;
 mod deliver;
 mod gateway;
 mod lease;

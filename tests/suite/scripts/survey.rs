@@ -258,6 +258,15 @@ fn what_muster_keeps_on_a_node_is_read() {
         // The newest three, and those that are open.
         let open: Vec<_> = facts.receipts.iter().filter(|receipt| receipt.result.is_none()).map(|r| r.step).collect();
         assert_eq!((open, facts.receipts.len()), (vec![1, 9], 4), "{shell:?}");
+        // Deletions name no workers: however many come later, what the workers run stays known.
+        for n in 0..5 {
+            let text = format!("muster-receipt 1\nrun {RUN}\nstep {n}\nintent delete x\nresult changed\n");
+            fs::write(node.home.join(format!("state/receipts/7ZZZZZZZZZZZZZZZZZZZZZZZZZ.{n}")), text).unwrap();
+        }
+        let facts = look(shell, &node, &[]);
+        let proven: Vec<_> = facts.receipts.iter().filter(|receipt| !receipt.workers.is_empty()).collect();
+        assert_eq!((proven.len(), proven[0].run.as_str(), proven[0].step), (1, RUN, 1), "{shell:?}");
+        assert_eq!(facts.receipts.len(), 5, "{shell:?}: three, of which one is open, another open one, and that one");
         fs::write(node.home.join("state/manifest"), "muster-manifest 9\n").unwrap();
         assert!(look(shell, &node, &[]).manifest.unwrap().is_err());
         fs::write(node.home.join("state/manifest"), "x".repeat(300_000)).unwrap();

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use muster::action::{Action, Activate, Deliver, NodeBasis, ReloadWay};
+use muster::action::{Action, Activate, Delete, Deliver, Fence, NodeBasis, ReloadWay, Unapply, Withdrawal};
 use muster::hint::Hint;
-use muster::name::{ClusterName, Digest, NodeName, Owner, Revision, RunId};
+use muster::name::{ClusterName, Digest, NodeName, Owner, PluginName, Revision, RunId};
 use muster::plan::{
-    Basis, Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, NodeLists, Note, Phase, Plan, Scope, Step, StepId,
-    Target, Wave, WaveId,
+    Basis, Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, NodeLists, Note, Phase, Plan, Removal, Scope, Step,
+    StepId, Target, Wave, WaveId,
 };
 use muster::run::{Cause, Event, EventKind, Outcome, RunHead, StepEnd, StepPhase, SurveyCounts, Verdict, Waiting};
+use muster::survey::PluginRow;
 use muster::tui::{ClusterRows, Marks, Message, NodeRow, NodeState, Picture};
 
 use super::script::{Act, start};
@@ -44,6 +45,7 @@ fn marks(signs: &str) -> Option<Marks> {
 fn row(name: &str, kong: Option<&str>, cells: [&str; 3], (mark, word, why): (char, &'static str, &str)) -> NodeRow {
     NodeRow {
         name: node(name),
+        labels: muster::inventory::Labels::new(),
         kong: kong.map(str::to_owned),
         cells: cells.into_iter().map(marks).collect(),
         stopped: false,
@@ -132,6 +134,8 @@ fn activate() -> Action {
         conf: None,
         loaded: BTreeMap::new().into(),
         gone: BTreeSet::new(),
+        count_through: Vec::new(),
+        keep: Activate::keep(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))
@@ -179,6 +183,7 @@ fn eu_plan() -> ClusterPlan {
             ),
             change(ChangeKind::Repair, "acme-auth", (None, "2.1.0"), "1 file edited on the node", &["eu-3"]),
         ],
+        removals: Vec::new(),
         nodes: NodeLists {
             changing: nodes(&["eu-1", "eu-2", "eu-3"]),
             blocked: nodes(&["eu-7"]),
@@ -196,6 +201,7 @@ fn us_plan() -> ClusterPlan {
         cluster: cluster("us-prod"),
         topology: "traditional".into(),
         changes: Vec::new(),
+        removals: Vec::new(),
         nodes: NodeLists {
             in_line: nodes(&["us-1"]),
             unknown: nodes(&["us-2"]),
@@ -226,6 +232,7 @@ pub(super) fn plan() -> Plan {
             summary: "tag: raise limit".into(),
             branch: Some("main".into()),
             owner: Owner::parse("edge-team").expect("an owner"),
+            selected: muster::plan::Selected::default(),
             surveyed: start() - SignedDuration::from_secs(170),
             looked: [6, 5, 1, 0],
             nodes: BTreeMap::new(),
@@ -246,6 +253,89 @@ pub(super) fn plan() -> Plan {
             note("waiting", "proxy_listen in kong.conf, not applied by this", &["eu-3"]),
         ],
     }
+}
+
+/// What uses `legacy-hmac`.
+pub(super) fn rows() -> BTreeMap<PluginName, Vec<PluginRow>> {
+    let row = |number: u32, scope: &str, enabled: bool| PluginRow {
+        id: format!("00000000-0000-4000-8000-{number:012}"),
+        enabled,
+        scope: scope.to_owned(),
+        workspace: None,
+        tags: Vec::new(),
+        updated_at: Some(1_700_000_000),
+    };
+    let rows = vec![row(1, "service billing", true), row(2, "global", false)];
+    [("legacy-hmac".parse().expect("a plugin's name"), rows)].into()
+}
+
+/// The numbers of the un-apply and of the fence in [`removal_plan`].
+pub(super) const UNAPPLY: u32 = 6;
+pub(super) const FENCE: u32 = 7;
+
+/// A plan for `eu-prod` that also removes a plugin of which two rows are in use.
+pub(super) fn removal_plan() -> Plan {
+    let mut plan = plan();
+    let eu = &mut plan.clusters[0];
+    let all = nodes(&["eu-1", "eu-2", "eu-3"]);
+    let detail = "2 rows deleted, out of the directive of 3 nodes, files off 3 nodes";
+    let remove = change(ChangeKind::Remove, "legacy-hmac", (None, ""), detail, &["eu-1", "eu-2", "eu-3"]);
+    eu.changes.push(Change { to: None, diff: Vec::new(), ..remove });
+    eu.removals = vec![Removal {
+        name: "legacy-hmac".into(),
+        how: Some(Withdrawal::Delete),
+        rows: rows(),
+        directive: all.clone(),
+        files: all.clone(),
+        proven_by: 3,
+        held: Vec::new(),
+    }];
+    let step = |number: u32, target: Target, phase: Phase, action: Action| Step {
+        id: step_id(number),
+        cluster: cluster("eu-prod"),
+        target,
+        phase,
+        action,
+        why: "the inventory wants it gone".to_owned().into(),
+        needs: Vec::new(),
+    };
+    let unapply =
+        Unapply { name: "legacy-hmac".into(), how: Withdrawal::Delete, rows: rows(), through: nodes(&["eu-1"]) };
+    let plugins: BTreeSet<PluginName> = rows().into_keys().collect();
+    let fence = Fence { plugins: plugins.clone(), nodes: all.clone(), limit: 600 };
+    plan.steps.push(step(UNAPPLY, Target::Cluster, Phase::Unapply, Action::Unapply(Box::new(unapply))));
+    plan.steps.push(step(FENCE, Target::Cluster, Phase::Fence, Action::Fence(fence)));
+    for (number, node) in (8..).zip(all) {
+        let delete = Delete {
+            bundles: BTreeMap::new(),
+            adopts: BTreeSet::new(),
+            plugins: plugins.clone(),
+            generation: 1,
+            manifest: Vec::new().into(),
+        };
+        plan.steps.push(step(number, Target::Node(node), Phase::Clean, Action::Delete(Box::new(delete))));
+    }
+    plan
+}
+
+/// The same plan where nothing says that the rows may go.
+pub(super) fn held_plan() -> Plan {
+    let mut plan = removal_plan();
+    plan.steps.truncate(6);
+    let why = "2 rows use it, and nothing in the inventory says that rows may go";
+    let removal = &mut plan.clusters[0].removals[0];
+    (removal.how, removal.held) = (None, vec![why.to_owned()]);
+    (removal.directive, removal.files) = (Vec::new(), Vec::new());
+    plan.blockers.push(Blocker {
+        code: BlockerCode::RowsInUse,
+        scope: Scope::Plugin { name: "legacy-hmac".into(), cluster: cluster("eu-prod") },
+        what: why.to_owned(),
+        details: vec!["service billing".into(), "global, disabled".into()],
+        hints: vec![Hint::do_(
+            "to have them saved and deleted, write  legacy-hmac: { state: absent, unapply: delete }",
+        )],
+    });
+    plan
 }
 
 /// A plan for both clusters, with the same upgrade in both.
@@ -282,9 +372,20 @@ impl Recording {
 
     /// A run in these clusters that has begun.
     pub(super) fn begin_in(clusters: &[(&str, &[&str])]) -> Self {
+        Self::begin_with(clusters, 2, 0)
+    }
+
+    /// A run of `removal_plan()` that has begun.
+    pub(super) fn begin_removal() -> Self {
+        Self::begin_with(&[("eu-prod", &["eu-1", "eu-2", "eu-3"])], 3, 2)
+    }
+
+    /// A run with so many steps for each node, and so many of the whole cluster.
+    fn begin_with(clusters: &[(&str, &[&str])], each: u32, once: usize) -> Self {
         let mut recording = Self { seq: 0, at: start(), acts: Vec::new() };
         let clusters: Vec<_> = clusters.iter().map(|(name, names)| (cluster(name), nodes(names))).collect();
         let names = clusters.iter().flat_map(|(_, names)| names.clone());
+        let steps_of: BTreeMap<NodeName, u32> = names.map(|name| (name, each)).collect();
         recording.push(EventKind::RunStarted {
             head: RunHead {
                 run: RunId::from_parts(1_795_183_500_000, 7),
@@ -292,8 +393,8 @@ impl Recording {
                 revision: revision(),
                 summary: "tag: raise limit".into(),
                 operator: "deploy@ops-1".into(),
-                steps: 6,
-                steps_of: names.map(|name| (name, 2)).collect(),
+                steps: steps_of.len() * each as usize + once,
+                steps_of,
                 waves: clusters.iter().map(|(cluster, _)| (cluster.clone(), 2)).collect(),
                 clusters,
             },
@@ -354,6 +455,33 @@ impl Recording {
         self.phase(number, name, StepPhase::Reload, "reloading");
         self.phase(number, name, StepPhase::PutBack, "putting back");
         self.ended(number, name, "activate", StepEnd::RolledBack { cause: cause() })
+    }
+
+    /// A step of the whole cluster begins.
+    pub(super) fn cluster_started(&mut self, number: u32) -> &mut Self {
+        let action = if number == UNAPPLY { "un-apply" } else { "fence" };
+        let (step, cluster) = (step_id(number), cluster("eu-prod"));
+        self.push(EventKind::ClusterStepStarted { step, cluster, action: action.into(), about: "legacy-hmac".into() })
+    }
+
+    pub(super) fn cluster_says(&mut self, number: u32, text: &str) -> &mut Self {
+        let (step, cluster) = (step_id(number), cluster("eu-prod"));
+        self.push(EventKind::ClusterStepProgressed { step, cluster, text: text.into() })
+    }
+
+    pub(super) fn cluster_ended(&mut self, number: u32, end: StepEnd) -> &mut Self {
+        let action = if number == UNAPPLY { "un-apply" } else { "fence" }.to_owned();
+        self.push(EventKind::ClusterStepEnded { step: step_id(number), cluster: cluster("eu-prod"), action, end })
+    }
+
+    /// The rows are gone.
+    pub(super) fn unapplied(&mut self) -> &mut Self {
+        let text = "un-applied legacy-hmac: 2 rows, none left; undo bundle \
+                    /home/deploy/.local/state/muster/runs/01M7WMCPQ0/legacy-hmac.yaml";
+        let (step, cluster) = (step_id(UNAPPLY), cluster("eu-prod"));
+        self.cluster_started(UNAPPLY);
+        self.push(EventKind::ClusterStepProven { step, cluster, text: text.to_owned() });
+        self.cluster_ended(UNAPPLY, StepEnd::Done { outcome: Outcome::Changed })
     }
 
     pub(super) fn waiting(&mut self, name: &str, what: &str, limit: u64) -> &mut Self {

@@ -10,7 +10,7 @@ use crossterm::event::KeyCode;
 const SIZES: [(u16, u16); 2] = [(80, 24), (160, 50)];
 
 /// Plays a script at both sizes and compares the screens with those that were read and found good.
-fn seen(name: &str, script: &[Vec<Act>]) {
+pub(super) fn seen(name: &str, script: &[Vec<Act>]) {
     for (width, height) in SIZES {
         let played = play((width, height), Look::FULL, script.concat());
         insta::assert_snapshot!(format!("{name}-{width}x{height}"), played.screen);
