@@ -40,9 +40,9 @@ fn assignment(reading: &mut Reading, entry: &Entry) -> Option<Assignment> {
         return None;
     }
     Some(Assignment {
+        version: keys.version.or_else(|| last_version(reading, &subject, keys.state)),
         subject,
         state: keys.state,
-        version: keys.version,
         files: keys.files,
         directive: keys.directive,
         adopt: keys.adopt,
@@ -50,6 +50,12 @@ fn assignment(reading: &mut Reading, entry: &Entry) -> Option<Assignment> {
         on: keys.on,
         place: entry.at,
     })
+}
+
+/// Which version tells what a bundle holds that is to be absent: the last one, as nothing of it is installed.
+fn last_version(reading: &Reading, subject: &Subject, state: State) -> Option<VersionLabel> {
+    let outline = reading.outlines.get(subject.bundle()?)?;
+    outline.versions.last().filter(|_| state == State::Absent).cloned()
 }
 
 type Read = Result<Option<PluginKeys>, Box<Mistake>>;
@@ -110,12 +116,8 @@ fn at(entry: &Entry, key: &str) -> Place {
 /// What does not fit together with the bundles.
 fn of_bundle(reading: &Reading, subject: &Subject, keys: &PluginKeys, entry: &Entry) -> Option<Mistake> {
     match subject {
-        Subject::Bundle(_) if keys.state == State::Absent => {
-            let what = format!("{subject} is a bundle of this inventory, and cannot be absent");
-            let instead = "take the line out (with `prune: true` what was installed goes), or take the bundle out and \
-                           name its plugins as absent";
-            Some(Mistake::new(at(entry, "state"), what).instead(instead))
-        }
+        // Another cluster may keep it.
+        Subject::Bundle(_) if keys.state == State::Absent => None,
         Subject::Bundle(name) => version(reading.outlines.get(name)?, subject, keys, entry),
         Subject::Plugin(_) => without_bundle(reading, subject, keys, entry),
     }

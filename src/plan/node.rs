@@ -148,7 +148,8 @@ pub(super) fn plan<'a>(
 impl<'a> Draft<'a> {
     /// Which of two bundles is meant to have a path nobody can say: neither is touched.
     fn find_conflicts(&mut self) {
-        let managed = |assignment: &&Assignment| assignment.files == Management::Managed;
+        let managed =
+            |assignment: &&Assignment| assignment.files == Management::Managed && assignment.state != State::Absent;
         let mut owners: BTreeMap<&BundlePath, Vec<&BundleName>> = BTreeMap::new();
         for bundle in self.cluster.assignments(self.node).filter(managed).filter_map(|assigned| self.bundle(assigned)) {
             for root in &bundle.roots {

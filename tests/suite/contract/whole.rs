@@ -22,11 +22,8 @@ fn inventory(nodes: [(&str, &Node); 2], plugin: &str) -> String {
         )
     };
     let nodes: String = nodes.into_iter().map(line).collect();
-    // What is to be absent is named as a plugin, and no bundle any more.
-    let bundles =
-        if plugin == "present" { format!("bundles:\n  {NAME}: {{ dir: plugins/{NAME} }}\n") } else { String::new() };
     format!(
-        "version: 1\nowner: edge\ndefaults: {{ become: none, transport: local }}\n{bundles}\
+        "version: 1\nowner: edge\ndefaults: {{ become: none, transport: local }}\nbundles:\n  {NAME}: {{ dir: plugins/{NAME} }}\n\
          clusters:\n  eu:\n    topology: traditional\n    rollout: {{ waves: [1, 100%], at_once: 1, soak: 0s }}\n    nodes:\n{nodes}\
          \x20   plugins:\n      {NAME}: {plugin}\n"
     )
