@@ -311,6 +311,11 @@ fn after_a_power_cut_between_the_second_step_and_the_third_the_gateways_start_an
     let order = Order::of(&fleet, goes);
     killed_at(&fleet, ("cluster-step-started fence", 1));
     fleet.nodes.iter().for_each(|(_, node)| node.cut_power().unwrap());
+    // What a master that was started anew has loaded is told by its age against that of the files, in whole seconds.
+    let cut = Instant::now();
+    while cut.elapsed() <= Duration::from_secs(3) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
     (0..NODES.len()).for_each(|number| fleet.starts(number));
     for (name, node) in &fleet.nodes {
         let answer = super::fleet::ask((node.address, muster::standin::site::PROXY).into()).unwrap().to_lowercase();
