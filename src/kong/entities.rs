@@ -383,6 +383,7 @@ mod tests {
             {"id":"11111111-1111-1111-1111-111111111111","name":"hello","enabled":false,"service":{"id":"s-1"},"route":null,
              "consumer":null,"config":{"secret":"x"},"tags":["a"],"instance_name":"mine","updated_at":1789999000},
             {"id":"2","name":"other","tags":null},
+            {"id":"3","name":"other","consumer_group":{"id":"g-1"}},
             {"id":"../x","name":"other"},{"nonsense":1}],"next":"/plugins?offset=W1","offset":"W1"}"#;
         let page = PluginPage::parse(body).unwrap();
         assert_eq!(page.offset.as_deref(), Some("W1"));
@@ -392,6 +393,7 @@ mod tests {
         assert_eq!(first.scope, BTreeMap::from([(ScopeKind::Service, "s-1".to_owned())]));
         assert_eq!((first.tags.as_slice(), first.updated_at), (&["a".to_owned()][..], Some(1_789_999_000)));
         assert!(page.rows[1].enabled && page.rows[1].scope.is_empty());
+        assert_eq!(page.rows[2].scope, BTreeMap::from([(ScopeKind::ConsumerGroup, "g-1".to_owned())]));
         assert_eq!((page.rows[1].tags.len(), page.rows[1].updated_at), (0, None));
     }
 

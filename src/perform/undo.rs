@@ -231,7 +231,7 @@ pub(super) mod tests {
     fn row() -> Value {
         json!({
             "id": "b77146b4-1a61-5104-84b1-3198d5885b48", "name": "legacy-hmac", "enabled": false, "service": { "id": "s-1" },
-            "route": null, "consumer": null, "instance_name": null, "tags": ["yes", "no: x"], "created_at": 1_700_000_000,
+            "route": null, "consumer": null, "consumer_group": { "id": "g-1" }, "instance_name": null, "tags": ["yes", "no: x"], "created_at": 1_700_000_000,
             "updated_at": 1_700_000_001, "protocols": ["http"],
             "config": { "secret": "s3cr\u{1b}et # \u{85}\u{2028}'\"", "on": "on", "limit": 1e30, "none": null, "n": -3 },
         })
