@@ -54,7 +54,7 @@ pub enum BundleError {
         fix: String,
     },
     /// Kong could not load it; every reason at once.
-    #[error("bundle {bundle}: {} of its files would not load:{}", faults.len(), list(faults))]
+    #[error("bundle {bundle}: Kong would not load it:{}", list(faults))]
     Faulty {
         /// The bundle.
         bundle: BundleName,

@@ -264,7 +264,8 @@ fn a_directory_is_listed_with_everything_below_it() {
 fn what_is_not_in_the_commit_is_told_with_what_may_be_meant() {
     let scratch = Scratch::new();
     scratch.write("fleet/inventory.yaml", "version: 1\n");
-    scratch.write("other.yml", "x");
+    scratch.write("other.yml", "version: 1\nclusters: {}\n");
+    scratch.write("deck.yaml", "_format_version: \"3.0\"\n");
     scratch.commit("Begin");
     scratch.write("inventory.yaml", "not committed");
     let repository = scratch.open();

@@ -244,13 +244,18 @@ impl<'r> Tree<'r> {
         Ok(Entry { path: path.to_vec(), mode, oid: entry.id().to_string(), kind, bytes })
     }
 
-    /// Files that could be the inventory that was not found: YAML at the top or named so within two directories.
+    /// Files that could be the inventory that was not found: YAML named so within two directories, or at the top with clusters
+    /// in it.
     fn candidates(&self) -> Vec<String> {
         let mut found = Vec::new();
         self.yaml(&self.root, "", 0, &mut found);
         found.sort_by_key(|path: &String| (!path.contains("inventory"), path.len(), path.clone()));
         found.truncate(5);
         found
+    }
+
+    fn names_clusters(&self, entry: &git2::TreeEntry<'_>) -> bool {
+        self.repository.0.find_blob(entry.id()).is_ok_and(|blob| has_clusters(blob.content()))
     }
 
     fn yaml(&self, tree: &git2::Tree<'_>, prefix: &str, depth: usize, found: &mut Vec<String>) {
@@ -260,7 +265,8 @@ impl<'r> Tree<'r> {
             let yaml = std::path::Path::new(name).extension().is_some_and(|end| end == "yaml" || end == "yml");
             match entry.kind() {
                 Some(ObjectType::Blob) if yaml && (depth == 0 || name.contains("inventory")) => {
-                    found.push(harmless(&path));
+                    let likely = path.contains("inventory") || self.names_clusters(&entry);
+                    found.extend(likely.then(|| harmless(&path)));
                 }
                 Some(ObjectType::Tree) if depth < 2 && found.len() < 100 => {
                     if let Ok(below) = self.repository.0.find_tree(entry.id()) {
@@ -271,6 +277,11 @@ impl<'r> Tree<'r> {
             }
         }
     }
+}
+
+/// Whether a text has the key that every inventory has: other YAML at the top of a repository is no guess worth making.
+fn has_clusters(text: &[u8]) -> bool {
+    text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"clusters:"))
 }
 
 /// What was listed so far.
