@@ -3,7 +3,7 @@
 use super::{Env, Format, Options};
 use crate::exit;
 use crate::failure::Failure;
-use crate::fleet::Desired;
+use crate::fleet::{Desired, Doubt, doubts};
 use crate::inventory::Look;
 
 /// Reads inventory and bundles of a commit and says what is in them.
@@ -41,8 +41,14 @@ fn text(desired: &Desired, to: &mut dyn std::io::Write) -> std::io::Result<()> {
         writeln!(to, "  cluster {:<23} {nodes}{out}  {}", cluster.name, plugins.join(", "))?;
     }
     write!(to, "{}", desired.inventory.warned().render(Look::Plain))?;
+    let doubts = doubts(desired);
+    for doubt in &doubts {
+        let at = desired.inventory.locate(doubt.place);
+        writeln!(to, "{at}: {}\n    {}", doubt.what, doubt.instead)?;
+    }
     dirty(desired, to)?;
-    writeln!(to, "nothing wrong was found; no node was contacted")
+    let found = if doubts.is_empty() { "nothing wrong was found" } else { "nothing else was found" };
+    writeln!(to, "{found}; no node was contacted")
 }
 
 /// `1 node`, `27 nodes`.
@@ -59,6 +65,11 @@ pub(super) fn dirty(desired: &Desired, to: &mut dyn std::io::Write) -> std::io::
     let more = desired.dirty.len().saturating_sub(5);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     writeln!(to, "not committed, and not used: {files}{more}")
+}
+
+fn doubt(doubt: &Doubt) -> serde_json::Value {
+    let Doubt { place, what, instead } = doubt;
+    serde_json::json!({ "at": place.to_string(), "what": what, "instead": instead })
 }
 
 fn json(desired: &Desired, to: &mut dyn std::io::Write) -> std::io::Result<()> {
@@ -94,6 +105,7 @@ fn json(desired: &Desired, to: &mut dyn std::io::Write) -> std::io::Result<()> {
         "repository": desired.origin.repository, "revision": desired.origin.revision,
         "summary": desired.origin.summary, "dirty": desired.dirty,
         "bundles": bundles, "clusters": clusters,
+        "doubts": doubts(desired).iter().map(doubt).collect::<Vec<_>>(),
     });
     writeln!(to, "{value}")
 }

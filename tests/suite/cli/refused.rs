@@ -141,6 +141,21 @@ async fn check_and_schema_need_no_node() {
 }
 
 #[tokio::test]
+async fn check_says_what_no_plan_would_do_and_what_nobody_is_assigned() {
+    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
+    gateways.want("1.0.0");
+    let bundles: &[&str] = &["acme-auth: { dir: plugins/acme-auth }", "spare: { dir: plugins/gone }"];
+    let wanted = Wanted { bundles, plugins: &["acme-auth: present", "key-auth: absent"], ..Wanted::default() };
+    gateways.commit(&[("inventory.yaml", &gateways.inventory(&wanted))], "a spare one");
+    let said = gateways.muster(&["check"]).await;
+    let words = ["key-auth comes with Kong: nothing of it", "bundle spare is assigned by no cluster", "nothing else was"];
+    said.assert(0, &words);
+    let said = gateways.muster(&["check", "--format", "json"]).await;
+    let doubts = said.lines()[0]["doubts"].as_array().map(Vec::len);
+    assert_eq!(doubts, Some(2), "{said}");
+}
+
+#[tokio::test]
 async fn help_and_version_are_no_errors() {
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     gateways.muster(&["--help"]).await.assert(0, &["--apply", "--plan", "--demo", "status", "130"]);

@@ -244,6 +244,8 @@ async fn what_a_file_of_the_repository_declares_holds_it_until_it_is_taken_out_t
     let deck =
         "_format_version: \"3.0\"\nservices:\n- name: billing\n  plugins:\n  - name: acme-auth\n  - name: cors\n";
     gateways.commit(&[("inventory.yaml", &inventory), ("deck/eu.yaml", deck)], "decK");
+    let words = ["acme-auth is absent on eu, and deck/eu.yaml:5:11 declares it", "nothing else was found"];
+    gateways.muster(&["check"]).await.assert(0, &words);
     let said = gateways.muster(&["--apply", "--all"]).await;
     said.assert(3, &["deck/eu.yaml:5:11", "take it out there", "not reached, exit 3"]);
     assert!(!said.out.contains("DELETES"), "{said}");
