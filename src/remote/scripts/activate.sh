@@ -35,11 +35,6 @@
 # Ends with: 0 committed; 10 settle: nothing was there; 20, 21, 22 nothing was touched; 23 put back by the guard;
 #            30 the CLI said no and the files are put back, or the commit could not go on.
 
-moved() {
-	emit moved "$@"
-	finish 20
-}
-
 # env_value KEY: the last value in the live .kong_env, as it is without escapes.
 env_value() {
 	sed -n "s/^$1 *= *//p" "$a_prefix/.kong_env" 2>/dev/null | tail -n 1 | sed 's/\\#/#/g'
@@ -147,15 +142,6 @@ check_master_basis() {
 		none:) ;;
 		none:* | *:) moved master "${master:--}" ;;
 	esac
-}
-
-check_manifest_basis() {
-	arg manifest_generation
-	now=0
-	if [ -e "$a_home/state/manifest" ]; then
-		now=$(sed -n 's/^generation //p' "$a_home/state/manifest")
-	fi
-	[ "$now" = "$arg" ] || moved manifest "$now"
 }
 
 check_basis() {

@@ -5,7 +5,24 @@
 # Records: adopted PATH ATTIC exchange|rename    something not ours was in the way; where it is; without a gap, or with one
 #          did WHAT [NAME]                       what was done, also in the receipt
 #          collected BUNDLE DIGEST               an older release that is no longer kept
+#          moved WHAT FOUND                      not as the plan saw it
 #          problem commit WHAT                   it stopped there; the next activate goes on
+
+# moved WHAT FOUND: the node is not as the plan saw it; nothing was touched.
+moved() {
+	emit moved "$@"
+	finish 20
+}
+
+# The manifest is that of the plan's basis: whoever wrote a newer one knows more than the plan.
+check_manifest_basis() {
+	arg manifest_generation
+	now=0
+	if [ -e "$a_home/state/manifest" ]; then
+		now=$(sed -n 's/^generation //p' "$a_home/state/manifest")
+	fi
+	[ "$now" = "$arg" ] || moved manifest "$now"
+}
 
 # did WHAT...: into the receipt and the answer.
 did() {

@@ -21,11 +21,6 @@
 #            those of the lock
 # Ends with: 0; 10 nothing was left; 20, 21, 22 nothing was touched; 30 it could not go on.
 
-moved() {
-	emit moved "$@"
-	finish 20
-}
-
 held() {
 	emit held "$@"
 	finish 22
@@ -116,15 +111,6 @@ check_workers() {
 }
 
 # --- the basis
-
-check_manifest_basis() {
-	arg manifest_generation
-	now=0
-	if [ -e "$a_home/state/manifest" ]; then
-		now=$(sed -n 's/^generation //p' "$a_home/state/manifest")
-	fi
-	[ "$now" = "$arg" ] || moved manifest "$now"
-}
 
 check_root() {
 	if there "$a_lua_root/$2" && ! is_ours "$1" "$2"; then
