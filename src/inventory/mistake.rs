@@ -42,7 +42,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub(super) fn new(place: Place, what: impl AsRef<str>) -> Self {
+    pub(crate) fn new(place: Place, what: impl AsRef<str>) -> Self {
         Self { weight: Weight::Error, place, what: shown(what.as_ref()), instead: None, also: None, secret: false }
     }
 
@@ -54,12 +54,12 @@ impl Mistake {
         Self { secret: true, ..self }
     }
 
-    pub(super) fn instead(mut self, advice: impl AsRef<str>) -> Self {
+    pub(crate) fn instead(mut self, advice: impl AsRef<str>) -> Self {
         self.instead = Some(Hint::do_(shown(advice.as_ref())));
         self
     }
 
-    pub(super) fn also(mut self, place: Place, role: impl Into<String>) -> Self {
+    pub(crate) fn also(mut self, place: Place, role: impl Into<String>) -> Self {
         self.also = Some((place, role.into()));
         self
     }
@@ -96,7 +96,7 @@ pub struct Mistakes {
 }
 
 impl Mistakes {
-    pub(super) fn new(file: &str, text: Arc<str>, mut list: Vec<Mistake>) -> Self {
+    pub(crate) fn new(file: &str, text: Arc<str>, mut list: Vec<Mistake>) -> Self {
         list.sort_by_key(|mistake| (mistake.place, mistake.weight));
         list.dedup();
         let omitted = list.len().saturating_sub(MOST);

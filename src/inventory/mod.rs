@@ -29,7 +29,7 @@ mod rollout;
 mod schema;
 mod selector;
 mod unapply;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

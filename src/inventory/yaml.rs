@@ -20,13 +20,13 @@ pub(super) const MAX_DEPTH: usize = 32;
 
 /// A value with its place. Cloning is cheap.
 #[derive(Debug, Clone)]
-pub(super) struct Yaml {
-    pub(super) at: Place,
-    pub(super) kind: Kind,
+pub(crate) struct Yaml {
+    pub(crate) at: Place,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Text, and whether it stands without quotes.
     Scalar(Rc<str>, Quotes),
     List(Rc<[Yaml]>),
@@ -34,23 +34,23 @@ pub(super) enum Kind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Quotes {
+pub(crate) enum Quotes {
     Bare,
     Quoted,
 }
 
 /// A key with its value.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: Rc<str>,
-    pub(super) quotes: Quotes,
-    pub(super) at: Place,
-    pub(super) value: Yaml,
+pub(crate) struct Entry {
+    pub(crate) key: Rc<str>,
+    pub(crate) quotes: Quotes,
+    pub(crate) at: Place,
+    pub(crate) value: Yaml,
 }
 
 impl Yaml {
     /// The entries of a map; of anything else none.
-    pub(super) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[Entry] {
         match &self.kind {
             Kind::Map(entries) => entries,
             _ => &[],
@@ -81,7 +81,7 @@ impl Yaml {
     }
 
     /// Whether it is nothing at all: `key:`, `~`, `null`.
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar(text, Quotes::Bare) if matches!(&**text, "" | "~" | "null"))
     }
 
@@ -134,7 +134,7 @@ pub(super) fn looks_like_a_number(text: &str) -> bool {
 }
 
 /// Reads a text; what is wrong is added to `mistakes`. `None` where nothing can be made of it.
-pub(super) fn read(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Yaml> {
+pub(crate) fn read(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Yaml> {
     let mut reader = Reader { parser: Parser::new_from_str(text), anchors: HashMap::new(), values: 0, mistakes };
     match reader.document() {
         Ok(yaml) => yaml,

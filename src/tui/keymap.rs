@@ -1,6 +1,10 @@
-//! Which key does what, and where: one table, which the keys, the bottom line and the help are made from.
+//! Which key does what, and where: one table, which the keys, the bottom line, the help and the palette are made from. An
+//! operator's own settings change the keys of it ([`super::Keys`]), nothing else.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyCode;
+
+pub use super::key::Key;
+use super::key::{ctrl, key, plain};
 
 /// Something that an operator can do with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +62,7 @@ pub enum Command {
 }
 
 /// A kind of screen, for the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// The fleet.
     Fleet,
@@ -74,18 +78,15 @@ pub enum Place {
     Help,
 }
 
-/// A key with its modifiers. For letters, shift is part of the letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key(KeyCode, KeyModifiers);
-
 /// A line of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Binding {
     /// What it does.
     pub command: Command,
-    /// Its name, as a configuration will call it.
+    /// Its name, as the operator's settings call it.
     pub name: &'static str,
-    /// The keys; the first is the one that the bottom line shows.
+    /// The keys; the first is the one that the bottom line shows. The others of a line that is for everywhere give way where
+    /// a screen has a meaning of its own for them.
     pub keys: &'static [Key],
     /// One or two words for the bottom line; empty for what is only in the help.
     pub short: &'static str,
@@ -93,18 +94,6 @@ pub struct Binding {
     pub words: &'static str,
     /// The screens where it does something; empty for everywhere.
     pub places: &'static [Place],
-}
-
-const fn key(letter: char) -> Key {
-    Key(KeyCode::Char(letter), KeyModifiers::NONE)
-}
-
-const fn ctrl(letter: char) -> Key {
-    Key(KeyCode::Char(letter), KeyModifiers::CONTROL)
-}
-
-const fn plain(code: KeyCode) -> Key {
-    Key(code, KeyModifiers::NONE)
 }
 
 const fn bind(
@@ -240,75 +229,19 @@ impl Binding {
     }
 }
 
-/// What a key does on a screen.
-pub fn command(place: Place, event: &KeyEvent) -> Option<Command> {
-    let pressed = Key::pressed(event);
-    KEYMAP.iter().find(|binding| binding.is_on(place) && binding.keys.contains(&pressed)).map(|binding| binding.command)
-}
+impl Place {
+    /// Every kind of screen, in the order in which one comes to them.
+    pub const ALL: &[Self] = &[Self::Fleet, Self::Node, Self::Plan, Self::Diff, Self::Run, Self::Help];
 
-impl Key {
-    fn pressed(event: &KeyEvent) -> Self {
-        let modifiers = match event.code {
-            // A terminal may or may not tell of the shift that made the letter.
-            KeyCode::Char(_) => event.modifiers - KeyModifiers::SHIFT,
-            _ => event.modifiers,
-        };
-        Self(event.code, modifiers)
-    }
-
-    /// The key as the bottom line shows it.
-    pub fn words(self) -> String {
-        let name = match self.0 {
-            KeyCode::Char(' ') => "space".to_owned(),
-            KeyCode::Char(letter) if self.1.contains(KeyModifiers::CONTROL) => letter.to_ascii_uppercase().to_string(),
-            KeyCode::Char(letter) => letter.to_string(),
-            KeyCode::PageUp => "page up".to_owned(),
-            KeyCode::PageDown => "page down".to_owned(),
-            KeyCode::F(number) => format!("F{number}"),
-            other => format!("{other:?}").to_lowercase(),
-        };
-        if self.1.contains(KeyModifiers::CONTROL) { format!("Ctrl-{name}") } else { name }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLACES: [Place; 6] = [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help];
-
-    #[test]
-    fn no_key_has_two_meanings_on_one_screen() {
-        for place in PLACES {
-            let keys: Vec<Key> = KEYMAP.iter().filter(|b| b.is_on(place)).flat_map(|b| b.keys).copied().collect();
-            for (at, key) in keys.iter().enumerate() {
-                assert!(!keys[..at].contains(key), "{} twice on {place:?}", key.words());
-            }
+    /// Its name in the operator's settings.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Node => "node",
+            Self::Plan => "plan",
+            Self::Diff => "diff",
+            Self::Run => "run",
+            Self::Help => "help",
         }
-    }
-
-    #[test]
-    fn every_screen_can_be_left_and_has_help() {
-        for place in PLACES {
-            let can = |command| KEYMAP.iter().any(|b| b.is_on(place) && b.command == command);
-            assert!(can(Command::Quit) && can(Command::Help), "{place:?}");
-            assert!(place == Place::Fleet || can(Command::Back), "{place:?}");
-        }
-    }
-
-    #[test]
-    fn a_shifted_letter_is_the_same_with_and_without_the_modifier() {
-        for modifiers in [KeyModifiers::NONE, KeyModifiers::SHIFT] {
-            let event = KeyEvent::new(KeyCode::Char('P'), modifiers);
-            assert_eq!(command(Place::Fleet, &event), Some(Command::PlanHere));
-        }
-    }
-
-    #[test]
-    fn keys_are_named_as_people_name_them() {
-        assert_eq!(ctrl('l').words(), "Ctrl-L");
-        assert_eq!(plain(KeyCode::Enter).words(), "enter");
-        assert_eq!(key('P').words(), "P");
-        assert_eq!(key(' ').words(), "space");
     }
 }

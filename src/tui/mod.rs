@@ -9,7 +9,9 @@ mod command;
 mod cursor;
 mod dialog;
 mod effect;
+mod key;
 pub mod keymap;
+mod keys;
 mod layout;
 mod look;
 mod message;
@@ -24,6 +26,7 @@ mod view;
 
 pub use app::{Clock, Ended, Host, run_on};
 pub use effect::{Driver, Effect, Part};
+pub use keys::Keys;
 pub use look::Look;
 pub use message::{Doing, Message, Notice, Signal};
 pub use model::Model;

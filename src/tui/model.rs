@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use ratatui::layout::Size;
 
 use super::dialog::Dialog;
-use super::keymap::{self, Command, Place};
+use super::keymap::{Command, Place};
+use super::keys::Keys;
 use super::layout;
 use super::look::Look;
 use super::picture::{Picture, Title};
@@ -26,6 +27,8 @@ pub struct Busy {
 /// Everything that the interface knows.
 #[derive(Debug, Clone)]
 pub struct Model {
+    /// The keys in effect.
+    pub keys: Arc<Keys>,
     /// What the terminal can show.
     pub look: Look,
     /// How large it is.
@@ -54,6 +57,7 @@ impl Model {
     /// Before anything is known.
     pub fn new(title: Title, look: Look, size: Size, clock: Timestamp) -> Self {
         Self {
+            keys: Arc::default(),
             look,
             size,
             clock,
@@ -111,7 +115,7 @@ impl Model {
 
     /// What a key does now.
     pub(super) fn command(&self, key: &KeyEvent) -> Option<Command> {
-        keymap::command(self.place(), key)
+        self.keys.command(self.place(), key)
     }
 
     /// How many rows of its list a screen shows.

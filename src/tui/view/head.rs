@@ -85,18 +85,18 @@ pub(super) fn foot(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
 fn keys(model: &Model, columns: usize) -> TextLine {
     let always = |binding: &Binding| matches!(binding.command, Command::Help | Command::Quit);
     let here: Vec<&Binding> = KEYMAP.iter().filter(|b| is_useful(model, b)).collect();
-    let needed: usize = here.iter().filter(|b| always(b)).map(|b| piece_width(b)).sum();
+    let needed: usize = here.iter().filter(|b| always(b)).map(|b| piece_width(model, b)).sum();
     let mut room = columns.saturating_sub(needed + 1);
     let mut line = TextLine::new(Tone::Plain, " ");
     for binding in here {
-        let wide = piece_width(binding);
+        let wide = piece_width(model, binding);
         if !always(binding) && wide > room {
             continue;
         }
         if !always(binding) {
             room -= wide;
         }
-        line = line.with(Tone::Head, &key_words(binding)).with(Tone::Plain, &format!(" {}  ", binding.short));
+        line = line.with(Tone::Head, &key_words(model, binding)).with(Tone::Plain, &format!(" {}  ", binding.short));
     }
     line
 }
@@ -113,13 +113,13 @@ fn is_useful(model: &Model, binding: &Binding) -> bool {
         Command::Apply => model.plan.as_ref().is_some_and(|plan| !plan.is_empty()),
         _ => true,
     };
-    now && binding.is_on(model.place()) && !binding.short.is_empty()
+    now && binding.is_on(model.place()) && !binding.short.is_empty() && !key_words(model, binding).is_empty()
 }
 
-fn key_words(binding: &Binding) -> String {
-    binding.keys.first().map(|key| key.words()).unwrap_or_default()
+fn key_words(model: &Model, binding: &Binding) -> String {
+    model.keys.of(model.place(), binding).first().map(|key| key.words()).unwrap_or_default()
 }
 
-fn piece_width(binding: &Binding) -> usize {
-    width(&key_words(binding)) + 1 + width(binding.short) + 2
+fn piece_width(model: &Model, binding: &Binding) -> usize {
+    width(&key_words(model, binding)) + 1 + width(binding.short) + 2
 }

@@ -1,6 +1,7 @@
 //! The help, made from the keymap.
 
 use crate::tui::keymap::{Binding, KEYMAP, Place};
+use crate::tui::keys::Keys;
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::shown::fit;
 use crate::tui::text::{TextLine, hanging};
@@ -19,23 +20,24 @@ const MARKS: &[(char, &str)] = &[
 ];
 
 /// The keys of a screen, then the marks, then the keys that work everywhere.
-pub(super) fn lines(place: Place, columns: usize) -> Vec<TextLine> {
+pub(super) fn lines(keys: &Keys, place: Place, columns: usize) -> Vec<TextLine> {
     let mut lines = vec![TextLine::new(Tone::Head, &format!(" {}", place_words(place)))];
     let of = |everywhere: bool| KEYMAP.iter().filter(move |b| b.places.is_empty() == everywhere && b.is_on(place));
-    lines.extend(of(false).flat_map(|binding| binding_lines(binding, columns)));
+    lines.extend(of(false).flat_map(|binding| binding_lines((keys, place), binding, columns)));
     lines.extend([TextLine::default(), TextLine::new(Tone::Head, " marks: files, directive, loaded, used")]);
     lines.extend(MARKS.iter().map(|(mark, words)| {
         TextLine::new(tone_of(*mark), &format!("   {}", fit(&mark.to_string(), KEYS, ""))).with(Tone::Plain, words)
     }));
     lines.extend([TextLine::default(), TextLine::new(Tone::Head, " everywhere")]);
-    lines.extend(of(true).flat_map(|binding| binding_lines(binding, columns)));
+    lines.extend(of(true).flat_map(|binding| binding_lines((keys, place), binding, columns)));
     lines
 }
 
 const KEYS: usize = 26;
 
-fn binding_lines(binding: &Binding, columns: usize) -> Vec<TextLine> {
-    let keys = binding.keys.iter().map(|key| key.words()).collect::<Vec<_>>().join(", ");
+fn binding_lines((keys, place): (&Keys, Place), binding: &Binding, columns: usize) -> Vec<TextLine> {
+    let keys = keys.of(place, binding);
+    let keys = keys.iter().map(|key| key.words()).collect::<Vec<_>>().join(", ");
     hanging(&TextLine::new(Tone::Head, &format!("   {}", fit(&keys, KEYS, ""))), Tone::Plain, binding.words, columns)
 }
 
