@@ -3,6 +3,7 @@
 //! Owns: [`FleetDiff`] and the function that makes it. Must not know: what will be done about a difference, or in which
 //! order. Deterministic: the same inventory, bundles and survey give the same diff.
 
+mod comparison;
 mod directive;
 mod doubt;
 mod files;
@@ -22,6 +23,7 @@ use crate::kong::Directive;
 use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, Shared};
 use crate::survey::{NodeSurvey, Survey};
 
+pub use comparison::{ComparedLine, Comparison, Excerpt, Language, LineKind};
 pub use directive::{Directives, Source};
 pub use doubt::{Doubt, stopped};
 pub use files::{FileDrift, FilesDiff, RootState};
