@@ -6,7 +6,9 @@
 mod comparison;
 mod directive;
 mod doubt;
+mod facts;
 mod files;
+mod inspection;
 mod loaded;
 mod node;
 mod text;
@@ -26,7 +28,9 @@ use crate::survey::{NodeSurvey, Survey};
 pub use comparison::{ComparedLine, Comparison, Excerpt, Language, LineKind};
 pub use directive::{Directives, Source};
 pub use doubt::{Doubt, stopped};
+pub use facts::Fact;
 pub use files::{FileDrift, FilesDiff, RootState};
+pub use inspection::{CloserLook, FileState, Inspection, Planned, PluginFiles, ReceiptFacts, inspect};
 pub use loaded::own_admin;
 pub use text::{content_diff, line_counts, unified};
 

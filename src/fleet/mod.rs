@@ -5,6 +5,7 @@
 
 mod apply;
 mod desired;
+mod inspect;
 mod locks;
 mod restore;
 mod site;

@@ -87,6 +87,11 @@ impl Withheld {
         }
     }
 
+    /// The sentence about what was asked for.
+    pub fn sentence(self, what: &str) -> String {
+        format!("{what} {}", self.words())
+    }
+
     fn of(word: Option<&str>) -> Option<Self> {
         Some(match word? {
             "absent" => Self::Absent,
