@@ -69,7 +69,7 @@ pub struct Options {
     /// With --plan: exit 2 if there is something to do.
     #[arg(long, global = true)]
     pub detailed_exitcode: bool,
-    /// With --plan: print the differences of content in full.
+    /// With --plan and inspect: print the differences of content in full.
     #[arg(long, global = true)]
     pub diff: bool,
     /// How many nodes are looked at at once.
@@ -100,6 +100,14 @@ pub enum Format {
 pub enum Command {
     /// Look at the fleet and show the four truths of every plugin on every node.
     Status,
+    /// Look closely at one node: facts with their sources, files, receipts, the end of its error log.
+    Inspect {
+        /// The node.
+        of: String,
+        /// How many of the last lines of the error log to print; JSON has all that were read.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        lines: usize,
+    },
     /// Check inventory and bundles of a commit, without contacting a node.
     Check,
     /// Print the JSON Schema of the inventory.
@@ -151,6 +159,8 @@ pub enum Mode {
     Apply,
     /// `status`.
     Status,
+    /// `inspect`.
+    Inspect,
     /// `check`.
     Check,
     /// `schema`.
@@ -172,6 +182,7 @@ impl CommandLine {
     pub fn mode(&self) -> Mode {
         match &self.command {
             Some(Command::Status) => Mode::Status,
+            Some(Command::Inspect { .. }) => Mode::Inspect,
             Some(Command::Check) => Mode::Check,
             Some(Command::Schema) => Mode::Schema,
             Some(Command::Runs { .. }) => Mode::Runs,
@@ -228,15 +239,16 @@ impl Mode {
     /// Which option goes with which mode: the one table.
     pub fn accepts(self, option: &str) -> bool {
         match option {
-            "--demo" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
+            "--demo" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Inspect),
             "--cluster" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Locks),
             "--node" | "--plugin" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
             // A run has its own.
             "--rev" => self != Self::Resume && self != Self::Runs,
             "--all" => matches!(self, Self::Apply | Self::Plan),
-            "--allow" | "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
+            "--allow" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Inspect),
+            "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
-            "--diff" => matches!(self, Self::Plan | Self::Resume),
+            "--diff" => matches!(self, Self::Plan | Self::Resume | Self::Inspect),
             "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Runs),
             "--format json" => self != Self::Tui,
             _ => true,
@@ -249,6 +261,7 @@ impl Mode {
             Self::Plan => "--plan",
             Self::Apply => "--apply",
             Self::Status => "muster status",
+            Self::Inspect => "muster inspect",
             Self::Check => "muster check",
             Self::Schema => "muster schema",
             Self::Runs => "muster runs",

@@ -29,7 +29,7 @@ pub(super) enum Evidence {
 const TICKS: i64 = 100;
 
 /// When a process was started, seconds since 1970, rounded down.
-fn started(process: Process, facts: &NodeFacts) -> i64 {
+pub(super) fn started(process: Process, facts: &NodeFacts) -> i64 {
     let since_boot = i64::try_from(process.1).unwrap_or(i64::MAX) / TICKS;
     facts.host.clock - i64::try_from(facts.host.uptime).unwrap_or(0) + since_boot
 }

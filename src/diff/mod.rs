@@ -3,9 +3,12 @@
 //! Owns: [`FleetDiff`] and the function that makes it. Must not know: what will be done about a difference, or in which
 //! order. Deterministic: the same inventory, bundles and survey give the same diff.
 
+mod comparison;
 mod directive;
 mod doubt;
+mod facts;
 mod files;
+mod inspection;
 mod loaded;
 mod node;
 mod text;
@@ -22,9 +25,12 @@ use crate::kong::Directive;
 use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, Shared};
 use crate::survey::{NodeSurvey, Survey};
 
+pub use comparison::{ComparedLine, Comparison, Excerpt, Language, LineKind};
 pub use directive::{Directives, Source};
 pub use doubt::{Doubt, stopped};
+pub use facts::Fact;
 pub use files::{FileDrift, FilesDiff, RootState};
+pub use inspection::{CloserLook, FileState, Inspection, Planned, PluginFiles, ReceiptFacts, inspect};
 pub use loaded::own_admin;
 pub use text::{content_diff, line_counts, unified};
 

@@ -102,7 +102,7 @@ fn version(facts: &NodeFacts) -> Option<String> {
 }
 
 /// The bundle of an assignment and the plugins that it stands for.
-fn content<'a>(
+pub(super) fn content<'a>(
     inventory: &Inventory,
     assignment: &Assignment,
     bundles: &'a Bundles,

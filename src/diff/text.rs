@@ -8,9 +8,9 @@ use crate::bundle::Bundle;
 const MAX_BYTES: usize = 512 << 10;
 
 /// How long one comparison may take before it gets coarser.
-const DEADLINE: std::time::Duration = std::time::Duration::from_millis(200);
+pub(super) const DEADLINE: std::time::Duration = std::time::Duration::from_millis(200);
 
-fn text(bytes: &[u8]) -> Option<&str> {
+pub(super) fn text(bytes: &[u8]) -> Option<&str> {
     if bytes.len() > MAX_BYTES || bytes.contains(&0) { None } else { std::str::from_utf8(bytes).ok() }
 }
 

@@ -6,6 +6,7 @@
 mod apply;
 mod desired;
 mod doubts;
+mod inspect;
 mod locks;
 mod restore;
 mod site;

@@ -29,6 +29,11 @@ pub struct Conf {
     digest: OnceLock<Digest>,
 }
 
+/// The longest line that is shown, in characters.
+const SHOWN: usize = 2_000;
+/// What is in the name of a key whose value is a secret.
+const SECRET: [&str; 4] = ["password", "secret", "token", "passphrase"];
+
 /// The bytes say everything.
 impl PartialEq for Conf {
     fn eq(&self, other: &Self) -> bool {
@@ -169,6 +174,35 @@ impl Conf {
     /// This file without `key`: every active occurrence is gone, with the lines that continue it.
     pub fn unset(&self, key: &str) -> Result<Vec<u8>, EditError> {
         edit::unset(self, key)
+    }
+
+    /// The file line by line as far as it may be shown: `key = value` where a statement with a readable key begins, `\` where
+    /// one goes on, an empty text for an empty line. `None` for every other line: a comment may hold an old password.
+    pub fn shown(&self) -> Vec<Option<String>> {
+        let blank = |line: &Line| self.bytes[line.start..line.end].trim_ascii().is_empty();
+        let mut shown: Vec<Option<String>> = self.lines.iter().map(|line| blank(line).then(String::new)).collect();
+        for statement in &self.statements {
+            let Some(key) = statement.key().filter(|key| setting::is_readable(key)) else { continue };
+            for (at, line) in statement.lines.iter().enumerate() {
+                let value = String::from_utf8_lossy(&statement.value()).into_owned();
+                let text = if at == 0 { format!("{key} = {value}") } else { "\\".to_owned() };
+                shown[*line] = Some(super::printable(&text, SHOWN));
+            }
+        }
+        shown
+    }
+
+    /// The bytes of each line, without its end, for comparing.
+    pub fn raw_lines(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().map(|line| &self.bytes[line.start..line.end])
+    }
+
+    /// The values that are secrets by the name of their key, and long enough not to be a word of every log: to be looked for
+    /// in what is about to be shown, and for nothing else.
+    pub fn secrets(&self) -> Vec<String> {
+        let is_secret = |key: &str| SECRET.iter().any(|word| key.contains(word));
+        let values = self.effective().into_iter().filter(|(key, value)| is_secret(key) && value.len() >= 4);
+        values.filter_map(|(_, value)| String::from_utf8(value).ok()).collect()
     }
 
     /// What Kong reads otherwise than a person might think, in the order of the lines.

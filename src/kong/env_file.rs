@@ -79,6 +79,11 @@ impl EnvFile {
             .map(|conf| conf.bytes().to_vec())
     }
 
+    /// See [`Conf::secrets`].
+    pub fn secrets(&self) -> Vec<String> {
+        self.conf.secrets()
+    }
+
     /// The values of the keys that may be shown.
     pub fn readable(&self) -> BTreeMap<&'static str, String> {
         self.conf.readable()

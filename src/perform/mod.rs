@@ -22,6 +22,7 @@ mod call;
 mod cause;
 mod delete;
 mod deliver;
+pub mod detail;
 mod doors;
 mod evidence;
 mod explain;

@@ -14,6 +14,7 @@ mod leaving;
 mod lookup;
 mod node;
 mod obstacle;
+mod on_node;
 mod removal;
 mod request;
 mod step;

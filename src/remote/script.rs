@@ -14,6 +14,8 @@ pub enum Script {
     Activate,
     /// Deletes what is ours of bundles that nothing uses any more.
     Delete,
+    /// Looks closer at one node: contents of files, receipts, the end of the error log; changes nothing.
+    Detail,
 }
 
 const SURVEY: &str = concat!(
@@ -51,9 +53,12 @@ const ACTIVATE: &str = concat!(
     include_str!("scripts/activate.sh"),
 );
 
+const DETAIL: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/detail.sh"));
+
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 5] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete];
+    pub const ALL: [Self; 6] =
+        [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete, Self::Detail];
 
     /// The whole text that is sent to a node.
     pub const fn text(self) -> &'static str {
@@ -63,6 +68,7 @@ impl Script {
             Self::Deliver => DELIVER,
             Self::Activate => ACTIVATE,
             Self::Delete => DELETE,
+            Self::Detail => DETAIL,
         }
     }
 
@@ -74,6 +80,7 @@ impl Script {
             Self::Deliver => "deliver",
             Self::Activate => "activate",
             Self::Delete => "delete",
+            Self::Detail => "detail",
         }
     }
 }

@@ -556,7 +556,7 @@ impl SurveyDecoder {
     }
 }
 
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).take(120).collect()
 }
 

@@ -14,11 +14,13 @@ use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName
 use crate::wire::{Lease, Manifest, Receipt};
 
 mod decode;
+mod detail;
 mod locks;
 mod request;
 mod share;
 
 pub use decode::{SurveyDecoder, SurveyError};
+pub use detail::{Detail, DetailDecoder, DetailRequest, HIDDEN, LogTail, Withheld};
 pub use locks::{Guarded, Holder, Locks, in_force};
 pub use request::SurveyRequest;
 pub use share::Sharer;

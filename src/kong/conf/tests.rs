@@ -253,3 +253,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_lines_of_readable_keys_are_shown_and_of_them_no_comment() {
+    let conf = Conf::parse(
+        "# pg_password = old\n\nplugins = bundled, \\\n  acme # was s3cret\npg_password = s3cret\nlog_level=info\nodd line\n",
+    );
+    let shown = conf.shown();
+    assert_eq!(shown[2].as_deref(), Some("plugins = bundled,   acme"));
+    assert_eq!((shown[0].as_deref(), shown[1].as_deref(), shown[3].as_deref()), (None, Some(""), Some("\\")));
+    assert_eq!((shown[4].as_deref(), shown[5].as_deref(), shown[6].as_deref()), (None, Some("log_level = info"), None));
+    assert!(!shown.iter().flatten().any(|line| line.contains("s3cret") || line.contains("old")), "{shown:?}");
+    assert_eq!(conf.secrets(), ["s3cret"]);
+    assert_eq!(conf.raw_lines().count(), shown.len());
+}
