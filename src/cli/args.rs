@@ -45,13 +45,13 @@ pub struct Options {
     /// The inventory's path in the repository [default: inventory.yaml].
     #[arg(long, global = true, value_name = "PATH")]
     pub inventory: Option<String>,
-    /// Change these clusters: names or globs, comma between them.
+    /// Change these clusters: names or globs, comma between them; !NAME leaves one out.
     #[arg(long, global = true, value_name = "SELECTOR")]
     pub cluster: Option<String>,
-    /// Change these nodes: names, globs, ranges such as eu-[1-9,11], or label=value, comma between them.
+    /// Change these nodes: names, globs, ranges such as eu-[1-9,11], or label=value, comma between them; !TERM leaves out.
     #[arg(long, global = true, value_name = "SELECTOR")]
     pub node: Option<String>,
-    /// Change these plugins or bundles: names or globs, comma between them.
+    /// Change these plugins or bundles: names or globs, comma between them; !NAME leaves one out everywhere.
     #[arg(long, global = true, value_name = "SELECTOR")]
     pub plugin: Option<String>,
     /// Apply to every cluster.
