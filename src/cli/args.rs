@@ -72,6 +72,9 @@ pub struct Options {
     /// With --plan: print the differences of content in full.
     #[arg(long, global = true)]
     pub diff: bool,
+    /// With --plan: save the plan in this file too, as --format json prints it. No file but a plan is overwritten.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// How many nodes are looked at at once.
     #[arg(long, global = true, value_name = "N")]
     pub parallel: Option<usize>,
@@ -200,6 +203,7 @@ impl CommandLine {
             ("--reload-unproven", options.reload_unproven),
             ("--detailed-exitcode", options.detailed_exitcode),
             ("--diff", options.diff),
+            ("--out", options.out.is_some()),
             ("--node", options.node.is_some()),
             ("--plugin", options.plugin.is_some()),
             ("--cluster", options.cluster.is_some()),
@@ -237,6 +241,7 @@ impl Mode {
             "--allow" | "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => matches!(self, Self::Plan | Self::Resume),
+            "--out" => self == Self::Plan,
             "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Runs),
             "--format json" => self != Self::Tui,
             _ => true,

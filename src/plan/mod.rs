@@ -14,6 +14,7 @@ mod leaving;
 mod lookup;
 mod node;
 mod obstacle;
+mod reach;
 mod removal;
 mod request;
 mod step;
@@ -26,6 +27,7 @@ pub use basis::{Basis, Selected};
 pub use blocker::{Alike, Blocker, BlockerCode, Scope};
 pub use change::{Change, ChangeKind, Note, Removal};
 pub use fence::{Judgement, judge};
+pub use reach::{At, RemovalStep};
 pub use request::{Allow, Goal, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
 
