@@ -45,13 +45,13 @@ pub struct Options {
     /// The inventory's path in the repository [default: inventory.yaml].
     #[arg(long, global = true, value_name = "PATH")]
     pub inventory: Option<String>,
-    /// Change these clusters: names or globs, comma between them.
+    /// Change these clusters: names or globs, comma between them; !NAME leaves one out.
     #[arg(long, global = true, value_name = "SELECTOR")]
     pub cluster: Option<String>,
-    /// Change these nodes: names, globs, ranges such as eu-[1-9,11], or label=value, comma between them.
+    /// Change these nodes: names, globs, ranges such as eu-[1-9,11], or label=value, comma between them; !TERM leaves out.
     #[arg(long, global = true, value_name = "SELECTOR")]
     pub node: Option<String>,
-    /// Change these plugins or bundles: names or globs, comma between them.
+    /// Change these plugins or bundles: names or globs, comma between them; !NAME leaves one out everywhere.
     #[arg(long, global = true, value_name = "SELECTOR")]
     pub plugin: Option<String>,
     /// Apply to every cluster.
@@ -72,6 +72,9 @@ pub struct Options {
     /// With --plan and inspect: print the differences of content in full.
     #[arg(long, global = true)]
     pub diff: bool,
+    /// With --plan: save the plan in this file too, as --format json prints it. No file but a plan is overwritten.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// How many nodes are looked at at once.
     #[arg(long, global = true, value_name = "N")]
     pub parallel: Option<usize>,
@@ -211,6 +214,7 @@ impl CommandLine {
             ("--reload-unproven", options.reload_unproven),
             ("--detailed-exitcode", options.detailed_exitcode),
             ("--diff", options.diff),
+            ("--out", options.out.is_some()),
             ("--node", options.node.is_some()),
             ("--plugin", options.plugin.is_some()),
             ("--cluster", options.cluster.is_some()),
@@ -249,6 +253,7 @@ impl Mode {
             "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => matches!(self, Self::Plan | Self::Resume | Self::Inspect),
+            "--out" => self == Self::Plan,
             "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Runs),
             "--format json" => self != Self::Tui,
             _ => true,

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use super::{Mode, Options};
 use crate::hint::{Hint, quoted};
-use crate::plan::Plan;
+use crate::inventory::Selector;
+use crate::plan::{Allow, Plan, Selection};
 
 /// `muster --apply …` with every option that has a say in what the plan is. A demo makes its own places.
 pub(super) fn apply(options: &Options, demo: bool) -> String {
@@ -20,6 +21,31 @@ pub(super) fn apply(options: &Options, demo: bool) -> String {
         given.write(&mut line);
     }
     line
+}
+
+/// `muster --plan …` with the same options.
+pub(super) fn plan(options: &Options, demo: bool) -> String {
+    if let Some(run) = &options.resumes {
+        return placed(&format!("muster resume {run}"), options);
+    }
+    let mut line = format!("muster {}--plan", if demo { "--demo " } else { "" });
+    for given in given(options, demo) {
+        given.write(&mut line);
+    }
+    line
+}
+
+/// The options with another selection and other permissions than were typed: those of a plan that was edited on the screen.
+pub(super) fn edited(options: &Options, selection: &Selection, allow: &[Allow]) -> Options {
+    let text = |selector: &Option<Selector>| selector.as_ref().map(ToString::to_string);
+    Options {
+        cluster: text(&selection.clusters),
+        node: text(&selection.nodes),
+        plugin: text(&selection.plugins),
+        reload_unproven: selection.unproven,
+        allow: allow.iter().map(ToString::to_string).collect(),
+        ..options.clone()
+    }
 }
 
 /// A command with the places that were given: typed elsewhere, it is about the same repository.
@@ -162,6 +188,23 @@ mod tests {
              --inventory fleet/inventory.yaml --ssh-config=-odd --parallel 4 --allow managed-conf \
              --allow pending-settings=eu-1 --reload-unproven"
         );
+    }
+
+    #[test]
+    fn a_plan_that_was_edited_has_a_command_line_that_says_the_same() {
+        let line = CommandLine::try_parse_from(["muster", "--cluster=eu-*", "--rev=v1"]).unwrap();
+        let selection = Selection {
+            clusters: Selector::parse("eu-*,!eu-canary").ok(),
+            nodes: Selector::parse("!eu-[1-3]").ok(),
+            plugins: Selector::parse("!geo-ip").ok(),
+            unproven: false,
+        };
+        let allow = vec![Allow::parse("pending-settings=eu-7").unwrap(), Allow::parse("after-cluster").unwrap()];
+        let edited = edited(&line.options, &selection, &allow);
+        let rest = "--cluster 'eu-*,!eu-canary' --node '!eu-[1-3]' --plugin '!geo-ip' --rev v1 \
+                    --allow pending-settings=eu-7 --allow after-cluster";
+        assert_eq!(plan(&edited, false), format!("muster --plan {rest}"));
+        assert_eq!(apply(&edited, true), format!("muster --demo --apply {rest}"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod plan;
 mod restore;
 mod resume;
 mod runs;
+mod save;
 mod session;
 mod status;
 mod terminal;

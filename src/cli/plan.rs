@@ -1,5 +1,7 @@
 //! `muster --plan`: looks, compares, shows what would be done; changes nothing.
 
+use std::io::Write as _;
+
 use super::session::Session;
 use super::{Env, Format, Options};
 use crate::exit;
@@ -16,6 +18,11 @@ pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
     let Session { env, options, fleet, selection, allow, control, demo } = session;
     let Some(picture) = look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
     let plan = super::equal::carry_plan(fleet.plan(&picture, selection, allow), &options, demo);
+    // First: a plan that was shown and could not be saved would be missed later.
+    let out = options.out.as_ref().map(|file| env.dir.join(file));
+    if let Some(file) = &out {
+        super::save::save(&plan, file)?;
+    }
     let written = match options.format {
         Format::Json => report::plan::json(&plan, &mut env.out),
         Format::Text => text(&fleet, &plan, (&options, demo), env),
@@ -26,7 +33,11 @@ pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
 
 fn text(fleet: &Fleet, plan: &Plan, (options, demo): (&Options, bool), env: &mut Env) -> std::io::Result<()> {
     report::plan::text(plan, options.diff, Some(&super::equal::apply(options, demo)), &mut env.out)?;
-    super::check::dirty(&fleet.desired, &mut env.out)
+    super::check::dirty(&fleet.desired, &mut env.out)?;
+    match &options.out {
+        Some(file) => writeln!(env.out, "Saved as {}.", file.display()),
+        None => Ok(()),
+    }
 }
 
 /// What a plan that is only shown comes to.
@@ -81,7 +92,6 @@ impl Progress {
     }
 
     fn write(&self, text: &str) {
-        use std::io::Write as _;
         if let (true, Ok(mut err)) = (self.shown, self.err.lock()) {
             // Only for the eye.
             drop(err.write_all(text.as_bytes()).and_then(|()| err.flush()));

@@ -10,6 +10,7 @@ use crate::execute::look::LookSettings;
 use crate::failure::Failure;
 use crate::fleet::{Desired, DesiredError, Fleet, Source};
 use crate::hint::Hint;
+use crate::inventory::nearest::nearest;
 use crate::inventory::{Look, Selector, TreePath};
 use crate::plan::{Allow, Selection};
 use crate::remote::{ByTransport, LocalConnect, Notice, SshConnect, SshSettings};
@@ -87,6 +88,7 @@ async fn with_fleet(what: Use, options: Options, demo: Option<String>, env: &mut
     let selection = selection(&options, &desired)?;
     let allow: Result<Vec<Allow>, String> = options.allow.iter().map(|text| Allow::parse(text)).collect();
     let allow = allow.map_err(|text| Failure::usage(format!("--allow: {text}")))?;
+    allowed(&allow, &desired)?;
     let fleet = Arc::new(fleet(desired, &options, env)?);
     let control = Control::new();
     // The terminal UI answers to signals itself: it has to give the terminal back.
@@ -186,8 +188,27 @@ fn selection(options: &Options, desired: &Desired) -> Result<Selection, Failure>
     Ok(selection)
 }
 
+/// A node that `--allow` names has to be there: on another one it would lift nothing, and say so nowhere.
+fn allowed(allow: &[Allow], desired: &Desired) -> Result<(), Failure> {
+    let inventory = &desired.inventory;
+    let Some((code, node)) = allow.iter().find_map(|allow| {
+        let node = allow.node.as_ref().filter(|node| inventory.node(node).is_none())?;
+        Some((allow.code, node))
+    }) else {
+        return Ok(());
+    };
+    let mut failure =
+        Failure::usage(format!("--allow {}={node}: the inventory has no node of this name", code.word()));
+    let near = nearest(node.as_str(), inventory.nodes().map(|node| node.name.as_str()));
+    failure.hints = vec![match near {
+        Some(near) => Hint::do_(format!("did you mean {near}?")),
+        None => Hint::do_(format!("there are: {}", crate::name::collapse(inventory.nodes().map(|node| &node.name)))),
+    }];
+    Err(failure)
+}
+
 /// A word of a selector that selects nothing is a mistake: a typing error must not mean "nothing to do".
-fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
+pub(super) fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     let inventory = &desired.inventory;
     let clusters: Vec<&str> = inventory.clusters.keys().map(crate::name::ClusterName::as_str).collect();
     let plugins: std::collections::BTreeSet<&str> = inventory

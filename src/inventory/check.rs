@@ -55,7 +55,7 @@ fn known_node(cluster: &Cluster, name: &str, place: Place, mistakes: &mut Vec<Mi
 fn idle(cluster: &Cluster, on: &Selector, place: Place, mistakes: &mut Vec<Mistake>) {
     let exact: BTreeSet<&str> = on.exact_names().collect();
     for term in on.idle_nodes(&[cluster]) {
-        if !exact.contains(term) {
+        if !exact.contains(term.strip_prefix('!').unwrap_or(term)) {
             mistakes.push(Mistake::warning(place, format!("`{term}` chooses no node of cluster {}", cluster.name)));
         }
     }

@@ -263,7 +263,7 @@ pub(super) struct PluginKeys {
     pub(super) adopt: bool,
     /// What happens to the configuration rows of an absent plugin: delete, disable, or { disable: LENGTH }.
     pub(super) unapply: Option<Unapply>,
-    /// On which nodes of the cluster: names, ranges, wildcards, labels, joined by commas.
+    /// On which nodes of the cluster: names, ranges, wildcards, labels, joined by commas; behind ! what is left out.
     pub(super) on: Option<Selector>,
 }
 

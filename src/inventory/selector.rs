@@ -1,9 +1,11 @@
 //! One grammar for choosing: `on:`, `--node`, `--cluster`, `--plugin`, the filter of the TUI.
 //!
 //! Terms joined by commas, of which any may hold: a name (`eu-1`), a name with numbers (`eu-[1-9,11]`) or wildcards
-//! (`eu-*`, `eu-?`), a label (`zone=a`, its value with wildcards too), or `cluster=NAME`. Case matters. A bare name
-//! is always the name of the kind of thing being chosen: of a node after `--node` and in `on:`, of a cluster after
-//! `--cluster`, of a plugin after `--plugin`. To choose a cluster's nodes where nodes are chosen, write `cluster=NAME`.
+//! (`eu-*`, `eu-?`), a label (`zone=a`, its value with wildcards too), or `cluster=NAME`. A term behind `!` leaves out what
+//! it would choose, wherever it stands among the others; a selector of such terms only chooses all but these. Case matters.
+//! A bare name is always the name of the kind of thing being chosen: of a node after `--node` and in `on:`, of a cluster
+//! after `--cluster`, of a plugin after `--plugin`. To choose a cluster's nodes where nodes are chosen, write
+//! `cluster=NAME`.
 
 use std::fmt;
 
@@ -24,8 +26,11 @@ enum Kind {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Term {
+    /// As it was written, with the `!`.
     text: String,
     kind: Kind,
+    /// It leaves out what it matches.
+    not: bool,
 }
 
 /// A choice of nodes, clusters or plugins.
@@ -52,7 +57,8 @@ impl SelectorError {
     pub fn hints(&self) -> Vec<Hint> {
         let whole = if self.term.is_empty() { "write" } else { "instead write" };
         vec![Hint::do_(format!(
-            "{whole} names, ranges, wildcards or labels, joined by commas: eu-1,eu-[3-9],us-*,zone=a"
+            "{whole} names, ranges, wildcards or labels, joined by commas, behind ! what is left out: \
+             eu-1,eu-[3-9],us-*,zone=a,!us-2"
         ))]
     }
 }
@@ -78,7 +84,24 @@ impl Selector {
 
     /// Whether this node, with these labels and in this cluster, is chosen.
     pub fn matches(&self, node: &NodeName, labels: &Labels, cluster: &ClusterName) -> bool {
-        self.0.iter().any(|term| term.matches(node, labels, cluster))
+        self.chooses(|term| term.matches(node, labels, cluster))
+    }
+
+    /// What any term matches, or anything where all terms leave something out, but for what these match.
+    fn chooses(&self, matches: impl Fn(&Term) -> bool) -> bool {
+        let mut wanted = self.0.iter().filter(|term| !term.not).peekable();
+        let in_it = wanted.peek().is_none() || wanted.any(&matches);
+        in_it && !self.0.iter().filter(|term| term.not).any(matches)
+    }
+
+    /// This choice, or everything where there is none, without these names or ranges of names.
+    pub fn without<'a>(
+        of: Option<&Self>,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Option<Self>, SelectorError> {
+        let out = names.into_iter().map(|name| format!("!{name}"));
+        let terms: Vec<String> = of.map(ToString::to_string).into_iter().chain(out).collect();
+        if terms.is_empty() { Ok(None) } else { Self::parse(&terms.join(",")).map(Some) }
     }
 
     /// Whether this cluster is chosen by its bare name.
@@ -93,10 +116,10 @@ impl Selector {
 
     /// Whether a thing of this name is chosen; labels choose nothing here.
     pub fn matches_name(&self, name: &str) -> bool {
-        self.0.iter().any(|term| matches!(&term.kind, Kind::Name(pattern) if pattern.matches(name)))
+        self.chooses(|term| matches!(&term.kind, Kind::Name(pattern) if pattern.matches(name)))
     }
 
-    /// The terms that choose none of these names, each as it was typed: a slip of the pen that must be said.
+    /// The terms that match none of these names, each as it was typed: a slip of the pen that must be said.
     pub fn idle_names(&self, names: &[&str]) -> Vec<&str> {
         let idle = |term: &&Term| match &term.kind {
             Kind::Name(pattern) => !names.iter().any(|name| pattern.matches(name)),
@@ -105,7 +128,7 @@ impl Selector {
         self.0.iter().filter(idle).map(|term| term.text.as_str()).collect()
     }
 
-    /// The terms that choose no node of these clusters, each as it was typed.
+    /// The terms that match no node of these clusters, each as it was typed.
     pub fn idle_nodes(&self, clusters: &[&Cluster]) -> Vec<&str> {
         let idle = |term: &&Term| {
             let mut nodes = clusters.iter().flat_map(|cluster| cluster.nodes.values());
@@ -119,25 +142,31 @@ impl Selector {
         self.0.iter().map(|term| term.text.len()).sum()
     }
 
-    /// The terms that are one exact name: references, which must lead somewhere.
+    /// The terms that are one exact name, chosen or left out: references, which must lead somewhere. Without the `!`.
     pub(super) fn exact_names(&self) -> impl Iterator<Item = &str> {
         let exact = |term: &&Term| matches!(&term.kind, Kind::Name(pattern) if pattern.is_literal());
-        self.0.iter().filter(exact).map(|term| term.text.as_str())
+        self.0.iter().filter(exact).map(Term::bare)
     }
 }
 
 impl Term {
     fn parse(text: &str) -> Result<Self, SelectorError> {
         let bad = |why: String| SelectorError::new(text, why);
-        let kind = match text.split_once('=') {
-            None => Kind::Name(pattern(text).map_err(bad)?),
+        let (not, bare) = text.strip_prefix('!').map_or((false, text), |bare| (true, bare));
+        let kind = match bare.split_once('=') {
+            None => Kind::Name(pattern(bare).map_err(bad)?),
             Some(("cluster", name)) => Kind::Cluster(pattern(name).map_err(bad)?),
             Some((label, value)) => {
                 let label = LabelName::parse(label).map_err(|error| bad(error.to_string()))?;
                 Kind::Label(label, pattern(value).map_err(bad)?)
             }
         };
-        Ok(Self { text: text.to_owned(), kind })
+        Ok(Self { text: text.to_owned(), kind, not })
+    }
+
+    /// As it was written, without the `!`.
+    fn bare(&self) -> &str {
+        self.text.strip_prefix('!').unwrap_or(&self.text)
     }
 
     fn matches(&self, node: &NodeName, labels: &Labels, cluster: &ClusterName) -> bool {
@@ -195,7 +224,7 @@ impl schemars::JsonSchema for Selector {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "Names, ranges, wildcards or labels, joined by commas: eu-1,eu-[3-9],us-*,zone=a.",
+            "description": "Names, ranges, wildcards or labels, joined by commas; behind ! what is left out: eu-1,eu-[3-9],us-*,zone=a,!us-2.",
             "type": "string", "minLength": 1
         })
     }
@@ -248,6 +277,35 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_an_exclamation_mark_is_left_out_wherever_it_stands() {
+        for selector in ["!eu-1", "!us-*", "eu-*,!eu-[1-9]", "!eu-1,eu-*", "!zone=b", "zone=a,!cluster=us", "!rack=*"] {
+            assert!(chosen(selector, "eu-11"), "{selector}");
+        }
+        for selector in
+            ["!eu-11", "eu-*,!eu-1?", "!eu-[1-3,11],eu-*", "!zone=a", "eu-11,!cluster=eu-prod", "us-*,!eu-1"]
+        {
+            assert!(!chosen(selector, "eu-11"), "{selector}");
+        }
+        assert!(Selector::parse_names("!zone=a").is_err());
+    }
+
+    #[test]
+    fn a_name_that_is_left_out_has_to_exist_as_well() {
+        let selector = Selector::parse("!eu-1,!us-*,eu-*").unwrap();
+        assert_eq!(selector.idle_names(&["eu-2"]), ["!eu-1", "!us-*"]);
+        assert_eq!(selector.exact_names().collect::<Vec<_>>(), ["eu-1"]);
+    }
+
+    #[test]
+    fn a_choice_is_narrowed_by_names() {
+        let eu = Selector::parse("eu-*").unwrap();
+        let text = |of, names: &[&str]| Selector::without(of, names.iter().copied()).unwrap().map(|s| s.to_string());
+        assert_eq!(text(Some(&eu), &["eu-1", "eu-2"]).as_deref(), Some("eu-*,!eu-1,!eu-2"));
+        assert_eq!(text(None, &["eu-1"]).as_deref(), Some("!eu-1"));
+        assert_eq!(text(None, &[]), None);
+    }
+
+    #[test]
     fn what_cannot_choose_is_refused_with_the_term() {
         for (bad, term) in
             [("", ""), ("a,,b", ""), ("a,-[x]", "-[x]"), ("a b", "a b"), ("=x", "=x"), ("z=", "z="), ("a;b", "a;b")]
@@ -281,7 +339,17 @@ mod tests {
         }
 
         #[test]
-        fn shown_and_read_again_it_is_the_same(text in "[a-c0-3?*=,\\[\\] -]{0,16}") {
+        fn what_is_chosen_and_left_out_is_not_chosen(a in "[a-c?*]{1,4}", b in "[a-c?*]{1,4}", name in "[a-c]{1,4}") {
+            let matches = |text: &str| Selector::parse(text).unwrap().matches_name(&name);
+            let (none, rest) = (matches(&format!("{a},!{a}")), matches(&format!("!{a},{a},{b}")));
+            prop_assert!(!none, "it is chosen and left out");
+            prop_assert!(!(rest && matches(&a)), "the order of the terms does not matter");
+            prop_assert_eq!(matches(&format!("{b},!{a}")), matches(&b) && !matches(&a));
+            prop_assert_eq!(matches(&format!("!{a}")), !matches(&a));
+        }
+
+        #[test]
+        fn shown_and_read_again_it_is_the_same(text in "[a-c0-3?*=,!\\[\\] -]{0,16}") {
             if let Ok(selector) = Selector::parse(&text) {
                 prop_assert_eq!(Selector::parse(&selector.to_string()).unwrap(), selector);
             }

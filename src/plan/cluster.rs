@@ -40,6 +40,9 @@ pub(super) fn plan(
             builder.note("unknown", node::nameless(why, node), vec![node.clone()]);
         }
     }
+    if let Some(text) = nobody_seen(request, &lists, diff) {
+        builder.note("unseen", text, lists.unknown.clone());
+    }
     for (name, made) in &plans {
         for (topic, text) in &made.remarks {
             builder.note(topic, text.clone(), vec![name.clone()]);
@@ -186,6 +189,19 @@ fn blockers(request: &Request<'_>, cluster: &Cluster, lists: &NodeLists, builder
         builder.blockers.push(Blocker { code, scope, what, details: Vec::new(), hints });
     }
     stopped
+}
+
+/// What to do where nothing can be planned, as no node was seen. Why each was not stands with it.
+fn nobody_seen(request: &Request<'_>, lists: &NodeLists, diff: &ClusterDiff) -> Option<String> {
+    let NodeLists { changing, in_line, blocked, unknown, .. } = lists;
+    let none = changing.is_empty() && in_line.is_empty() && blocked.is_empty();
+    let unseen = none && !unknown.is_empty() && unknown.iter().all(|node| request.survey.seen(node).is_none());
+    let hint = diff.nodes.get(unknown.first()?).and_then(|node| match &node.condition {
+        Condition::Unknown { hints, .. } => hints.first(),
+        _ => None,
+    });
+    let way = hint.map_or_else(|| "type: muster status".to_owned(), ToString::to_string);
+    unseen.then(|| format!("nothing can be planned before one of these nodes answers. To begin with, {way}"))
 }
 
 type Found = Option<(BlockerCode, String, Vec<Hint>)>;

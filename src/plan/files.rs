@@ -8,9 +8,13 @@ use super::node::NodePlan;
 use super::removal::{Removals, Subject};
 use super::{Blocker, BlockerCode, Request, Scope};
 use crate::action::{Delete, Fence};
+use crate::bundle::Bundle;
+use crate::diff::FilesDiff;
 use crate::hint::Hint;
 use crate::inventory::Cluster;
 use crate::name::{BundleName, BundlePath, NodeName, PluginName, collapse};
+use crate::survey::NodeFacts;
+use crate::wire::Manifest;
 
 /// For how many seconds the old workers of a cluster are waited for before files go.
 const LIMIT: u64 = 300;
@@ -161,6 +165,8 @@ impl Third<'_> {
         if bundles.is_empty() && adopts.is_empty() {
             return Vec::new();
         }
+        let edited: Vec<_> = bundles.keys().filter_map(|bundle| self.kept(node, facts, bundle, &before)).collect();
+        made.notes.extend(edited.into_iter().map(|text| ("edited".to_owned(), text)));
         let plugins = due.iter().filter_map(|name| self.removals.subjects.get(name));
         let plugins = plugins.flat_map(|subject| subject.plugins.iter().cloned()).collect();
         let mut after = before.clone();
@@ -170,4 +176,19 @@ impl Third<'_> {
         made.delete = Some(Box::new(Delete { bundles, adopts, plugins, generation, manifest: after.lines().into() }));
         due
     }
+
+    /// What is said of a release that was edited on the node: it is not deleted. Only where its content is known can that be
+    /// told beforehand.
+    fn kept(&self, node: &NodeName, facts: &NodeFacts, bundle: &BundleName, manifest: &Manifest) -> Option<String> {
+        let known = self.request.known.get(&manifest.bundles.get(bundle)?.digest)?;
+        let home = &self.cluster.nodes.get(node)?.kong.home;
+        let edited = is_edited(known, facts, home.as_str());
+        edited.then(|| format!("{bundle}, as it was edited, is kept in {home}/attic and not deleted"))
+    }
+}
+
+/// Whether what stands behind the links of a bundle of ours is not what it was installed as.
+pub(super) fn is_edited(known: &Bundle, facts: &NodeFacts, home: &str) -> bool {
+    let files = FilesDiff::of(known, facts, home);
+    files.edited() && files.foreign().next().is_none()
 }

@@ -15,6 +15,7 @@ mod lookup;
 mod node;
 mod obstacle;
 mod on_node;
+mod reach;
 mod removal;
 mod request;
 mod step;
@@ -27,6 +28,7 @@ pub use basis::{Basis, Selected};
 pub use blocker::{Alike, Blocker, BlockerCode, Scope};
 pub use change::{Change, ChangeKind, Note, Removal};
 pub use fence::{Judgement, judge};
+pub use reach::{At, RemovalStep};
 pub use request::{Allow, Goal, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
 

@@ -280,6 +280,14 @@ impl<'a> Draft<'a> {
                 format!("{}, as it was edited, is kept in {}/attic and replaced", bundle.name, self.node.kong.home);
             self.plan.notes.push(("edited".to_owned(), text));
         }
+        let before = from.as_ref().filter(|from| **from != bundle.digest).and_then(|from| self.request.known.get(from));
+        if before.is_some_and(|before| super::files::is_edited(before, self.facts, self.node.kong.home.as_str())) {
+            let text = format!(
+                "{}, as it was edited, stays in {}/releases, and is no way back: the new content has none of the edits",
+                bundle.name, self.node.kong.home
+            );
+            self.plan.notes.push(("edited".to_owned(), text));
+        }
         let swap = Swap {
             to: bundle.digest.clone(),
             state: assignment.state,

@@ -82,7 +82,7 @@ impl Selection {
 }
 
 /// A blocker that the operator lifts: `--allow CODE[=NODE]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allow {
     /// Which.
     pub code: BlockerCode,
@@ -102,6 +102,16 @@ impl Allow {
         }
         let node = node.map(|node| NodeName::parse(node).map_err(|error| error.to_string())).transpose()?;
         Ok(Self { code, node })
+    }
+}
+
+impl std::fmt::Display for Allow {
+    /// As `--allow` takes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.node {
+            Some(node) => write!(f, "{}={node}", self.code.word()),
+            None => f.write_str(&self.code.word()),
+        }
     }
 }
 
@@ -157,6 +167,9 @@ mod tests {
         let allow = Allow::parse("pending-settings=eu-7").unwrap();
         assert_eq!((allow.code, allow.node.unwrap().as_str()), (BlockerCode::PendingSettings, "eu-7"));
         assert_eq!(Allow::parse("managed-conf").unwrap().node, None);
+        for text in ["pending-settings=eu-7", "managed-conf"] {
+            assert_eq!(Allow::parse(text).unwrap().to_string(), text);
+        }
         for (text, why) in [
             ("removal", "cannot be lifted"),
             ("reload-fails=eu-1", "cannot be lifted"),

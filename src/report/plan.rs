@@ -7,10 +7,8 @@ use serde::Serialize;
 
 use super::nodes::brief;
 use super::words::{clean, count, pad, parts, time, width, wrap};
-use crate::action::Withdrawal;
-use crate::name::{ClusterName, NodeName, PluginName, collapse};
-use crate::plan::{Alike, Blocker, Change, ChangeKind, ClusterPlan, Note, Plan, Removal, Scope, Wave};
-use crate::survey::PluginRow;
+use crate::name::{ClusterName, NodeName, collapse};
+use crate::plan::{Alike, At, Blocker, Change, ChangeKind, ClusterPlan, Note, Plan, Removal, Scope, Wave};
 
 /// The line that texts are wrapped at.
 const COLUMNS: usize = 80;
@@ -182,15 +180,18 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// The three steps of a removal, one line each: what, where, how.
+    /// The three steps of a removal: what, where, how; below the first, how far it reaches and the rows.
     fn removal(&mut self, removal: &Removal) {
-        let steps =
-            [("1 un-apply", unapplied(removal)), ("2 directive", unlisted(removal)), ("3 files", deleted(removal))];
-        let place = steps.iter().map(|(_, (place, _))| width(place)).max().unwrap_or_default();
-        for (number, (step, (at, how))) in steps.iter().enumerate() {
-            self.lines.push(format!("      {}  {}  {how}", pad(step, 11), pad(at, place)));
+        let steps = removal.steps().map(|step| (step.name, place(step.at), step.how));
+        let column = steps.iter().map(|(_, place, _)| width(place)).max().unwrap_or_default();
+        for (number, (step, at, how)) in steps.iter().enumerate() {
+            self.wrapped(&format!("      {}  {}  ", pad(step, 11), pad(at, column)), "", how);
             if number == 0 {
-                self.lines.extend(row_lines(removal).map(|row| format!("{}{row}", " ".repeat(21 + place))));
+                let indent = " ".repeat(21 + column);
+                for line in removal.reach() {
+                    self.wrapped(&indent, "", &line);
+                }
+                self.lines.extend(removal.row_lines(ROWS).into_iter().map(|row| format!("{indent}- {row}")));
             }
         }
     }
@@ -312,55 +313,12 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The first step of a removal: how often, and what becomes of how many rows.
-fn unapplied(removal: &Removal) -> (String, String) {
-    let rows = removal.rows.values().map(Vec::len).sum::<usize>();
-    let withdrawn = removal.withdraws();
-    match removal.how {
-        None if rows == 0 => ("none".to_owned(), "no row uses it".to_owned()),
-        None => ("none".to_owned(), format!("held, see below; {}:", count(rows, "row"))),
-        Some(Withdrawal::Delete) => ("once".to_owned(), format!("{}, kept in the undo bundle:", count(rows, "row"))),
-        Some(Withdrawal::Disable) => {
-            ("once".to_owned(), format!("{withdrawn} of {} to be disabled:", count(rows, "row")))
-        }
+fn place(at: At<'_>) -> String {
+    match at {
+        At::Nowhere => "none".to_owned(),
+        At::Once => "once".to_owned(),
+        At::Nodes(nodes) => brief(nodes, NODES),
     }
-}
-
-/// The second step.
-fn unlisted(removal: &Removal) -> (String, String) {
-    let how = match removal.directive.len() {
-        0 if removal.held.is_empty() => "no node lists it",
-        0 => "held, see below",
-        1 => "in its one reload; counted again right before",
-        _ => "in the one reload of each; counted again right before each",
-    };
-    (place(&removal.directive), how.to_owned())
-}
-
-/// The third step.
-fn deleted(removal: &Removal) -> (String, String) {
-    let how = match (removal.files.len(), removal.proven_by) {
-        (0, _) if removal.held.is_empty() => "none of ours are left".to_owned(),
-        (0, _) => "held, see below".to_owned(),
-        (_, 1) => "once it has proven step 2".to_owned(),
-        (_, all) => format!("once all {all} have proven step 2"),
-    };
-    (place(&removal.files), how)
-}
-
-fn place(nodes: &[NodeName]) -> String {
-    if nodes.is_empty() { "none".to_owned() } else { brief(nodes, NODES) }
-}
-
-/// The rows of a removal, the first of them.
-fn row_lines(removal: &Removal) -> impl Iterator<Item = String> {
-    let named = removal.rows.len() > 1;
-    let line = move |plugin: &PluginName, row: &PluginRow| {
-        if named { format!("{plugin}: {}", row.words()) } else { row.words() }
-    };
-    let all = removal.rows.iter().flat_map(move |(name, rows)| rows.iter().map(move |row| line(name, row)));
-    let more = removal.rows.values().map(Vec::len).sum::<usize>().saturating_sub(ROWS);
-    all.take(ROWS).chain((more > 0).then(|| format!("and {more} more")))
 }
 
 /// Whether a removal is the one that a change speaks of.

@@ -2,7 +2,7 @@
 
 use super::plan::names;
 use crate::action::Withdrawal;
-use crate::plan::Removal;
+use crate::plan::{At, Removal, RemovalStep};
 use crate::survey::PluginRow;
 use crate::tui::look::{Look, Tone};
 use crate::tui::shown::{count, fit, width};
@@ -13,71 +13,34 @@ const ROWS: usize = 100;
 /// What stands before each step.
 const INDENT: &str = "      ";
 
-/// The three steps, each with where and how, and below the first the rows.
+/// The three steps, each with where and how; below the first how far it reaches, and the rows.
 pub(super) fn lines(removal: &Removal, look: Look, columns: usize) -> Vec<TextLine> {
-    let steps = [
-        (Tone::Bad, "1 un-apply", unapply(removal)),
-        (Tone::Plain, "2 directive", directive(removal)),
-        (Tone::Plain, "3 files", files(removal)),
-    ];
-    let place = steps.iter().map(|(_, _, (place, _))| width(place)).max().unwrap_or_default().min(24);
-    let step = |(tone, name, (at, how)): (Tone, &str, (String, String))| {
-        let tone = if at == NOWHERE { Tone::Faint } else { tone };
-        let lead = TextLine::new(Tone::Plain, &format!("{INDENT}{}  ", fit(name, 11, "")))
-            .with(tone, &format!("{}  ", fit(&at, place, look.more())));
-        hanging(&lead, tone, &how, columns)
+    let steps = removal.steps();
+    let place = steps.iter().map(|step| width(&place_words(step.at))).max().unwrap_or_default().min(24);
+    let step = |step: &RemovalStep<'_>, tone: Tone| {
+        let tone = if step.at == At::Nowhere { Tone::Faint } else { tone };
+        let lead = TextLine::new(Tone::Plain, &format!("{INDENT}{}  ", fit(step.name, 11, "")))
+            .with(tone, &format!("{}  ", fit(&place_words(step.at), place, look.more())));
+        hanging(&lead, tone, &step.how, columns)
     };
-    let [first, second, third] = steps.map(step);
-    let rows = row_lines(removal).flat_map(|row| {
-        hanging(&TextLine::new(Tone::Plain, &format!("{INDENT}   {} ", look.dot())), Tone::Plain, &row, columns)
-    });
-    first.into_iter().chain(rows).chain(second).chain(third).collect()
+    let below = |tone: Tone, lead: &str, text: &str| {
+        hanging(&TextLine::new(tone, &format!("{INDENT}   {lead} ")), tone, text, columns)
+    };
+    let [first, second, third] = &steps;
+    let mut lines = step(first, Tone::Bad);
+    lines.extend(removal.reach().iter().flat_map(|line| below(Tone::Bad, "!", line)));
+    lines.extend(removal.row_lines(ROWS).iter().flat_map(|row| below(Tone::Plain, look.dot(), row)));
+    lines.extend(step(second, Tone::Plain));
+    lines.extend(step(third, Tone::Plain));
+    lines
 }
 
-const NOWHERE: &str = "none";
-
-fn unapply(removal: &Removal) -> (String, String) {
-    let all = removal.rows.values().map(Vec::len).sum::<usize>();
-    let rows = count(all, "row");
-    match removal.how {
-        None if all == 0 => (NOWHERE.to_owned(), "no row uses it".to_owned()),
-        None => (NOWHERE.to_owned(), format!("held, see below; used by {rows}:")),
-        Some(Withdrawal::Delete) => ("once".to_owned(), format!("DELETES {rows}, kept in the undo bundle:")),
-        Some(Withdrawal::Disable) => ("once".to_owned(), format!("DISABLES {} of {rows}:", removal.withdraws())),
+fn place_words(at: At<'_>) -> String {
+    match at {
+        At::Nowhere => "none".to_owned(),
+        At::Once => "once".to_owned(),
+        At::Nodes(nodes) => count(nodes.len(), "node"),
     }
-}
-
-fn directive(removal: &Removal) -> (String, String) {
-    let how = match removal.directive.len() {
-        0 if removal.held.is_empty() => "no node lists it",
-        0 => "held, see below",
-        1 => "in its one reload; rows are counted again right before",
-        _ => "in the one reload of each; rows are counted again right before each",
-    };
-    (nodes(removal.directive.len()), how.to_owned())
-}
-
-fn files(removal: &Removal) -> (String, String) {
-    let how = match (removal.files.len(), removal.proven_by) {
-        (0, _) if removal.held.is_empty() => "none of ours are left".to_owned(),
-        (0, _) => "held, see below".to_owned(),
-        (_, 1) => "once it has proven step 2 and its old workers have ended".to_owned(),
-        (_, all) => format!("once all {all} have proven step 2 and their old workers have ended"),
-    };
-    (nodes(removal.files.len()), how)
-}
-
-fn nodes(number: usize) -> String {
-    if number == 0 { NOWHERE.to_owned() } else { count(number, "node") }
-}
-
-/// What uses it: scope, workspace, disabled or not; the plugin where there are several.
-fn row_lines(removal: &Removal) -> impl Iterator<Item = String> {
-    let named = removal.rows.len() > 1;
-    let all = removal.rows.iter().flat_map(|(plugin, rows)| rows.iter().map(move |row| (plugin, row)));
-    let lines = all.map(move |(plugin, row)| if named { format!("{plugin}: {}", row.words()) } else { row.words() });
-    let more = removal.rows.values().map(Vec::len).sum::<usize>().saturating_sub(ROWS);
-    lines.take(ROWS).chain((more > 0).then(|| format!("and {more} more; muster --plan --format json has them all")))
 }
 
 /// What will be lost, for the question before a run: rows, then files, then the directive.
