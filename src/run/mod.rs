@@ -19,7 +19,8 @@ mod fold_tests;
 pub use cluster::ClusterStep;
 pub use counts::Counts;
 pub use event::{
-    CancelLevel, Cause, Event, EventKind, Outcome, RunHead, SkipReason, StepEnd, StepPhase, SurveyCounts, Waiting,
+    CancelLevel, Cause, Event, EventKind, Outcome, PlannedStep, RunHead, SkipReason, StepEnd, StepPhase, SurveyCounts,
+    Waiting,
 };
 pub use node::{Cell, Fate, NodeRun, PRINTED};
 pub use reader::{Recorder, Reporter};
