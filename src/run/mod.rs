@@ -8,6 +8,7 @@ mod counts;
 mod event;
 mod node;
 mod reader;
+mod recorded;
 mod state;
 mod verdict;
 
@@ -24,5 +25,6 @@ pub use event::{
 };
 pub use node::{Cell, Fate, NodeRun, PRINTED};
 pub use reader::{Recorder, Reporter};
+pub use recorded::{About, Came, Recorded};
 pub use state::RunState;
 pub use verdict::{FailureKind, Verdict};
