@@ -37,6 +37,19 @@ impl Action {
             Self::Delete(_) => "delete",
         }
     }
+
+    /// What it is about, behind the verb: the bundle, the directive, the plugins.
+    pub fn about(&self) -> String {
+        let names =
+            |plugins: &BTreeSet<PluginName>| plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Deliver(deliver) => deliver.bundle.to_string(),
+            Self::Activate(activate) => activate.directive.1.clone(),
+            Self::Unapply(unapply) => unapply.name.clone(),
+            Self::Fence(fence) => names(&fence.plugins),
+            Self::Delete(delete) => names(&delete.plugins),
+        }
+    }
 }
 
 /// Deliver one bundle to one node.

@@ -81,6 +81,10 @@ pub struct Options {
     /// Read this file in place of ~/.ssh/config and /etc/ssh/ssh_config.
     #[arg(long, global = true, value_name = "FILE")]
     pub ssh_config: Option<PathBuf>,
+    /// Show the runs that were recorded in this directory, too: those of another user's cron, where they may be read.
+    /// May be given several times.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub runs: Vec<PathBuf>,
     /// The run that is resumed; not typed.
     #[arg(skip)]
     pub resumes: Option<String>,
@@ -122,6 +126,9 @@ pub enum Command {
         /// How many to list.
         #[arg(long, value_name = "N", default_value_t = 20)]
         last: usize,
+        /// Go on with a run that is at work until it ends; the exit code is then 0, whatever the run came to.
+        #[arg(long, requires = "run")]
+        follow: bool,
     },
     /// Finish a run that did not reach its goal: its commit and its selection, planned anew on what is there now.
     Resume {
@@ -220,6 +227,7 @@ impl CommandLine {
             ("--cluster", options.cluster.is_some()),
             ("--parallel", options.parallel.is_some()),
             ("--rev", options.rev != "HEAD"),
+            ("--runs", !options.runs.is_empty()),
             ("--format json", options.format == Format::Json),
         ];
         let wrong = given.into_iter().find(|(option, given)| *given && !mode.accepts(option));
@@ -251,6 +259,7 @@ impl Mode {
             "--all" => matches!(self, Self::Apply | Self::Plan),
             "--allow" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Inspect),
             "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
+            "--runs" => matches!(self, Self::Tui | Self::Runs),
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => matches!(self, Self::Plan | Self::Resume | Self::Inspect),
             "--out" => self == Self::Plan,

@@ -133,7 +133,7 @@ impl Dispatcher {
         let plan = Arc::clone(&self.job.plan);
         let steps: Vec<&Step> = ids.iter().filter_map(|id| plan.step(*id)).collect();
         for step in &steps {
-            let (action, about) = (step.action.verb().to_owned(), about(&step.action));
+            let (action, about) = (step.action.verb().to_owned(), step.action.about());
             self.record(match Subject::of(step) {
                 Subject::Node(node) => EventKind::StepStarted { step: step.id, node, action, about },
                 Subject::Cluster(cluster) => EventKind::ClusterStepStarted { step: step.id, cluster, action, about },
@@ -363,16 +363,5 @@ impl Dispatcher {
     /// How hard the run is being cancelled, orders not yet taken in included.
     pub(super) fn cancel(&self) -> Option<CancelLevel> {
         self.orders.borrow().cancel
-    }
-}
-
-/// What a step is about, in a few words.
-fn about(action: &Action) -> String {
-    match action {
-        Action::Deliver(deliver) => deliver.bundle.to_string(),
-        Action::Activate(activate) => activate.directive.1.clone(),
-        Action::Unapply(unapply) => unapply.name.clone(),
-        Action::Fence(fence) => fence.plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        Action::Delete(delete) => delete.plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     }
 }

@@ -14,7 +14,7 @@ use crate::action::Action;
 use crate::name::{BundleName, ClusterName, NodeName};
 use crate::perform::LeaseRefusal;
 use crate::plan::{Blocker, ClusterPlan, Phase, Plan, Scope, Step, Wave};
-use crate::run::{CancelLevel, Cause, EventKind, Fate, RunHead, RunState, SkipReason, Verdict, Waiting};
+use crate::run::{CancelLevel, Cause, EventKind, Fate, PlannedStep, RunHead, RunState, SkipReason, Verdict, Waiting};
 
 /// How many nodes are asked for their lease, or given it back, at once.
 const LEASES: usize = 32;
@@ -71,6 +71,7 @@ impl Dispatcher {
             steps: plan.steps.len(),
             steps_of,
             waves,
+            cluster_steps: cluster_steps(plan),
         }
     }
 
@@ -330,6 +331,18 @@ fn nodes_of(plan: &Plan, cluster: &ClusterName) -> Vec<NodeName> {
         }
     }
     nodes
+}
+
+/// The steps of whole clusters: a view has a row for each from the beginning.
+fn cluster_steps(plan: &Plan) -> Vec<PlannedStep> {
+    let steps = plan.steps.iter().filter(|step| step.target.node().is_none());
+    let planned = |step: &Step| PlannedStep {
+        step: step.id,
+        cluster: step.cluster.clone(),
+        action: step.action.verb().to_owned(),
+        about: step.action.about(),
+    };
+    steps.map(planned).collect()
 }
 
 /// The nodes of which a cluster's part needs the lease: those with steps; where there is none, as only what is shared is

@@ -4,6 +4,7 @@
 //! know: what an event means. One run is one directory, `RUNS/RUN/`, with `journal.jsonl` in it: a head, then one event
 //! on each line; and with the undo bundles of the run beside it, if it took rows out of use.
 
+mod glance;
 mod list;
 mod reader;
 mod undo;
@@ -11,8 +12,9 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-pub use list::{Entry, list};
-pub use reader::{Journal, Line, Unknown, read};
+pub use glance::{glance, told};
+pub use list::{Entry, list, list_all};
+pub use reader::{Follower, Head, Journal, Line, Unknown, read};
 pub use undo::{keep_undo, undo_bundles};
 pub use writer::Writer;
 

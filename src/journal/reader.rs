@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -73,42 +73,98 @@ impl Journal {
 /// Reads a journal. A torn last line is left out; anything else that is not as it should be is an error that names the
 /// line.
 pub fn read(path: &Path) -> Result<Journal, JournalError> {
-    let file = File::open(path).map_err(io("reading", path))?;
-    let mut lines = Lines { path, input: BufReader::new(file), number: 0, torn: false };
-    let mut journal = head(path, lines.next_line()?)?;
-    while let Some(text) = lines.next_line()? {
-        let damaged = |found| JournalError::Damaged { path: path.to_owned(), line: lines.number, found };
-        journal.lines.push(line(&text).map_err(damaged)?);
+    let mut follower = Follower::open(path)?;
+    let mut lines = Vec::new();
+    while let Some(line) = follower.next_line()? {
+        lines.push(line);
     }
-    journal.torn = lines.torn;
-    Ok(journal)
+    let torn = follower.is_torn();
+    let Head { format, run, plan } = follower.head;
+    Ok(Journal { format, run, plan, lines, torn })
 }
 
-struct Lines<'a> {
-    path: &'a Path,
+/// What the first line of a journal says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The format.
+    pub format: u32,
+    /// The run.
+    pub run: RunId,
+    /// The plan as it was written.
+    pub plan: Value,
+}
+
+/// A journal that is read while it may still be written: line by line, as far as whole lines are there.
+#[derive(Debug)]
+pub struct Follower {
+    path: PathBuf,
     input: BufReader<File>,
+    /// The number of the line that comes next, from 1.
     number: usize,
-    torn: bool,
+    /// The beginning of a line whose end is not there yet.
+    partial: Vec<u8>,
+    head: Head,
 }
 
-impl Lines<'_> {
-    /// The next whole line, without its newline; one that has none was not written to its end.
-    fn next_line(&mut self) -> Result<Option<Vec<u8>>, JournalError> {
-        let mut line = Vec::new();
-        self.input.read_until(b'\n', &mut line).map_err(io("reading", self.path))?;
-        self.number += 1;
-        match line.pop() {
-            None => Ok(None),
-            Some(b'\n') => Ok(Some(line)),
-            Some(_) => {
-                self.torn = true;
-                Ok(None)
-            }
+impl Follower {
+    /// Opens a journal and reads its head.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let file = File::open(path).map_err(io("reading", path))?;
+        let head = Head { format: 0, run: RunId::from_parts(0, 0), plan: Value::Null };
+        let (input, partial) = (BufReader::new(file), Vec::new());
+        let mut follower = Self { path: path.to_owned(), input, number: 0, partial, head };
+        let line = follower.next_text()?;
+        follower.head = head_of(path, line)?;
+        Ok(follower)
+    }
+
+    /// What its first line says.
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The plan, if it is one that this version can read. It can be large, and is given away once.
+    pub fn take_plan(&mut self) -> Result<Plan, serde_json::Error> {
+        serde_json::from_value(self.head.plan.take())
+    }
+
+    /// The next line behind the head, once all of it is there. An error names the line; nothing behind it is to be trusted.
+    pub fn next_line(&mut self) -> Result<Option<Line>, JournalError> {
+        let Some(text) = self.next_text()? else { return Ok(None) };
+        let damaged = |found| JournalError::Damaged { path: self.path.clone(), line: self.number, found };
+        line(&text).map(Some).map_err(damaged)
+    }
+
+    /// Whether nobody writes it any more. To be asked before reading on: what was written until then is there.
+    pub fn has_ended(&self) -> bool {
+        let file = self.input.get_ref();
+        let free = file.try_lock_shared().is_ok();
+        if free {
+            // Others ask in the same way; the next to ask must not find us.
+            let _ = file.unlock();
         }
+        free
+    }
+
+    /// Whether it ends, for now, in the middle of a line.
+    pub const fn is_torn(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
+    /// The next whole line, without its newline; one that has none was not written to its end.
+    fn next_text(&mut self) -> Result<Option<Vec<u8>>, JournalError> {
+        self.input.read_until(b'\n', &mut self.partial).map_err(io("reading", &self.path))?;
+        if self.partial.last() != Some(&b'\n') {
+            return Ok(None);
+        }
+        self.number += 1;
+        let mut text = std::mem::take(&mut self.partial);
+        text.pop();
+        Ok(Some(text))
     }
 }
 
-fn head(path: &Path, line: Option<Vec<u8>>) -> Result<Journal, JournalError> {
+fn head_of(path: &Path, line: Option<Vec<u8>>) -> Result<Head, JournalError> {
     let not_one = |found: &str| JournalError::NotOne { path: path.to_owned(), found: found.to_owned() };
     let line = line.ok_or_else(|| not_one("it has no whole line"))?;
     let mut head: Value = serde_json::from_slice(&line).map_err(|_| not_one("its first line is not JSON"))?;
@@ -121,10 +177,10 @@ fn head(path: &Path, line: Option<Vec<u8>>) -> Result<Journal, JournalError> {
     };
     let run = head["run"].as_str().and_then(|run| RunId::parse(run).ok());
     let run = run.ok_or_else(|| not_one("its first line names no run"))?;
-    Ok(Journal { format, run, plan: head["plan"].take(), lines: Vec::new(), torn: false })
+    Ok(Head { format, run, plan: head["plan"].take() })
 }
 
-fn line(text: &[u8]) -> Result<Line, String> {
+pub(super) fn line(text: &[u8]) -> Result<Line, String> {
     let value: Value = serde_json::from_slice(text).map_err(|error| format!("it is not JSON: {error}"))?;
     let word = value["event"].as_str().ok_or("it has no field `event`")?;
     if EventKind::WORDS.contains(&word) {

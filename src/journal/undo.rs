@@ -44,7 +44,12 @@ fn create(dir: &Path, name: &str) -> io::Result<(PathBuf, File)> {
 
 /// The undo bundles of a run, by name; none where the run has no directory.
 pub fn undo_bundles(runs: &Path, run: &RunId) -> io::Result<Vec<PathBuf>> {
-    let dir = match fs::read_dir(runs.join(run.as_str())) {
+    undo_in(&runs.join(run.as_str()))
+}
+
+/// The undo bundles in the directory of a run.
+pub(super) fn undo_in(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let dir = match fs::read_dir(dir) {
         Ok(dir) => dir,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),

@@ -1,53 +1,25 @@
 //! `muster runs`: what was recorded on this machine.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::words::{clean, count, pad, width};
 use crate::hint::Hint;
-use crate::name::RunId;
-use crate::run::{RunState, Verdict};
-
-/// A run, as far as its journal can be read.
-pub struct Told {
-    /// Which.
-    pub run: RunId,
-    /// Its journal is written by nobody any more.
-    pub ended: bool,
-    /// Its undo bundles.
-    pub undo: Vec<PathBuf>,
-    /// What its journal comes to, or why it cannot be read.
-    pub state: Result<RunState, String>,
-}
-
-impl Told {
-    /// What it came to, in a word.
-    fn end(&self, state: &RunState) -> &'static str {
-        match state.verdict {
-            Some(verdict) => verdict.word(),
-            None if !self.ended => "at work",
-            None => "cut short",
-        }
-    }
-
-    /// Whether something is left that `muster resume` would do.
-    fn open(&self, state: &RunState) -> bool {
-        self.ended && !matches!(state.verdict, Some(Verdict::InLine | Verdict::Converged))
-    }
-}
+use crate::name::{ClusterName, RunId};
+use crate::run::{Counts, Recorded, Verdict};
 
 /// For people: a line each.
-pub fn text(runs: &[Told], all: usize, dir: &Path, out: &mut dyn Write) -> io::Result<()> {
+pub fn text(runs: &[Recorded], all: usize, dir: &Path, out: &mut dyn Write) -> io::Result<()> {
     if runs.is_empty() {
         writeln!(out, "no run was recorded on this machine (in {})", dir.display())?;
         return out.flush();
     }
-    let rows: Vec<[String; 5]> = runs.iter().map(row).collect();
-    let head = ["RUN", "BEGAN (UTC)", "BY", "WHAT", "CAME TO"].map(str::to_owned);
-    let mut widths = [0; 5];
+    let rows: Vec<[String; 6]> = runs.iter().map(row).collect();
+    let head = ["RUN", "BEGAN (UTC)", "TOOK", "BY", "WHAT", "CAME TO"].map(str::to_owned);
+    let mut widths = [0; 6];
     for row in rows.iter().chain([&head]) {
         for (column, cell) in widths.iter_mut().zip(row) {
             *column = width(cell).max(*column);
@@ -67,76 +39,89 @@ pub fn text(runs: &[Told], all: usize, dir: &Path, out: &mut dyn Write) -> io::R
             Hint::type_(format!("muster runs --last {all}"))
         )?;
     }
-    let open = runs.iter().find(|told| told.state.as_ref().is_ok_and(|state| told.open(state)));
-    if let Some(told) = open {
-        writeln!(out, "to finish one:  {}", Hint::type_(format!("muster resume {}", told.run)))?;
+    if let Some(open) = runs.iter().find(|run| run.came.is_open()) {
+        writeln!(out, "to finish one:  {}", Hint::type_(format!("muster resume {}", open.run)))?;
     }
     writeln!(out, "to see one again:  {}", Hint::type_(format!("muster runs {}", runs[0].run)))?;
     out.flush()
 }
 
-fn row(told: &Told) -> [String; 5] {
-    let state = match &told.state {
-        Ok(state) => state,
-        Err(why) => {
-            return [told.run.to_string(), began(&told.run), String::new(), why.clone(), "not readable".to_owned()];
-        }
+fn row(run: &Recorded) -> [String; 6] {
+    let (by, what) = match (&run.about, &run.trouble) {
+        (Some(about), _) => (
+            about.operator.clone(),
+            format!("{} @ {}, {}", about.repository, about.revision.short(), count(about.nodes, "node")),
+        ),
+        (None, Some(_)) => (String::new(), String::new()),
+        (None, None) => (String::new(), "nothing was begun".to_owned()),
     };
-    let (by, what) = match &state.head {
-        Some(head) => {
-            let nodes = head.clusters.iter().map(|(_, nodes)| nodes.len()).sum();
-            (
-                head.operator.clone(),
-                format!("{} @ {}, {}", head.repository, head.revision.short(), count(nodes, "node")),
-            )
-        }
-        None => (String::new(), "nothing was begun".to_owned()),
-    };
-    let undo = match told.undo.len() {
+    let undo = match run.undo.len() {
         0 => String::new(),
         number => format!(", {} kept", count(number, "undo bundle")),
     };
-    [told.run.to_string(), began(&told.run), by, what, format!("{}{undo}", told.end(state))]
+    let trouble = run.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+    let began = run.began.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    let took = run.seconds().map(took).unwrap_or_default();
+    [run.run.to_string(), began, took, by, what, format!("{}{undo}{trouble}", run.came.word())]
 }
 
-/// When a run began, as its id says.
-fn began(run: &RunId) -> String {
-    let milliseconds = i64::try_from(run.milliseconds()).unwrap_or(0);
-    let at = Timestamp::from_millisecond(milliseconds).unwrap_or_default();
-    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+/// Seconds as `01:12` or `1:02:03`.
+fn took(seconds: i64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}
+
+/// A run as JSON.
+#[derive(Serialize)]
+struct Line<'a> {
+    muster: &'static str,
+    format: u32,
+    run: &'a RunId,
+    journal: &'a Path,
+    began: Timestamp,
+    /// The time of the last event: the end of a run that has ended.
+    last: Option<Timestamp>,
+    seconds: Option<i64>,
+    operator: Option<&'a str>,
+    repository: Option<&'a str>,
+    revision: Option<String>,
+    summary: Option<&'a str>,
+    clusters: &'a [ClusterName],
+    nodes: Option<usize>,
+    counts: Option<Counts>,
+    end: &'static str,
+    verdict: Option<Verdict>,
+    exit: Option<u8>,
+    resumable: bool,
+    undo: &'a [std::path::PathBuf],
+    trouble: Option<&'a str>,
 }
 
 /// As JSON, a line each.
-pub fn json(runs: &[Told], out: &mut dyn Write) -> io::Result<()> {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        muster: &'static str,
-        format: u32,
-        run: &'a RunId,
-        operator: Option<&'a str>,
-        repository: Option<&'a str>,
-        revision: Option<String>,
-        end: &'static str,
-        verdict: Option<Verdict>,
-        resumable: bool,
-        undo: &'a [PathBuf],
-        trouble: Option<&'a str>,
-    }
-    for told in runs {
-        let state = told.state.as_ref().ok();
-        let head = state.and_then(|state| state.head.as_ref());
+pub fn json(runs: &[Recorded], out: &mut dyn Write) -> io::Result<()> {
+    for run in runs {
+        let about = run.about.as_ref();
         let line = Line {
             muster: "run",
             format: 1,
-            run: &told.run,
-            operator: head.map(|head| head.operator.as_str()),
-            repository: head.map(|head| head.repository.as_str()),
-            revision: head.map(|head| head.revision.to_string()),
-            end: state.map_or("not readable", |state| told.end(state)),
-            verdict: state.and_then(|state| state.verdict),
-            resumable: state.is_some_and(|state| told.open(state)),
-            undo: &told.undo,
-            trouble: told.state.as_ref().err().map(String::as_str),
+            run: &run.run,
+            journal: &run.journal,
+            began: run.began,
+            last: run.last,
+            seconds: run.seconds(),
+            operator: about.map(|about| about.operator.as_str()),
+            repository: about.map(|about| about.repository.as_str()),
+            revision: about.map(|about| about.revision.to_string()),
+            summary: about.map(|about| about.summary.as_str()),
+            clusters: about.map(|about| about.clusters.as_slice()).unwrap_or_default(),
+            nodes: about.map(|about| about.nodes),
+            counts: run.counts,
+            end: run.came.word(),
+            verdict: run.came.verdict(),
+            exit: run.came.verdict().map(Verdict::exit),
+            resumable: run.came.is_open(),
+            undo: &run.undo,
+            trouble: run.trouble.as_deref(),
         };
         super::json::line(&line, out)?;
     }

@@ -46,6 +46,22 @@ pub struct RunHead {
     pub steps_of: BTreeMap<NodeName, u32>,
     /// How many waves each cluster has.
     pub waves: BTreeMap<ClusterName, u32>,
+    /// The steps of whole clusters, in their order; a journal of an older muster names none here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_steps: Vec<PlannedStep>,
+}
+
+/// A step of a whole cluster, as it is named before it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedStep {
+    /// The step.
+    pub step: StepId,
+    /// Its cluster.
+    pub cluster: ClusterName,
+    /// Its verb.
+    pub action: String,
+    /// What it is about: the bundle or plugin.
+    pub about: String,
 }
 
 /// A phase of an activate step, as it passes.

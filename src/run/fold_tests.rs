@@ -33,6 +33,7 @@ fn fold(kinds: impl IntoIterator<Item = EventKind>) -> RunState {
         steps: 4,
         steps_of: [(node("a"), 2), (node("b"), 2)].into(),
         waves: [(cluster(), 1)].into(),
+        cluster_steps: Vec::new(),
     };
     for kind in std::iter::once(EventKind::RunStarted { head }).chain(kinds) {
         let seq = state.seq + u64::from(!kind.is_chatter());

@@ -8,6 +8,7 @@ mod counts;
 mod event;
 mod node;
 mod reader;
+mod recorded;
 mod state;
 mod verdict;
 
@@ -19,9 +20,11 @@ mod fold_tests;
 pub use cluster::ClusterStep;
 pub use counts::Counts;
 pub use event::{
-    CancelLevel, Cause, Event, EventKind, Outcome, RunHead, SkipReason, StepEnd, StepPhase, SurveyCounts, Waiting,
+    CancelLevel, Cause, Event, EventKind, Outcome, PlannedStep, RunHead, SkipReason, StepEnd, StepPhase, SurveyCounts,
+    Waiting,
 };
 pub use node::{Cell, Fate, NodeRun, PRINTED};
 pub use reader::{Recorder, Reporter};
+pub use recorded::{About, Came, Recorded};
 pub use state::RunState;
 pub use verdict::{FailureKind, Verdict};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::action::Action;
 use crate::name::{ClusterName, NodeName};
 use crate::plan::{Plan, StepId, Target};
 use crate::run::{
@@ -78,12 +77,8 @@ impl Watched {
     pub fn of(plan: &Plan) -> Self {
         let mut watched = Self::default();
         for step in plan.steps.iter().filter(|step| step.target == Target::Cluster) {
-            let about = match &step.action {
-                Action::Unapply(unapply) => unapply.name.clone(),
-                Action::Fence(fence) => fence.plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                Action::Deliver(_) | Action::Activate(_) | Action::Delete(_) => String::new(),
-            };
-            let expected = Expected { step: step.id, action: step.action.verb().to_owned(), about };
+            let (action, about) = (step.action.verb().to_owned(), step.action.about());
+            let expected = Expected { step: step.id, action, about };
             watched.expected.entry(step.cluster.clone()).or_default().push(expected);
         }
         watched
@@ -94,6 +89,9 @@ impl Watched {
         self.state.apply(event);
         match &event.kind {
             EventKind::RunStarted { head } => {
+                for planned in &head.cluster_steps {
+                    self.heard_of(&planned.cluster, planned.step, &planned.action, &planned.about);
+                }
                 self.rows = self.lay_out(head);
                 let names = head.clusters.iter().flat_map(|(_, nodes)| nodes).map(|node| width(node.as_str()));
                 self.name_width = names.max().unwrap_or(0);

@@ -396,6 +396,7 @@ impl Recording {
                 steps: steps_of.len() * each as usize + once,
                 steps_of,
                 waves: clusters.iter().map(|(cluster, _)| (cluster.clone(), 2)).collect(),
+                cluster_steps: Vec::new(),
                 clusters,
             },
         });
