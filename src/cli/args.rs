@@ -111,6 +111,9 @@ pub enum Command {
         /// How many to list.
         #[arg(long, value_name = "N", default_value_t = 20)]
         last: usize,
+        /// Print what became of the run as a block of text to paste into a ticket.
+        #[arg(long, requires = "run")]
+        ticket: bool,
     },
     /// Finish a run that did not reach its goal: its commit and its selection, planned anew on what is there now.
     Resume {

@@ -7,11 +7,12 @@ use crate::hint::Hint;
 use crate::journal::{self, Entry, Journal, JournalError};
 use crate::name::RunId;
 use crate::report;
-use crate::run::{Reporter, RunState};
+use crate::run::{self, Reporter, RunState};
 
 /// Lists them, or tells one again.
-pub(super) fn run(line: &CommandLine, env: &mut Env) -> Result<u8, Failure> {
+pub(super) fn show(line: &CommandLine, env: &mut Env) -> Result<u8, Failure> {
     match &line.command {
+        Some(Command::Runs { run: Some(run), ticket: true, .. }) => ticket(run, &line.options, env),
         Some(Command::Runs { run: Some(run), .. }) => again(run, &line.options, env),
         Some(Command::Runs { last, .. }) => list(*last, line.options.format, env),
         _ => Ok(exit::IN_LINE),
@@ -48,6 +49,19 @@ fn again(run: &str, options: &Options, env: &mut Env) -> Result<u8, Failure> {
         state.apply(event);
         reporter.event(event, &state);
     }
+    Ok(exit::IN_LINE)
+}
+
+/// What became of it, as a block of text to paste.
+fn ticket(run: &str, options: &Options, env: &mut Env) -> Result<u8, Failure> {
+    let (entry, journal) = find(run, env)?;
+    let resume = super::equal::placed(&format!("muster resume {}", entry.run), options);
+    let lines = run::ticket(&journal.state(), &resume);
+    let written = match options.format {
+        Format::Text => report::runs::ticket(&lines, &mut env.out),
+        Format::Json => report::runs::ticket_json(&entry.run, &lines, &mut env.out),
+    };
+    written.map_err(|error| Failure::internal("writing the ticket", &error))?;
     Ok(exit::IN_LINE)
 }
 
