@@ -129,6 +129,9 @@ pub enum Command {
         /// Go on with a run that is at work until it ends; the exit code is then 0, whatever the run came to.
         #[arg(long, requires = "run")]
         follow: bool,
+        /// Print what became of the run as a block of text to paste into a ticket.
+        #[arg(long, requires = "run", conflicts_with = "follow")]
+        ticket: bool,
     },
     /// Finish a run that did not reach its goal: its commit and its selection, planned anew on what is there now.
     Resume {

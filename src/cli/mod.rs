@@ -89,7 +89,7 @@ fn run(line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
     match line.mode() {
         Mode::Schema => schema(env),
         Mode::Check => check::run(&line.options, env),
-        Mode::Runs => runs::run(&line, env),
+        Mode::Runs => runs::show(&line, env),
         mode => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Failure::internal("starting the runtime", &error))?;

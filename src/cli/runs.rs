@@ -11,14 +11,15 @@ use crate::hint::Hint;
 use crate::journal::{self, Entry, Follower, Journal, JournalError, Line};
 use crate::name::RunId;
 use crate::report;
-use crate::run::{Came, Reporter, RunState};
+use crate::run::{self, Came, Reporter, RunState};
 
 /// How often a journal that is still written is read on.
 const POLL: Duration = Duration::from_millis(500);
 
 /// Lists them, or tells one again.
-pub(super) fn run(line: &CommandLine, env: &mut Env) -> Result<u8, Failure> {
+pub(super) fn show(line: &CommandLine, env: &mut Env) -> Result<u8, Failure> {
     match &line.command {
+        Some(Command::Runs { run: Some(run), ticket: true, .. }) => ticket(run, &line.options, env),
         Some(Command::Runs { run: Some(run), follow, .. }) => again(run, *follow, &line.options, env),
         Some(Command::Runs { last, .. }) => list(*last, &line.options, env),
         _ => Ok(exit::IN_LINE),
@@ -116,6 +117,19 @@ impl Teller {
         }
         Ok(())
     }
+}
+
+/// What became of it, as a block of text to paste.
+fn ticket(run: &str, options: &Options, env: &mut Env) -> Result<u8, Failure> {
+    let (entry, journal) = find(run, env)?;
+    let resume = super::equal::placed(&format!("muster resume {}", entry.run), options);
+    let lines = run::ticket(&journal.state(), &resume);
+    let written = match options.format {
+        Format::Text => report::runs::ticket(&lines, &mut env.out),
+        Format::Json => report::runs::ticket_json(&entry.run, &lines, &mut env.out),
+    };
+    written.map_err(|error| Failure::internal("writing the ticket", &error))?;
+    Ok(exit::IN_LINE)
 }
 
 /// The journal of a run, by its id or by a beginning of it that only one run has.

@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::name::NodeName;
 use crate::run::CancelLevel;
 
 /// What was asked for until now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Orders {
     pub(super) cancel: Option<CancelLevel>,
     pub(super) pause: bool,
+    /// The nodes that were to be skipped, in the order in which that was asked for.
+    pub(super) skips: Vec<NodeName>,
 }
+
+/// More than anybody asks for; a key that is held down must not fill the memory.
+const MOST_SKIPS: usize = 10_000;
 
 /// A handle on a run, for signals and the TUI. All clones speak to the same run; asking never waits.
 #[derive(Debug, Clone)]
@@ -49,7 +55,7 @@ impl Control {
         });
     }
 
-    /// Asks for a pause after the current wave.
+    /// Asks for a pause after the wave that is on, or before the first.
     pub fn pause(&self) {
         self.orders.send_modify(|orders| orders.pause = true);
     }
@@ -57,6 +63,18 @@ impl Control {
     /// Takes the pause back, or ends it.
     pub fn resume(&self) {
         self.orders.send_modify(|orders| orders.pause = false);
+    }
+
+    /// Asks for a node to be skipped: none of its steps that have not begun will be. The run refuses it for a node on which a
+    /// step is under way, or whose steps are over; its events say which.
+    pub fn skip(&self, node: &NodeName) {
+        self.orders.send_if_modified(|orders| {
+            let room = orders.skips.len() < MOST_SKIPS;
+            if room {
+                orders.skips.push(node.clone());
+            }
+            room
+        });
     }
 
     /// The level asked for until now.

@@ -66,6 +66,10 @@ pub(super) struct Dispatcher {
     pub(super) broken: BTreeMap<ClusterName, Cause>,
     /// What is begun now puts back what was done, so that less stops it.
     pub(super) putting_back: bool,
+    /// How many of the requests to skip a node were answered.
+    pub(super) skips_heard: usize,
+    /// Nodes that were skipped because somebody asked for it.
+    pub(super) skipped: BTreeSet<NodeName>,
 }
 
 impl Dispatcher {
@@ -96,6 +100,8 @@ impl Dispatcher {
             unrecorded: None,
             broken: BTreeMap::new(),
             putting_back: false,
+            skips_heard: 0,
+            skipped: BTreeSet::new(),
         }
     }
 
@@ -322,14 +328,13 @@ impl Dispatcher {
     }
 
     fn obey(&mut self) {
-        let orders = *self.orders.borrow_and_update();
+        let orders = self.orders.borrow_and_update().clone();
         if let Some(level) = orders.cancel.filter(|level| self.state.cancel < Some(*level)) {
-            self.record(EventKind::CancelRequested { level });
+            self.record(EventKind::CancelRequested { level, by: Some(self.job.operator.clone()) });
             self.leave(level);
         }
-        if orders.pause != self.state.pausing {
-            self.record(EventKind::PauseRequested { paused: orders.pause });
-        }
+        self.obey_pause(orders.pause);
+        self.obey_skips(&orders.skips);
     }
 
     /// Drops errands. This stops our side only: on the node the guard decides.
@@ -353,6 +358,15 @@ impl Dispatcher {
     /// An un-apply ends between two rows, and says how far it came.
     fn leaves_by_itself(&self, step: StepId) -> bool {
         self.job.plan.step(step).is_some_and(|step| matches!(step.action, Action::Unapply(_)))
+    }
+
+    /// Whether a step of this node is being carried out.
+    pub(super) fn is_at_work_on(&self, node: &NodeName) -> bool {
+        let steps = self.away.values().filter_map(|(errand, _)| match errand {
+            Errand::Step(step) => self.job.plan.step(*step),
+            _ => None,
+        });
+        steps.into_iter().any(|step| step.target.is(node))
     }
 
     /// How many errands are out.

@@ -243,6 +243,8 @@ pub(super) fn moved() -> StepEnd {
 pub(super) struct Script {
     pub(super) steps: BTreeMap<StepId, Act>,
     pub(super) leases: BTreeMap<NodeName, LeaseRefusal>,
+    /// Nodes of which another run has the lease after it was given so many times.
+    pub(super) taken_after: BTreeMap<NodeName, usize>,
     /// Answers about health, one after the other; then healthy.
     pub(super) health: BTreeMap<NodeName, Vec<bool>>,
     /// What looking again finds; `None`: every touched node in line.
@@ -259,11 +261,12 @@ pub(super) struct Script {
     pub(super) orders: Vec<(u64, Order)>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Order {
     Cancel(CancelLevel),
     Pause,
     Resume,
+    Skip(NodeName),
 }
 
 /// What happened outside the events.
@@ -272,6 +275,8 @@ pub(super) struct Seen {
     pub(super) events: Vec<Event>,
     pub(super) durable: u64,
     pub(super) released: BTreeSet<NodeName>,
+    /// How often each node was asked for its lease.
+    pub(super) asked: BTreeMap<NodeName, usize>,
     pub(super) looked: usize,
     /// How often a fence was looked at.
     pub(super) fences: usize,
@@ -295,6 +300,15 @@ struct Stage {
 impl Perform for Stage {
     async fn acquire(&self, node: &NodeName) -> Result<(), LeaseRefusal> {
         tokio::time::sleep(Duration::from_millis(50)).await;
+        let asked = {
+            let mut seen = self.seen.lock().unwrap();
+            let asked = seen.asked.entry(node.clone()).or_default();
+            *asked += 1;
+            *asked
+        };
+        if self.script.taken_after.get(node).is_some_and(|times| asked > *times) {
+            return Err(LeaseRefusal::Held(cause("locked", "01JD3 by ann@laptop")));
+        }
         self.script.leases.get(node).cloned().map_or(Ok(()), Err)
     }
 
@@ -461,6 +475,7 @@ async fn order(control: Control, orders: Vec<(u64, Order)>) {
             Order::Cancel(level) => control.cancel(level),
             Order::Pause => control.pause(),
             Order::Resume => control.resume(),
+            Order::Skip(node) => control.skip(&node),
         }
     }
 }

@@ -55,6 +55,7 @@ impl Dispatcher {
                 waiting.push_front(lane);
             }
         }
+        waiting.retain(|lane| lane.steps.iter().any(|step| !self.ends.contains_key(step)));
         if self.may_begin(phase, budget) && !waiting.is_empty() {
             let (out, most) = (budget.out, cluster.max_out.max(1));
             budget.spent = Some(format!("{out} may be out of service, {most} allowed"));
@@ -85,7 +86,7 @@ impl Dispatcher {
     fn next_step(&mut self, lane: &mut Lane) -> Option<StepId> {
         let id = lane.steps.pop_front().filter(|id| !self.ends.contains_key(id))?;
         let Some(unmet) = self.unmet(id) else { return Some(id) };
-        let why = self.why_not(unmet);
+        let why = self.held_by_skips(id).unwrap_or_else(|| self.why_not(unmet));
         self.end_step(id, StepEnd::Skipped { why });
         None
     }

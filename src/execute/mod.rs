@@ -16,6 +16,7 @@ pub mod pool;
 mod removal;
 mod schedule;
 mod soak;
+mod steer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -100,5 +101,7 @@ mod fake;
 mod order_tests;
 #[cfg(test)]
 mod removal_tests;
+#[cfg(test)]
+mod steer_tests;
 #[cfg(test)]
 mod tests;

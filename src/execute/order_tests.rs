@@ -30,6 +30,9 @@ struct Model {
     out: BTreeMap<ClusterName, usize>,
     waves: BTreeMap<ClusterName, u32>,
     cancel: Option<CancelLevel>,
+    paused: bool,
+    /// Nodes on which nothing may begin any more, as somebody had them skipped.
+    skipped: BTreeSet<NodeName>,
     locked: bool,
     over: bool,
 }
@@ -44,11 +47,28 @@ impl Model {
                 self.leases.insert(node.clone());
             }
             EventKind::LeaseRefused { .. } => self.locked = true,
-            EventKind::CancelRequested { level } => {
+            EventKind::CancelRequested { level, .. } => {
                 if self.cancel >= Some(*level) {
                     return Err("cancelling did not rise".to_owned());
                 }
                 self.cancel = Some(*level);
+            }
+            EventKind::RunPaused { .. } => {
+                let idle = self.running.is_empty() && self.running_once.is_empty();
+                self.check(
+                    idle && !self.paused && self.cancel.is_none(),
+                    "a pause begins while something is under way",
+                )?;
+                self.paused = true;
+            }
+            EventKind::RunResumed { .. } => {
+                self.check(self.paused && self.cancel.is_none(), "it goes on without a pause")?;
+                self.paused = false;
+            }
+            EventKind::NodeSkipped { node, .. } => {
+                let at_work = self.running.values().any(|other| other == node);
+                self.check(!at_work, "a node is skipped while a step runs on it")?;
+                self.skipped.insert(node.clone());
             }
             EventKind::WaveStarted { cluster, wave, .. } => self.wave(plan, cluster, *wave)?,
             EventKind::WaveProven { .. } => {
@@ -83,6 +103,7 @@ impl Model {
         self.check(first && !self.ends.contains_key(&step.id), "a step begins twice, or after its end")?;
         self.check(self.running.is_empty() && self.running_once.is_empty(), "a cluster's step is not alone")?;
         self.check(self.cancel.is_none() && !self.locked, "a cluster's step begins after a cancel")?;
+        self.check(!self.paused, "a cluster's step begins in a pause")?;
         self.check(step.needs.iter().all(|need| self.ends.get(need) == Some(&true)), "a need is not met")?;
         self.within_budget(plan, &step.cluster)?;
         let mut waves = plan.steps.iter().filter(|s| s.cluster == step.cluster && matches!(s.phase, Phase::Wave(_)));
@@ -119,6 +140,7 @@ impl Model {
     fn wave(&mut self, plan: &Plan, cluster: &ClusterName, wave: u32) -> Result<(), String> {
         self.check(self.cancel.is_none(), "a wave begins after a cancel")?;
         self.check(self.running.is_empty(), "a wave begins while a step runs")?;
+        self.check(!self.paused, "a wave begins in a pause")?;
         self.check(self.waves.get(cluster) < Some(&wave), "waves are out of order")?;
         self.within_budget(plan, cluster)?;
         self.waves.insert(cluster.clone(), wave);
@@ -134,6 +156,8 @@ impl Model {
         self.check(!self.ends.contains_key(&step.id), "a step begins after its end")?;
         self.check(self.leases.contains(node), "a step begins without a lease")?;
         self.check(!self.locked, "a step begins though another run holds a node")?;
+        self.check(!self.paused, "a step begins in a pause")?;
+        self.check(!self.skipped.contains(node), "a step begins on a node that was skipped")?;
         self.check(self.cancel < Some(CancelLevel::AfterSteps), "a step begins after a cancel")?;
         self.check(!self.running.values().any(|other| other == node), "two steps run on a node")?;
         self.check(step.needs.iter().all(|need| self.ends.get(need) == Some(&true)), "a need is not met")?;
@@ -247,8 +271,12 @@ fn any_act() -> impl Strategy<Value = Act> {
 fn orders() -> impl Strategy<Value = Vec<(u64, Order)>> {
     use CancelLevel::{AfterSteps, AfterWave, Close, LeaveSteps};
     let cancel = prop::sample::select(vec![AfterWave, AfterSteps, LeaveSteps, Close]).prop_map(Order::Cancel);
-    let order = prop_oneof![2 => cancel, 1 => Just(Order::Pause), 1 => Just(Order::Resume)];
-    prop::collection::vec((0..60_000u64, order), 0..4).prop_map(|mut orders| {
+    let names: Vec<NodeName> = CLUSTERS.iter().flat_map(|c| (1..=8).map(move |n| node(&format!("{c}-{n}")))).collect();
+    let skip = prop::sample::select(names).prop_map(Order::Skip);
+    let order = prop_oneof![1 => cancel, 2 => Just(Order::Pause), 2 => Just(Order::Resume), 2 => skip];
+    // Some at once, some while the first waves are on.
+    let time = prop_oneof![1 => 0..100u64, 3 => 0..10_000u64, 1 => 0..60_000u64];
+    prop::collection::vec((time, order), 0..6).prop_map(|mut orders| {
         orders.sort_by_key(|(at, _)| *at);
         // Whoever pauses comes back one day, or the run would wait for ever.
         orders.push((1_000_000, Order::Resume));

@@ -23,7 +23,7 @@ impl Dispatcher {
                 continue;
             }
             if let Some(unmet) = self.unmet(step.id) {
-                let why = self.why_not(unmet);
+                let why = self.held_by_skips(step.id).unwrap_or_else(|| self.why_not(unmet));
                 self.end_step(step.id, StepEnd::Skipped { why });
             } else if self.begin(&[step.id]) {
                 self.wait_for_end(step.id).await;

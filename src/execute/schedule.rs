@@ -33,8 +33,8 @@ impl Dispatcher {
         if let Some(blocker) = plan.blockers.iter().find(|blocker| blocker.scope == Scope::Run) {
             self.record(EventKind::RunRefused { cause: refusal(blocker) });
         } else {
-            for (place, cluster) in plan.clusters.iter().enumerate() {
-                self.pause_before(place > 0).await;
+            for cluster in plan.clusters.iter().filter(|cluster| !leased(&plan, &cluster.cluster).is_empty()) {
+                self.pause_here(&cluster.cluster).await;
                 if !self.goes_on() {
                     break;
                 }
@@ -76,7 +76,7 @@ impl Dispatcher {
     }
 
     /// Whether another wave or cluster may begin.
-    fn goes_on(&self) -> bool {
+    pub(super) fn goes_on(&self) -> bool {
         self.cancel().is_none() && !self.state.locked && self.unrecorded.is_none() && self.state.stopped.is_empty()
     }
 
@@ -102,16 +102,18 @@ impl Dispatcher {
         if self.goes_on() {
             self.carry(cluster, Phase::Prepare, &mut budget).await;
             self.delivered(plan, cluster);
+            self.pause_unless(&budget, cluster, &mut leases).await;
             self.once(cluster, Phase::Unapply, &mut budget).await;
         }
         for wave in plan.waves.iter().filter(|wave| wave.cluster == cluster.cluster) {
-            self.pause_before(wave.number > 1).await;
+            self.pause_unless(&budget, cluster, &mut leases).await;
             if budget.spent.is_some() || !self.goes_on() {
                 break;
             }
             self.wave(plan, cluster, wave, &mut budget, &mut leases).await;
         }
         if self.goes_on() {
+            self.pause_unless(&budget, cluster, &mut leases).await;
             self.once(cluster, Phase::Fence, &mut budget).await;
             self.carry(cluster, Phase::Clean, &mut budget).await;
         }
@@ -130,10 +132,14 @@ impl Dispatcher {
         budget: &mut Budget,
         leases: &mut Leases,
     ) {
-        let open = |step: &&Step| step.phase == Phase::Wave(wave.id) && !self.ends.contains_key(&step.id);
-        let nodes: BTreeSet<NodeName> =
-            plan.steps.iter().filter(open).filter_map(|step| step.target.node().cloned()).collect();
+        let of_wave = || plan.steps.iter().filter(|step| step.phase == Phase::Wave(wave.id));
+        let open = |step: &&Step| !self.ends.contains_key(&step.id);
+        let nodes: BTreeSet<NodeName> = of_wave().filter(open).filter_map(|step| step.target.node().cloned()).collect();
         if nodes.is_empty() {
+            let planned: BTreeSet<NodeName> = of_wave().filter_map(|step| step.target.node().cloned()).collect();
+            if !planned.is_empty() {
+                self.came_to_nothing(wave, &planned, budget);
+            }
             return;
         }
         self.renew(&nodes, leases).await;
@@ -259,17 +265,17 @@ impl Dispatcher {
         }
     }
 
-    /// Waits while a pause was asked for.
-    async fn pause_before(&mut self, between: bool) {
+    /// Waits while a pause is asked for, unless nothing of the cluster will begin any more, or nothing is left to begin. Leases
+    /// that may have been lost meanwhile are taken again.
+    async fn pause_unless(&mut self, budget: &Budget, cluster: &ClusterPlan, leases: &mut Leases) {
         self.heed();
-        if !between || !self.state.pausing || !self.goes_on() {
+        if budget.spent.is_some() || self.open_steps(cluster).next().is_none() {
             return;
         }
-        self.wait_for(Some(("you to go on", None)));
-        while self.state.pausing && self.goes_on() {
-            self.next(None).await;
+        if self.pause_here(&cluster.cluster).await && self.goes_on() {
+            let open = self.open_steps(cluster).filter_map(|step| step.target.node().cloned()).collect();
+            self.renew(&open, leases).await;
         }
-        self.wait_for(None);
     }
 
     pub(super) fn wait_for(&mut self, what: Option<(&str, Option<u64>)>) {

@@ -259,7 +259,8 @@ fn a_pause_holds_the_next_wave_until_it_is_resumed() {
     assert_eq!(over.state.verdict, Some(Verdict::Converged));
     let waves = over.seen.events.iter().filter(|event| matches!(event.kind, EventKind::WaveStarted { .. }));
     let times: Vec<_> = waves.map(|event| event.at.duration_since(super::fake::start()).as_secs()).collect();
-    assert_eq!(times, [1, 600, 601]);
+    // It was asked for before the first.
+    assert_eq!(times, [600, 601, 602]);
 }
 
 #[test]

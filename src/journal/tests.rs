@@ -18,7 +18,7 @@ fn run_id(random: u128) -> RunId {
 
 fn cancel(seq: u64) -> Event {
     let at = "2026-03-02T14:05:00Z".parse().unwrap();
-    Event { seq, at, kind: EventKind::CancelRequested { level: CancelLevel::AfterWave } }
+    Event { seq, at, kind: EventKind::CancelRequested { level: CancelLevel::AfterWave, by: None } }
 }
 
 /// A journal whose lines behind the head are these.
@@ -117,7 +117,7 @@ fn every_recorded_journal_is_read_for_ever() {
 #[test]
 fn the_recorded_journals_hold_every_kind() {
     let mut words = BTreeSet::new();
-    for name in ["converged", "rolled-back", "locked", "refused", "interrupted", "removal"] {
+    for name in ["converged", "rolled-back", "locked", "refused", "interrupted", "removal", "steered"] {
         let journal = read(&recorded(&format!("1-{name}"))).unwrap();
         words.extend(journal.events().map(|event| event.kind.word()));
     }

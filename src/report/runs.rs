@@ -97,6 +97,26 @@ struct Line<'a> {
     trouble: Option<&'a str>,
 }
 
+/// What became of a run, to paste into a ticket ([`crate::run::ticket`]).
+pub fn ticket(lines: &[String], out: &mut dyn Write) -> io::Result<()> {
+    for line in lines {
+        writeln!(out, "{}", clean(line))?;
+    }
+    out.flush()
+}
+
+/// The same as one value of JSON.
+pub fn ticket_json(run: &RunId, lines: &[String], out: &mut dyn Write) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Ticket<'a> {
+        muster: &'static str,
+        format: u32,
+        run: &'a RunId,
+        lines: &'a [String],
+    }
+    super::json::line(&Ticket { muster: "ticket", format: 1, run, lines }, out)
+}
+
 /// As JSON, a line each.
 pub fn json(runs: &[Recorded], out: &mut dyn Write) -> io::Result<()> {
     for run in runs {

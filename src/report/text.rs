@@ -6,7 +6,7 @@ use super::nodes::brief;
 use super::words::{bytes, clean, count, pad, parts, time, width};
 use crate::hint::Hint;
 use crate::run::{
-    CancelLevel, Cause, Counts, Event, EventKind, NodeRun, Outcome, Reporter, RunHead, RunState, SkipReason, StepEnd,
+    CancelLevel, Cause, Event, EventKind, NodeRun, Outcome, Pause, Reporter, RunHead, RunState, SkipReason, StepEnd,
     SurveyCounts, Verdict, Waiting,
 };
 
@@ -177,11 +177,23 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
             Said::new(node, format!("did not stay healthy: {}", cause.text)).bad(cause)
         }
         EventKind::ClusterStopped { cluster, why, counts } => {
-            Said { tone: Tone::Bad, ..Said::new(cluster, format!("stopped: {why}. {}", totals(counts))) }
+            Said { tone: Tone::Bad, ..Said::new(cluster, format!("stopped: {why}. {}", counts.words())) }
         }
-        EventKind::CancelRequested { level } => cancelled(*level),
-        EventKind::PauseRequested { paused: true } => Said::all("a pause was asked for; it begins after this wave"),
-        EventKind::PauseRequested { paused: false } => Said::all("no pause is asked for any more"),
+        EventKind::CancelRequested { level, by } => cancelled(*level, by.as_deref()),
+        EventKind::PauseRequested { paused: true, by } => {
+            Said::all(format!("a pause was asked for{}; it begins after this wave", by_whom(by.as_deref())))
+        }
+        EventKind::PauseRequested { paused: false, by } => {
+            Said::all(format!("no pause is asked for any more{}", by_whom(by.as_deref())))
+        }
+        EventKind::RunPaused { .. } => Said::all(state.pause.as_ref().map(Pause::words).unwrap_or_default()),
+        EventKind::RunResumed { by } => Said::all(format!("goes on, as {by} asked for")),
+        EventKind::NodeSkipped { node, by } => {
+            Said::new(node, format!("skipped by {by}: nothing more of this run is done on it"))
+        }
+        EventKind::SkipRefused { node, by, why } => {
+            Said::new(node, format!("not skipped, though {by} asked for it: {why}"))
+        }
         EventKind::WaitingFor { waiting: Some(Waiting { node: None, what, limit: None }) } => {
             Said::all(format!("waiting for {what}"))
         }
@@ -237,7 +249,8 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
             | SkipReason::Cancelled
             | SkipReason::Locked
             | SkipReason::NoLease
-            | SkipReason::NotRecorded => return None,
+            | SkipReason::NotRecorded
+            | SkipReason::Operator { .. } => return None,
         },
     })
 }
@@ -275,12 +288,24 @@ fn short_digests(text: &str) -> String {
     parts.collect()
 }
 
-fn cancelled(level: CancelLevel) -> Said {
+fn by_whom(by: Option<&str>) -> String {
+    by.map(|by| format!(" by {by}")).unwrap_or_default()
+}
+
+fn cancelled(level: CancelLevel, by: Option<&str>) -> Said {
     let next = match level {
         CancelLevel::Close => Vec::new(),
         below => vec![format!("once more (Ctrl-C, SIGTERM): {}", below.next().words())],
     };
-    Said { tone: Tone::Bad, more: next, ..Said::all(format!("cancelling: {}", level.words())) }
+    Said {
+        tone: Tone::Bad,
+        more: next,
+        ..Said::all(format!(
+            "cancelling: {}{}",
+            level.words(),
+            by.map(|by| format!(", asked for by {by}")).unwrap_or_default()
+        ))
+    }
 }
 
 fn looked_again(counts: &SurveyCounts, left: &[String]) -> Said {
@@ -297,29 +322,16 @@ fn looked_again(counts: &SurveyCounts, left: &[String]) -> Said {
 /// The last line of a run.
 pub fn last_word(verdict: Verdict, state: &RunState) -> String {
     let counts = state.counts();
-    let totals = if counts.total == 0 { String::new() } else { format!(". {}", totals(&counts)) };
-    format!("verdict: {}, exit {}{totals}", verdict.word(), verdict.exit())
+    let totals = if counts.total == 0 { String::new() } else { format!(". {}", counts.words()) };
+    // Only a run that was cancelled in a pause ends with one.
+    let paused = state.pause.as_ref().filter(|pause| pause.since.is_some());
+    let paused = paused.map(|pause| format!("; it was {}", pause.words())).unwrap_or_default();
+    format!("verdict: {}, exit {}{totals}{paused}", verdict.word(), verdict.exit())
 }
 
 fn run_ended(verdict: Verdict, exit: u8, state: &RunState) -> Said {
     let said = Said::all(last_word(verdict, state));
     if exit == 0 { said.good() } else { Said { tone: Tone::Bad, ..said } }
-}
-
-/// `9 of 27 nodes proven, 1 rolled back, 17 not tried`.
-fn totals(counts: &Counts) -> String {
-    let Counts { total, proven, edited, held, under_way, rolled_back, failed, unknown, not_tried } = counts;
-    let rest = parts(&[
-        (*held, "with files held"),
-        (*edited, "edited while stopped"),
-        (*failed, "failed"),
-        (*unknown, "unknown"),
-        (*rolled_back, "rolled back"),
-        (*under_way, "under way"),
-        (*not_tried, "not tried"),
-    ]);
-    let rest = if rest.is_empty() { rest } else { format!(", {rest}") };
-    format!("{proven} of {} proven{rest}", count(*total, "node"))
 }
 
 #[cfg(test)]

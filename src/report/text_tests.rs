@@ -189,6 +189,34 @@ fn a_removal_whose_files_are_held() {
 }
 
 #[test]
+fn a_run_that_was_paused_and_of_which_a_node_was_skipped() {
+    assert_snapshot!(text("steered"), @"
+    14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 3 nodes, by cron@ops-1; times are UTC
+    14:05:00  eu-prod  un-applying legacy
+    14:05:01  eu-prod  un-applied legacy: 2 rows, none left; undo bundle runs/01/legacy.yaml
+    14:05:01  eu-prod  wave 1 of 2: eu-1
+    14:05:01  eu-1     activating: bundled,request-tag,acme-auth
+    14:05:01  a pause was asked for by cron@ops-1; it begins after this wave
+    14:05:02  eu-1     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:02  eu-1     committed
+    14:05:12  eu-prod  wave 1 healthy for 10 s
+    14:05:12  paused after wave 1 by cron@ops-1
+    14:05:20  eu-2     skipped by cron@ops-1: nothing more of this run is done on it
+    14:05:21  us-9     not skipped, though cron@ops-1 asked for it: no step of this run is for it
+    14:05:30  goes on, as cron@ops-1 asked for
+    14:05:30  eu-prod  wave 2 of 2: eu-[2,3]
+    14:05:30  eu-3     activating: bundled,request-tag,acme-auth
+    14:05:31  eu-3     proven: 2 new workers, request-tag 1.4.0, acme-auth 2.1.0
+    14:05:31  eu-3     committed
+    14:05:41  eu-prod  wave 2 healthy for 10 s
+    14:05:41  eu-prod  files are held: eu-2 was skipped, and it still lists what is to go
+    14:05:41  waiting for the nodes to be looked at again
+    14:05:42  looked again: 3 in line
+    14:05:42  verdict: not reached, exit 3. 0 of 3 nodes proven, 2 with files held, 1 not tried
+    ");
+}
+
+#[test]
 fn runs_that_did_not_begin() {
     assert_snapshot!(text("locked"), @"
     14:05:00  run 01KJQDVNQ00000000000000007 for gateway-fleet @ 3f2a91c, 4 nodes, by cron@ops-1; times are UTC

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Outcome, StepEnd};
+use super::{Cause, Outcome, StepEnd};
 use crate::plan::StepId;
 
 /// What is known of a step of a whole cluster.
@@ -37,6 +37,14 @@ impl ClusterStep {
             StepEnd::Skipped { why } => self.now = why.words(),
         }
         self.end = Some(end.clone());
+    }
+
+    /// Why it did not end well, if it did not; one that was only not begun has no cause.
+    pub const fn cause(&self) -> Option<&Cause> {
+        match &self.end {
+            Some(StepEnd::Failed { cause } | StepEnd::Unknown { cause } | StepEnd::RolledBack { cause }) => Some(cause),
+            Some(StepEnd::Done { .. } | StepEnd::Skipped { .. }) | None => None,
+        }
     }
 
     /// It runs.

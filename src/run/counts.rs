@@ -1,5 +1,7 @@
 //! How many nodes came to what.
 
+use std::fmt::Write as _;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,26 @@ impl Counts {
             *counts.place(node.fate) += 1;
         }
         counts
+    }
+
+    /// `9 of 27 nodes proven, 1 rolled back, 17 not tried`.
+    pub fn words(&self) -> String {
+        let Self { total, proven, edited, held, under_way, rolled_back, failed, unknown, not_tried } = self;
+        let mut words = format!("{proven} of {total} node{} proven", if *total == 1 { "" } else { "s" });
+        let rest = [
+            (held, "with files held"),
+            (edited, "edited while stopped"),
+            (failed, "failed"),
+            (unknown, "unknown"),
+            (rolled_back, "rolled back"),
+            (under_way, "under way"),
+            (not_tried, "not tried"),
+        ];
+        for (number, what) in rest.into_iter().filter(|(number, _)| **number > 0) {
+            // Writing to a String cannot fail.
+            let _ = write!(words, ", {number} {what}");
+        }
+        words
     }
 
     const fn place(&mut self, fate: Fate) -> &mut usize {

@@ -140,6 +140,11 @@ pub enum SkipReason {
     NoLease,
     /// Its start could not be written to the journal.
     NotRecorded,
+    /// Somebody asked for its node to be skipped, before the step was begun.
+    Operator {
+        /// Who, `user@host`.
+        by: String,
+    },
     /// It waits for something outside the run.
     Held {
         /// For what.
@@ -404,11 +409,47 @@ pub enum EventKind {
     CancelRequested {
         /// How hard.
         level: CancelLevel,
+        /// Who asked, `user@host`; not known in journals of old.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// A pause after the current wave was asked for, or taken back.
     PauseRequested {
         /// Whether to pause.
         paused: bool,
+        /// Who asked, `user@host`; not known in journals of old.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
+    /// The pause has begun: no step is under way, no guard is armed, and none will be until it goes on.
+    RunPaused {
+        /// The cluster whose wave was the last, or whose first has not begun.
+        cluster: ClusterName,
+        /// The last wave of it that is over; 0 before the first.
+        wave: u32,
+        /// Who asked, `user@host`.
+        by: String,
+    },
+    /// The run goes on after a pause.
+    RunResumed {
+        /// Who asked, `user@host`.
+        by: String,
+    },
+    /// Somebody asked for a node to be skipped: its steps that have not begun end as skipped.
+    NodeSkipped {
+        /// The node.
+        node: NodeName,
+        /// Who asked, `user@host`.
+        by: String,
+    },
+    /// A node was to be skipped, and cannot be; nothing changed.
+    SkipRefused {
+        /// The node.
+        node: NodeName,
+        /// Who asked, `user@host`.
+        by: String,
+        /// Why not.
+        why: String,
     },
     /// What everything waits for; `null` when nothing does.
     WaitingFor {
@@ -465,6 +506,10 @@ impl EventKind {
             Self::ClusterStopped { .. } => "cluster-stopped",
             Self::CancelRequested { .. } => "cancel-requested",
             Self::PauseRequested { .. } => "pause-requested",
+            Self::RunPaused { .. } => "run-paused",
+            Self::RunResumed { .. } => "run-resumed",
+            Self::NodeSkipped { .. } => "node-skipped",
+            Self::SkipRefused { .. } => "skip-refused",
             Self::WaitingFor { .. } => "waiting-for",
             Self::LookedAgain { .. } => "looked-again",
             Self::RunEnded { .. } => "run-ended",
@@ -472,7 +517,7 @@ impl EventKind {
     }
 
     /// The words of all kinds that this version knows; a journal may hold others (docs/events.md).
-    pub const WORDS: [&'static str; 25] = [
+    pub const WORDS: [&'static str; 29] = [
         "run-started",
         "lease-taken",
         "lease-refused",
@@ -495,6 +540,10 @@ impl EventKind {
         "cluster-stopped",
         "cancel-requested",
         "pause-requested",
+        "run-paused",
+        "run-resumed",
+        "node-skipped",
+        "skip-refused",
         "waiting-for",
         "looked-again",
         "run-ended",
@@ -513,6 +562,7 @@ impl SkipReason {
             Self::Locked => "another run holds the cluster".to_owned(),
             Self::NoLease => "the node's lease could not be taken".to_owned(),
             Self::NotRecorded => "its start could not be written to the journal".to_owned(),
+            Self::Operator { by } => format!("skipped by {by}"),
             Self::Held { why } => format!("held: {why}"),
         }
     }

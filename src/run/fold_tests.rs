@@ -223,7 +223,7 @@ fn verdicts_keep_to_their_precedence() {
     assert_eq!(with(vec![looked(SurveyCounts { unknown: 1, ..line.clone() }, &[])]), Verdict::Incomplete);
     let refused = EventKind::RunRefused { cause: cause("x") };
     let held = EventKind::LeaseRefused { node: node("a"), cause: cause("x") };
-    let cancel = EventKind::CancelRequested { level: CancelLevel::AfterWave };
+    let cancel = EventKind::CancelRequested { level: CancelLevel::AfterWave, by: None };
     assert_eq!(with(vec![looked(drift.clone(), &[]), refused.clone()]), Verdict::Refused, "6 before 3");
     assert_eq!(with(vec![refused.clone(), held.clone()]), Verdict::Locked, "5 before 6");
     assert_eq!(with(vec![refused, held, cancel, looked(drift, &[])]), Verdict::Interrupted, "130 before all");

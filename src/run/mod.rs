@@ -6,16 +6,21 @@
 mod cluster;
 mod counts;
 mod event;
+mod held;
 mod node;
+mod pause;
 mod reader;
 mod recorded;
 mod state;
+mod ticket;
 mod verdict;
 
 #[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
 mod fold_tests;
+#[cfg(test)]
+mod steering_tests;
 
 pub use cluster::ClusterStep;
 pub use counts::Counts;
@@ -23,8 +28,11 @@ pub use event::{
     CancelLevel, Cause, Event, EventKind, Outcome, PlannedStep, RunHead, SkipReason, StepEnd, StepPhase, SurveyCounts,
     Waiting,
 };
+pub use held::Held;
 pub use node::{Cell, Fate, NodeRun, PRINTED};
+pub use pause::Pause;
 pub use reader::{Recorder, Reporter};
 pub use recorded::{About, Came, Recorded};
 pub use state::RunState;
+pub use ticket::ticket;
 pub use verdict::{FailureKind, Verdict};

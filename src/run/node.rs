@@ -89,6 +89,10 @@ pub struct NodeRun {
     pub listed_again: bool,
     /// Its wave, from 1; 0 before.
     pub wave: u32,
+    /// When the step that runs, or that ran last, was begun.
+    pub begun: Option<Timestamp>,
+    /// When that step ended.
+    pub over: Option<Timestamp>,
     /// The last lines printed, at most [`PRINTED`].
     pub printed: VecDeque<String>,
 }
@@ -153,6 +157,7 @@ impl NodeRun {
         self.cells[cells(action).start] = Cell::Running(at);
         self.now = if about.is_empty() { action.to_owned() } else { format!("{action} {about}") };
         self.step = Some(step);
+        (self.begun, self.over) = (Some(at), None);
         self.touched = true;
         if !self.fate.is_end() {
             self.fate = Fate::Running;
@@ -219,8 +224,10 @@ impl NodeRun {
         matches!(self.cells[DELETE], Cell::Running(_))
     }
 
-    pub(super) fn step_ended(&mut self, action: &str, end: &StepEnd) {
-        self.step = None;
+    pub(super) fn step_ended(&mut self, at: Timestamp, action: &str, end: &StepEnd) {
+        if self.step.take().is_some() {
+            self.over = Some(at);
+        }
         self.left = self.left.saturating_sub(1);
         end_cells(&mut self.cells[cells(action)], end);
         match end {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    CancelLevel, Cause, ClusterStep, Counts, Event, EventKind, Fate, NodeRun, RunHead, SurveyCounts, Verdict, Waiting,
+    CancelLevel, Cause, ClusterStep, Counts, Event, EventKind, Fate, NodeRun, Pause, RunHead, SurveyCounts, Verdict,
+    Waiting,
 };
 use crate::name::{ClusterName, NodeName};
 use crate::plan::StepId;
@@ -37,8 +38,8 @@ pub struct RunState {
     pub stopped: BTreeMap<ClusterName, String>,
     /// How hard it is being cancelled.
     pub cancel: Option<CancelLevel>,
-    /// A pause after the current wave was asked for.
-    pub pausing: bool,
+    /// A pause was asked for: waiting for the end of the wave, or paused. Kept when a paused run is cancelled.
+    pub pause: Option<Pause>,
     /// What everything waits for, as was announced, and since when; see [`RunState::waiting`].
     pub announced: Option<(Timestamp, Waiting)>,
     /// What looking again found.
@@ -113,8 +114,12 @@ impl RunState {
             EventKind::ClusterStopped { cluster, why, .. } => {
                 self.stopped.insert(cluster.clone(), why.clone());
             }
-            EventKind::CancelRequested { level } => self.cancel = self.cancel.max(Some(*level)),
-            EventKind::PauseRequested { paused } => self.pausing = *paused,
+            EventKind::CancelRequested { level, .. } => self.cancel = self.cancel.max(Some(*level)),
+            EventKind::PauseRequested { .. } | EventKind::RunPaused { .. } | EventKind::RunResumed { .. } => {
+                self.pause = Pause::after(self.pause.take(), at, kind);
+            }
+            // What it means for the node, the ends of its steps say.
+            EventKind::NodeSkipped { .. } | EventKind::SkipRefused { .. } => {}
             EventKind::WaitingFor { waiting } => self.announced = waiting.clone().map(|w| (at, w)),
             EventKind::LookedAgain { counts, left, settled } => {
                 for node in settled {
@@ -140,7 +145,7 @@ impl RunState {
             }
             EventKind::StepPrinted { step, node, line } => self.on(node, |n| n.printed(*step, line)),
             EventKind::StepProven { node, text, .. } => self.on(node, |n| n.step_proven(at, text)),
-            EventKind::StepEnded { node, action, end, .. } => self.on(node, |n| n.step_ended(action, end)),
+            EventKind::StepEnded { node, action, end, .. } => self.on(node, |n| n.step_ended(at, action, end)),
             _ => {}
         }
     }
@@ -244,6 +249,10 @@ impl RunState {
     pub fn waiting(&self) -> Option<(Timestamp, Waiting)> {
         if let Some(announced) = &self.announced {
             return Some(announced.clone());
+        }
+        let pause = self.pause.as_ref().filter(|_| self.cancel.is_none());
+        if let Some((since, words)) = pause.and_then(|pause| Some((pause.since?, pause.words()))) {
+            return Some((since, Waiting { node: None, what: format!("you to go on: {words}"), limit: None }));
         }
         let mut steps = self.cluster_steps.values().flatten().filter(|step| step.running());
         if let Some((since, step)) = steps.find_map(|step| Some((step.since?, step))) {

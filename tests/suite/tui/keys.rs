@@ -201,7 +201,7 @@ fn the_cursor_of_a_run_goes_to_the_first_failure_until_it_is_moved() {
 #[test]
 fn a_cancel_that_came_from_elsewhere_is_shown() {
     let mut run = Recording::begin();
-    run.delivered().push(EventKind::CancelRequested { level: CancelLevel::AfterSteps });
+    run.delivered().push(EventKind::CancelRequested { level: CancelLevel::AfterSteps, by: None });
     let shown = played(&[to_run(), run.acts]);
     assert!(shown.screen.contains("stopping: no new steps"), "{}", shown.screen);
 }
