@@ -88,6 +88,9 @@ pub struct Options {
     /// The run that is resumed; not typed.
     #[arg(skip)]
     pub resumes: Option<String>,
+    /// Look and plan only: nothing is changed, whatever is asked for (also: MUSTER_READ_ONLY=1).
+    #[arg(long, global = true)]
+    pub read_only: bool,
     /// Write a log to this file (level by MUSTER_LOG, default info). Never to the terminal.
     #[arg(long, global = true, value_name = "FILE")]
     pub log: Option<PathBuf>,
@@ -119,6 +122,8 @@ pub enum Command {
     Check,
     /// Print the JSON Schema of the inventory.
     Schema,
+    /// Print the keys of the terminal UI that are in effect, as a file that can be edited.
+    Keys,
     /// List the runs that were recorded on this machine, the newest first; or tell one of them again.
     Runs {
         /// The run to tell again.
@@ -178,6 +183,8 @@ pub enum Mode {
     Check,
     /// `schema`.
     Schema,
+    /// `keys`.
+    Keys,
     /// `runs`.
     Runs,
     /// `resume`.
@@ -198,6 +205,7 @@ impl CommandLine {
             Some(Command::Inspect { .. }) => Mode::Inspect,
             Some(Command::Check) => Mode::Check,
             Some(Command::Schema) => Mode::Schema,
+            Some(Command::Keys) => Mode::Keys,
             Some(Command::Runs { .. }) => Mode::Runs,
             Some(Command::Resume { .. }) => Mode::Resume,
             Some(Command::RestoreRows { .. }) => Mode::RestoreRows,
@@ -206,6 +214,17 @@ impl CommandLine {
             None if self.plan => Mode::Plan,
             None if self.apply => Mode::Apply,
             None => Mode::Tui,
+        }
+    }
+
+    /// What of this call changes nodes, if it does so without a question.
+    fn changes(&self) -> Option<&'static str> {
+        match &self.command {
+            Some(Command::Resume { yes: true, .. }) => Some("resume --yes"),
+            Some(Command::RestoreRows { yes: true, .. }) => Some("restore-rows --yes"),
+            Some(Command::Unlock { yes: true, .. }) => Some("unlock --yes"),
+            None if self.apply => Some("--apply"),
+            _ => None,
         }
     }
 
@@ -240,6 +259,11 @@ impl CommandLine {
         if self.demo && (options.repo.is_some() || options.rev != "HEAD") {
             return Some("--demo brings a repository of its own; leave --repo and --rev out".to_owned());
         }
+        if let Some(asked) = self.changes().filter(|_| options.read_only) {
+            return Some(format!(
+                "{asked} changes nodes, and --read-only (or MUSTER_READ_ONLY) says that nothing is changed"
+            ));
+        }
         if mode == Mode::Apply && !options.all && options.cluster.is_none() {
             return Some("--apply changes nodes without a question: say which by --cluster NAME, or --all".to_owned());
         }
@@ -266,7 +290,7 @@ impl Mode {
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => matches!(self, Self::Plan | Self::Resume | Self::Inspect),
             "--out" => self == Self::Plan,
-            "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Runs),
+            "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Keys | Self::Runs),
             "--format json" => self != Self::Tui,
             _ => true,
         }
@@ -281,6 +305,7 @@ impl Mode {
             Self::Inspect => "muster inspect",
             Self::Check => "muster check",
             Self::Schema => "muster schema",
+            Self::Keys => "muster keys",
             Self::Runs => "muster runs",
             Self::Resume => "muster resume",
             Self::RestoreRows => "muster restore-rows",

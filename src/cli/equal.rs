@@ -7,6 +7,7 @@ use super::{Mode, Options};
 use crate::hint::{Hint, quoted};
 use crate::inventory::Selector;
 use crate::plan::{Allow, Plan, Selection};
+use crate::tui::Carry;
 
 /// `muster --apply …` with every option that has a say in what the plan is. A demo makes its own places.
 pub(super) fn apply(options: &Options, demo: bool) -> String {
@@ -124,6 +125,45 @@ pub(super) fn carried(hint: Hint, options: &Options, demo: bool) -> Hint {
     Hint::Type(line)
 }
 
+/// Gives the commands of the terminal UI the options that were given when it was started.
+#[derive(Debug)]
+pub(super) struct Carried {
+    /// As they were given.
+    pub(super) options: Options,
+    /// The demo fleet is looked at.
+    pub(super) demo: bool,
+    /// Where the demo keeps its runs, while it is on.
+    pub(super) state: Option<String>,
+}
+
+impl Carry for Carried {
+    fn carry(&self, command: &str) -> String {
+        let Some(rest) = command.strip_prefix("muster ") else { return command.to_owned() };
+        let words: Vec<&str> = rest.split(' ').collect();
+        let has = |word: &str| words.contains(&word);
+        let (mode, places) = match words.first() {
+            _ if has("--apply") => (Mode::Apply, true),
+            _ if has("--plan") => (Mode::Plan, true),
+            Some(&"status") => (Mode::Status, true),
+            Some(&"resume") => (Mode::Resume, true),
+            // What is recorded or built in belongs to no fleet.
+            Some(&"runs") => (Mode::Runs, false),
+            _ => return command.to_owned(),
+        };
+        let recorded = matches!(mode, Mode::Runs | Mode::Resume);
+        let anew = self.demo && !recorded;
+        // The runs of a demo are where nobody looks, and gone when it ends.
+        let state = self.state.as_ref().filter(|_| recorded).map(|dir| format!("XDG_STATE_HOME={} ", quoted(dir)));
+        let mut line = state.unwrap_or_default() + "muster " + if anew { "--demo " } else { "" } + rest;
+        for given in given(&self.options, anew).iter().filter(|_| places) {
+            if mode.accepts(given.option) && !has(given.option) {
+                given.write(&mut line);
+            }
+        }
+        line
+    }
+}
+
 /// The same for each of these.
 pub(super) fn carry<'a>(hints: impl Iterator<Item = &'a mut Hint>, options: &Options, demo: bool) {
     for hint in hints {
@@ -213,6 +253,55 @@ mod tests {
         let line = CommandLine::try_parse_from(printed.split(' ')).unwrap();
         assert_eq!(line.misuse(), None);
         assert_eq!(apply(&line.options, line.demo), printed);
+    }
+
+    fn on_screen(command: &str, words: &[&str]) -> String {
+        let line = CommandLine::try_parse_from(["muster"].iter().chain(words)).unwrap();
+        let state = line.demo.then(|| "/tmp/demo/state".to_owned());
+        Carried { options: line.options, demo: line.demo, state }.carry(command)
+    }
+
+    #[test]
+    fn what_a_screen_is_equal_to_is_about_what_was_chosen_at_the_start() {
+        let chosen = ["--cluster=eu", "--node=eu-[1-2]", "--repo=/srv/a b", "--rev=v1", "--allow=managed-conf"];
+        let places = "--repo '/srv/a b' --rev v1";
+        assert_eq!(
+            on_screen("muster status", &chosen),
+            format!("muster status --cluster eu --node 'eu-[1-2]' {places}")
+        );
+        assert_eq!(
+            on_screen("muster status --node 'eu-*'", &chosen),
+            format!("muster status --node 'eu-*' --cluster eu {places}")
+        );
+        assert_eq!(
+            on_screen("muster --apply --cluster eu --node 'eu-[1-2]'", &chosen),
+            format!("muster --apply --cluster eu --node 'eu-[1-2]' {places} --allow managed-conf")
+        );
+        assert_eq!(on_screen("muster runs 01J", &chosen), "muster runs 01J");
+        assert_eq!(on_screen("muster resume 01J --yes", &["--repo=/srv"]), "muster resume 01J --yes --repo /srv");
+        assert_eq!(on_screen("muster keys", &chosen), "muster keys");
+    }
+
+    #[test]
+    fn in_a_demo_it_is_another_demo_or_the_runs_of_this_one() {
+        assert_eq!(on_screen("muster status", &["--demo"]), "muster --demo status");
+        assert_eq!(on_screen("muster runs 01J", &["--demo"]), "XDG_STATE_HOME=/tmp/demo/state muster runs 01J");
+    }
+
+    #[test]
+    fn what_a_screen_is_equal_to_is_a_command_line_that_is_accepted() {
+        let chosen = ["--cluster=eu", "--node=eu-1", "--allow=managed-conf", "--reload-unproven", "--parallel=4"];
+        for command in [
+            "muster status",
+            "muster --plan",
+            "muster --plan --diff",
+            "muster --apply --cluster eu",
+            "muster resume 01J",
+        ] {
+            let typed = on_screen(command, &chosen);
+            let line = CommandLine::try_parse_from(typed.split(' ')).unwrap_or_else(|error| panic!("{typed}: {error}"));
+            assert_eq!(line.misuse(), None, "{typed}");
+        }
     }
 
     fn next(command: &str, words: &[&str]) -> String {

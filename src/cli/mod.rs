@@ -9,6 +9,7 @@ mod check;
 mod env;
 mod equal;
 mod inspect;
+mod keys;
 mod locks;
 mod log;
 mod plan;
@@ -36,10 +37,11 @@ use crate::run::Verdict;
 /// Runs the program in this world and gives its exit code. Nothing else in the process ends it.
 pub fn main_with(mut env: Env) -> u8 {
     let words = std::iter::once(OsString::from("muster")).chain(env.args.iter().cloned());
-    let line = match CommandLine::try_parse_from(words) {
+    let mut line = match CommandLine::try_parse_from(words) {
         Ok(line) => line,
         Err(error) => return said_by_clap(&mut env, &error),
     };
+    line.options.read_only |= read_only(&env);
     let json = line.options.format == Format::Json;
     let code = match line.misuse() {
         Some(misuse) => Err(Failure::usage(misuse)),
@@ -51,6 +53,11 @@ pub fn main_with(mut env: Env) -> u8 {
         drop(printed);
         Verdict::NotStarted(failure.kind).exit()
     })
+}
+
+/// Whether the environment forbids all changes. What is set and not understood forbids them, too.
+fn read_only(env: &Env) -> bool {
+    env.vars.get("MUSTER_READ_ONLY").is_some_and(|value| !matches!(value.trim(), "" | "0" | "false" | "no"))
 }
 
 /// Help and version go to standard output and end well; a wrong command line is 64 here, not clap's 2.
@@ -88,6 +95,7 @@ fn run(line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
     let _log = log::start(&line.options, env)?;
     match line.mode() {
         Mode::Schema => schema(env),
+        Mode::Keys => keys::run(line.options.format, env),
         Mode::Check => check::run(&line.options, env),
         Mode::Runs => runs::show(&line, env),
         mode => {

@@ -14,6 +14,7 @@ use crate::inventory::nearest::nearest;
 use crate::inventory::{Look, Selector, TreePath};
 use crate::plan::{Allow, Selection};
 use crate::remote::{ByTransport, LocalConnect, Notice, SshConnect, SshSettings};
+use crate::tui::Keys;
 
 /// A use that contacts nodes: everything it needs.
 pub(super) struct Session<'a> {
@@ -30,6 +31,8 @@ pub(super) struct Session<'a> {
 /// Runs a use to its end, and closes what it opened whatever that end is.
 pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
     let CommandLine { mut options, demo, command, .. } = line;
+    // Before anything is opened: a mistake in the file of keys is told at once.
+    let keys = if mode == Mode::Tui { Some(Arc::new(super::keys::read(env)?)) } else { None };
     let demo = if demo { Some(begin_demo(&mut options, env).await?) } else { None };
     if let (Some(demo), true) = (&demo, mode != Mode::Tui) {
         // Only for the eye.
@@ -49,7 +52,7 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
             let what = match mode {
                 Mode::Plan => Use::Plan,
                 Mode::Apply => Use::Apply,
-                _ => Use::Tui,
+                _ => Use::Tui(keys.unwrap_or_default()),
             };
             with_fleet(what, options, demo.as_ref().map(Demo::about), env).await
         }
@@ -75,7 +78,7 @@ async fn begin_demo(options: &mut Options, env: &mut Env) -> Result<Demo, Failur
 
 /// What is done with a fleet whose inventory was read.
 enum Use {
-    Tui,
+    Tui(Arc<Keys>),
     Plan,
     Apply,
     Status,
@@ -93,7 +96,7 @@ async fn with_fleet(what: Use, options: Options, demo: Option<String>, env: &mut
     let control = Control::new();
     // The terminal UI answers to signals itself: it has to give the terminal back.
     let signals = std::mem::replace(&mut env.signals, Signals::Process);
-    let listener = (!matches!(what, Use::Tui)).then(|| tokio::task::spawn(listen(signals, control.clone())));
+    let listener = (!matches!(what, Use::Tui(_))).then(|| tokio::task::spawn(listen(signals, control.clone())));
     let demo_is_on = demo.is_some();
     let session = Session { env, options, fleet: fleet.clone(), selection, allow, control, demo: demo_is_on };
     let code = match what {
@@ -102,7 +105,7 @@ async fn with_fleet(what: Use, options: Options, demo: Option<String>, env: &mut
         Use::Status => status::run(session).await,
         Use::Inspect { of, lines } => inspect::run(&of, lines, session).await,
         Use::RestoreRows { run, yes } => restore::run(&run, yes, session).await,
-        Use::Tui => terminal::run(session, demo).await,
+        Use::Tui(keys) => terminal::run(session, demo, keys).await,
     };
     if let Some(listener) = listener {
         listener.abort();

@@ -23,13 +23,13 @@ use crate::name::NodeName;
 use crate::plan::{Allow, Plan, Selection};
 use crate::report::text;
 use crate::run::{CancelLevel, Event, Reporter, RunState, Verdict};
-use crate::tui::{self, Doing, Driver, Look, Message, Notice, Part, Title};
+use crate::tui::{self, Doing, Driver, Look, Message, Notice, Opening, Part, Title};
 
 /// Half of the time that a run is given to end after the screen was left: long enough for a commit that is under way.
 const HALF: Duration = Duration::from_secs(15);
 
 /// Opens it, and comes back when it was left. The exit code is that of the last run, 0 if there was none.
-pub(super) async fn run(session: Session<'_>, demo: Option<String>) -> Result<u8, Failure> {
+pub(super) async fn run(session: Session<'_>, demo: Option<String>, keys: Arc<tui::Keys>) -> Result<u8, Failure> {
     let Session { env, options, fleet, selection, allow, control, demo: demo_is_on } = session;
     if !env.terminal {
         let mut failure = Failure::usage("the terminal UI needs a terminal for input and output");
@@ -54,9 +54,9 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>) -> Result<u8
         options,
         demo: demo_is_on,
     }));
-    let look = Look::from_environment(|name| env.vars.get(name).cloned());
+    let opening = opening((&driver.0, demo, keys), env);
     let clock = env.clock.clone();
-    let ended = tui::run((title(&fleet, demo), look), (sender, messages), &driver, &*clock).await;
+    let ended = tui::run(opening, (sender, messages), &driver, &*clock).await;
     // However the screen was left: a run that is on has to come to its end, and its journal to the disk.
     let settled = driver.settle(&mut env.err).await;
     let ended = ended.map_err(|error| Failure::internal("drawing on the terminal", &error))?;
@@ -81,6 +81,18 @@ fn farewell(env: &mut Env, last: Option<&RunState>, verdict: Option<Verdict>) {
     };
     // Only for the eye; the exit code says it too.
     drop(written);
+}
+
+/// What the screen is opened with.
+fn opening((shared, demo, keys): (&Shared, Option<String>, Arc<tui::Keys>), env: &Env) -> Opening {
+    let state = env.vars.get("XDG_STATE_HOME").filter(|_| shared.demo).cloned();
+    Opening {
+        title: title(&shared.fleet, demo),
+        look: Look::from_environment(|name| env.vars.get(name).cloned()),
+        keys,
+        read_only: shared.options.read_only,
+        carry: Arc::new(super::equal::Carried { options: shared.options.clone(), demo: shared.demo, state }),
+    }
 }
 
 fn title(fleet: &Fleet, demo: Option<String>) -> Title {
@@ -227,6 +239,13 @@ impl Shared {
     }
 
     async fn apply(&self, plan: Arc<Plan>) {
+        if self.options.read_only {
+            return self.failed(
+                Doing::Apply,
+                tui::READ_ONLY.to_owned(),
+                vec![Hint::do_("start muster without --read-only")],
+            );
+        }
         let Some(picture) = self.picture() else {
             return self.failed(Doing::Apply, "nothing was looked at yet".to_owned(), Vec::new());
         };

@@ -1,14 +1,15 @@
 //! What each command of the keymap does.
 
-use std::sync::Arc;
-
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::cursor::Step;
 use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
 use super::effect::{Effect, Part};
+use super::equal;
 use super::keymap::{Command, Place};
 use super::model::Model;
+use super::palette::Palette;
+use super::possible::possible;
 use super::screen::{About, FleetRow, RunRow, RunScreen, Screen};
 use super::update::{interrupt, read, refresh};
 use super::view::removal_of;
@@ -16,6 +17,10 @@ use crate::run::CancelLevel;
 
 /// Does what a key asks for.
 pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
+    if let Err(why) = possible(model, command) {
+        say(model, why);
+        return Vec::new();
+    }
     match command {
         Command::Up => go(model, Step::By(-1)),
         Command::Down => go(model, Step::By(1)),
@@ -32,17 +37,19 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         }
         Command::Apply => apply(model),
         Command::Diff => diff(model),
-        Command::Watch => watch(model),
-        Command::Filter => filter(model),
-        Command::Stop => stop(model),
+        Command::Watch => model.push(Screen::Run(RunScreen::default())),
+        Command::Filter => model.dialog = Some(Dialog::Filter),
+        Command::Stop => open_ladder(model),
         Command::Help => help(model),
+        Command::Palette => model.dialog = Some(Dialog::Palette(Palette::default())),
+        Command::Equal => model.dialog = Some(Dialog::Equal(equal::commands(model))),
         Command::Plan => return plan(model, Part::All),
         Command::PlanHere => return here(model).map_or_else(Vec::new, |part| plan(model, part)),
         Command::Look => return look(model, Part::All),
         Command::LookHere => return here(model).map_or_else(Vec::new, |part| look(model, part)),
         Command::Quit => return quit(model),
         Command::Redraw => return vec![Effect::Redraw],
-        Command::Suspend => return suspend(model),
+        Command::Suspend => return vec![Effect::Suspend],
         Command::Interrupt => return interrupt(model),
     }
     Vec::new()
@@ -89,19 +96,26 @@ fn next_trouble(model: &mut Model) {
 
 /// What is under the cursor, or says that there is nothing.
 fn here(model: &mut Model) -> Option<Part> {
-    let part = match (model.screen(), model.picture.as_deref()) {
-        (Screen::Fleet(fleet), Some(picture)) => fleet.part(picture),
-        (Screen::Pager(pager), _) => match &pager.about {
-            About::Node(node) | About::RunNode(node) => Some(Part::Node(node.clone())),
-            About::RunStep(cluster, _) => Some(Part::Cluster(cluster.clone())),
-            About::Diff(..) | About::Help(_) => None,
-        },
-        _ => None,
-    };
+    let part = model.here();
     if part.is_none() {
         say(model, "nothing is under the cursor");
     }
     part
+}
+
+impl Model {
+    /// What is under the cursor.
+    pub(super) fn here(&self) -> Option<Part> {
+        match (self.screen(), self.picture.as_deref()) {
+            (Screen::Fleet(fleet), Some(picture)) => fleet.part(picture),
+            (Screen::Pager(pager), _) => match &pager.about {
+                About::Node(node) | About::RunNode(node) => Some(Part::Node(node.clone())),
+                About::RunStep(cluster, _) => Some(Part::Cluster(cluster.clone())),
+                About::Diff(..) | About::Help(_) => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 fn open(model: &mut Model) {
@@ -155,38 +169,18 @@ fn run_row(model: &Model) -> Option<About> {
 }
 
 fn plan(model: &mut Model, part: Part) -> Vec<Effect> {
-    if model.is_running() {
-        say(model, "a run is on: a plan can be made when it has ended");
-        return Vec::new();
-    }
-    if model.picture.is_none() {
-        say(model, "the fleet has not been looked at yet");
-        return Vec::new();
-    }
     model.busy.planning = true;
     vec![Effect::Plan(part)]
 }
 
 fn look(model: &mut Model, part: Part) -> Vec<Effect> {
-    if model.is_running() {
-        say(model, "a run is on: it looks again by itself at its end");
-        return Vec::new();
-    }
-    if model.busy.looking.is_some() {
-        say(model, "a look is under way");
-        return Vec::new();
-    }
     model.busy.looking = Some((0, 0));
     vec![Effect::Look(part)]
 }
 
 fn apply(model: &mut Model) {
-    match model.plan.clone() {
-        _ if model.is_running() => say(model, "a run is on: it has to end before another begins"),
-        _ if model.busy.planning => say(model, "a new plan is being made"),
-        None => say(model, "there is no plan: p makes one"),
-        Some(plan) if plan.is_empty() => say(model, "there is nothing to apply"),
-        Some(plan) => model.dialog = Some(Dialog::Apply(Box::new(Confirm::new(Arc::clone(&plan))))),
+    if let Some(plan) = model.plan.clone() {
+        model.dialog = Some(Dialog::Apply(Box::new(Confirm::new(plan))));
     }
 }
 
@@ -198,30 +192,6 @@ fn diff(model: &mut Model) {
     match change {
         Some((cluster, change)) => read(model, About::Diff(cluster, change)),
         None => say(model, "no change is under the cursor"),
-    }
-}
-
-fn watch(model: &mut Model) {
-    if model.run.is_some() {
-        model.push(Screen::Run(RunScreen::default()));
-    } else {
-        say(model, "no run was begun here");
-    }
-}
-
-fn filter(model: &mut Model) {
-    if model.picture.is_some() {
-        model.dialog = Some(Dialog::Filter);
-    } else {
-        say(model, "the fleet has not been looked at yet");
-    }
-}
-
-fn stop(model: &mut Model) {
-    if model.is_running() {
-        open_ladder(model);
-    } else {
-        say(model, "no run is on");
     }
 }
 
@@ -252,15 +222,6 @@ fn quit(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     vec![Effect::Quit]
-}
-
-fn suspend(model: &mut Model) -> Vec<Effect> {
-    if model.is_running() {
-        // Stopped, nothing of ours would confirm: the guards on the nodes would put good changes back.
-        say(model, "not while a run is on: the guards of the nodes would put them back");
-        return Vec::new();
-    }
-    vec![Effect::Suspend]
 }
 
 /// A key in a question that is answered by choosing.

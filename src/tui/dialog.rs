@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::equal::Equal;
 use super::look::Tone;
 use super::message::Notice;
+use super::palette::Palette;
 use super::shown::{count, shown};
 use super::view::{losses, removal_of};
 use crate::name::{NodeName, collapse};
@@ -25,6 +27,10 @@ pub enum Dialog {
     Filter,
     /// Something could not be done.
     Notice(Notice),
+    /// What to do, found by its words.
+    Palette(Palette),
+    /// The commands for what is seen.
+    Equal(Vec<Equal>),
 }
 
 /// Whether to apply a plan.

@@ -51,6 +51,10 @@ pub enum Command {
     Stop,
     /// All keys.
     Help,
+    /// Any action, by its words.
+    Palette,
+    /// The same on the command line.
+    Equal,
     /// Leave.
     Quit,
     /// Draw anew.
@@ -202,6 +206,8 @@ pub const KEYMAP: &[Binding] = &[
         "all keys of this screen, and the marks",
         &[],
     ),
+    bind(Command::Palette, "palette", &[key(':')], "", "find any action by its words", &[]),
+    bind(Command::Equal, "command-line", &[key('c')], "", "the command that shows or does the same", &[]),
     bind(Command::Up, "up", &[plain(KeyCode::Up), key('k')], "", "up", &[]),
     bind(Command::Down, "down", &[plain(KeyCode::Down), key('j')], "", "down", &[]),
     bind(Command::PageUp, "page-up", &[plain(KeyCode::PageUp), ctrl('b')], "", "a page up", &[]),
@@ -232,6 +238,18 @@ impl Binding {
 impl Place {
     /// Every kind of screen, in the order in which one comes to them.
     pub const ALL: &[Self] = &[Self::Fleet, Self::Node, Self::Plan, Self::Diff, Self::Run, Self::Help];
+
+    /// What it is, for people.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Fleet => "the fleet",
+            Self::Node => "a node",
+            Self::Plan => "the plan",
+            Self::Diff => "a difference",
+            Self::Run => "the run",
+            Self::Help => "the help",
+        }
+    }
 
     /// Its name in the operator's settings.
     pub const fn name(self) -> &'static str {

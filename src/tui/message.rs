@@ -74,6 +74,8 @@ pub enum Signal {
     Terminate,
     /// SIGHUP: the terminal is gone, or will be.
     Hangup,
+    /// SIGTSTP: somebody wants it stopped; the terminal has to be given back first.
+    Stop,
     /// SIGCONT: we were stopped, and the terminal may hold anything.
     Continued,
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use ratatui::layout::Size;
 
 use super::dialog::Dialog;
-use super::keymap::{Command, Place};
+use super::equal::{AsItIs, Carry};
+use super::keymap::{Command, KEYMAP, Key, Place};
 use super::keys::Keys;
 use super::layout;
 use super::look::Look;
@@ -29,6 +30,10 @@ pub struct Busy {
 pub struct Model {
     /// The keys in effect.
     pub keys: Arc<Keys>,
+    /// Nothing may be changed (`--read-only`).
+    pub read_only: bool,
+    /// Adds the options that were given at the start to a command.
+    pub carry: Arc<dyn Carry>,
     /// What the terminal can show.
     pub look: Look,
     /// How large it is.
@@ -58,6 +63,8 @@ impl Model {
     pub fn new(title: Title, look: Look, size: Size, clock: Timestamp) -> Self {
         Self {
             keys: Arc::default(),
+            read_only: false,
+            carry: Arc::new(AsItIs),
             look,
             size,
             clock,
@@ -116,6 +123,17 @@ impl Model {
     /// What a key does now.
     pub(super) fn command(&self, key: &KeyEvent) -> Option<Command> {
         self.keys.command(self.place(), key)
+    }
+
+    /// The key of a command on this screen, for people; without one, how the palette finds it.
+    pub(super) fn key_words(&self, command: Command) -> String {
+        let name = || KEYMAP.iter().find(|binding| binding.command == command).map_or("", |binding| binding.name);
+        self.keys.shown(self.place(), command).map_or_else(|| format!(":{}", name()), Key::words)
+    }
+
+    /// The key of a command on this screen, in brackets behind what it is about; nothing where it has none.
+    pub(super) fn key_hint(&self, command: Command) -> String {
+        self.keys.shown(self.place(), command).map_or_else(String::new, |key| format!(" ({key})"))
     }
 
     /// How many rows of its list a screen shows.

@@ -20,10 +20,27 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::app::{Clock, Ended, Host, run_on};
 use super::effect::{Driver, Part};
+use super::equal::Carry;
+use super::keys::Keys;
 use super::look::Look;
 use super::message::{Message, Signal};
 use super::model::Model;
 use super::picture::Title;
+
+/// What the interface is opened with.
+#[derive(Debug)]
+pub struct Opening {
+    /// Which commit of which repository.
+    pub title: Title,
+    /// What the terminal can show.
+    pub look: Look,
+    /// The keys in effect.
+    pub keys: Arc<Keys>,
+    /// Nothing may be changed.
+    pub read_only: bool,
+    /// Adds the options that were given at the start to a command.
+    pub carry: Arc<dyn Carry>,
+}
 
 /// Opens the interface on the terminal of this process, and looks at the fleet at once. Comes back when it was left; the
 /// terminal is then as it was, also after a panic, SIGTERM or SIGHUP.
@@ -32,7 +49,7 @@ use super::picture::Title;
 ///
 /// An error is one of the terminal.
 pub async fn run(
-    (title, look): (Title, Look),
+    opening: Opening,
     (sender, messages): (UnboundedSender<Message>, UnboundedReceiver<Message>),
     driver: &dyn Driver,
     clock: Clock<'_>,
@@ -40,7 +57,8 @@ pub async fn run(
     let signals = signals()?;
     let mut screen = Taken::take(sender)?;
     let mut terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
-    let mut model = Model::new(title, look, terminal.size()?, clock());
+    let mut model = Model::new(opening.title, opening.look, terminal.size()?, clock());
+    (model.keys, model.read_only, model.carry) = (opening.keys, opening.read_only, opening.carry);
     model.busy.looking = Some((0, 0));
     driver.look(Part::All);
     let sources = (EventStream::new(), signals, messages);
@@ -121,6 +139,7 @@ fn signals() -> io::Result<impl Stream<Item = Signal> + Unpin> {
         (SignalKind::interrupt(), Signal::Interrupt),
         (SignalKind::terminate(), Signal::Terminate),
         (SignalKind::hangup(), Signal::Hangup),
+        (SignalKind::from_raw(libc::SIGTSTP), Signal::Stop),
         (SignalKind::from_raw(libc::SIGCONT), Signal::Continued),
     ];
     let streams: io::Result<Vec<Pin<Box<dyn Stream<Item = Signal> + Send>>>> = kinds

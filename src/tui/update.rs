@@ -11,6 +11,7 @@ use super::effect::Effect;
 use super::keymap::{Command, Place};
 use super::message::{Doing, Message, Notice, Signal};
 use super::model::Model;
+use super::palette::{self, Chosen, Palette};
 use super::picture::Picture;
 use super::screen::{About, Pager, PlanScreen, RunScreen, Screen, Watched};
 use super::view;
@@ -85,7 +86,8 @@ fn paste(model: &mut Model, text: &str) {
             let typed = filter_text(model) + &line;
             filter(model, typed);
         }
-        Some(Dialog::Stop(_) | Dialog::Notice(_)) | None => {}
+        Some(Dialog::Palette(palette)) => palette.add(text),
+        Some(Dialog::Stop(_) | Dialog::Notice(_) | Dialog::Equal(_)) | None => {}
     }
 }
 
@@ -101,14 +103,38 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         Dialog::Apply(confirm) => confirm.typed.key(key),
         Dialog::Leave(typed) => typed.key(key),
         Dialog::Stop(level) => return on_ladder_key(model, *level, key),
+        Dialog::Palette(palette) => return on_palette_key(model, palette.clone(), key),
         Dialog::Notice(_) if command::choice(key).is_some() => Answer::No,
-        Dialog::Notice(_) => Answer::Open,
+        Dialog::Equal(_) if command::choice(key).is_some() || closes(model, key) => Answer::No,
+        Dialog::Notice(_) | Dialog::Equal(_) => Answer::Open,
     };
     match (answer, dialog) {
         (Answer::Open, dialog) => model.dialog = Some(dialog),
         (Answer::Yes, Dialog::Apply(confirm)) => return begin(model, confirm.plan),
         (Answer::Yes, Dialog::Leave(_)) => return vec![Effect::Cancel(CancelLevel::Close), Effect::Quit],
         (Answer::Yes | Answer::No, _) => {}
+    }
+    Vec::new()
+}
+
+/// The key that opened the commands closes them, too.
+fn closes(model: &Model, key: &KeyEvent) -> bool {
+    matches!(model.command(key), Some(Command::Equal | Command::Back | Command::Quit))
+}
+
+/// A key while an action is looked for. What is chosen is done as if its key were pressed; what is not possible says why.
+fn on_palette_key(model: &mut Model, mut palette: Palette, key: &KeyEvent) -> Vec<Effect> {
+    let found = palette::found(model, &palette.text);
+    match palette.key(key, found.len()) {
+        Chosen::Closed => {}
+        Chosen::Open => model.dialog = Some(Dialog::Palette(palette)),
+        Chosen::Action(at) => {
+            if let Some(found) = found.get(at).filter(|found| found.not_now.is_none()) {
+                return command::perform(model, found.binding.command);
+            }
+            model.said = found.get(at).and_then(|found| found.not_now.clone());
+            model.dialog = Some(Dialog::Palette(palette));
+        }
     }
     Vec::new()
 }
@@ -215,6 +241,7 @@ fn on_signal(model: &mut Model, signal: Signal) -> Vec<Effect> {
             effects
         }
         Signal::Terminate | Signal::Hangup => vec![Effect::Quit],
+        Signal::Stop => command::perform(model, Command::Suspend),
         Signal::Continued => vec![Effect::Redraw],
     }
 }
@@ -244,7 +271,7 @@ fn planned(model: &mut Model, plan: Arc<Plan>) {
     // A question about the plan before must not be answered for this one.
     if matches!(model.dialog, Some(Dialog::Apply(_))) {
         model.dialog = None;
-        model.said = Some("the plan has changed: read it, then a".to_owned());
+        model.said = Some(format!("the plan has changed: read it, then {}", model.key_words(Command::Apply)));
     }
     if asked_from || model.place() == Place::Run && !model.is_running() {
         let mut screen = PlanScreen::default();
@@ -322,7 +349,7 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
     // What is being typed is not torn away; the notice waits in the last line.
     match model.dialog {
         None | Some(Dialog::Notice(_)) => model.dialog = Some(Dialog::Notice(notice)),
-        Some(Dialog::Apply(_) | Dialog::Stop(_) | Dialog::Leave(_) | Dialog::Filter) => model.said = Some(notice.text),
+        Some(_) => model.said = Some(notice.text),
     }
 }
 

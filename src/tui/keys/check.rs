@@ -88,7 +88,7 @@ fn two_meanings(place: Place, one: &Held, other: &Held) -> Mistake {
     }
 }
 
-/// On every screen there has to be a way on, a way out, and a way to find either.
+/// On every screen there has to be a way on and a way out; the palette finds both.
 fn lost(keys: &Keys, place: Place) -> Option<Mistake> {
     let missing = missing(keys, place)?;
     let binding = KEYMAP.iter().find(|binding| binding.command == missing && binding.is_on(place))?;
@@ -100,6 +100,9 @@ fn lost(keys: &Keys, place: Place) -> Option<Mistake> {
 
 /// What has to have a key there, and has none.
 fn missing(keys: &Keys, place: Place) -> Option<Command> {
+    if keys.shown(place, Command::Palette).is_some() {
+        return None;
+    }
     let there = |command: Command| KEYMAP.iter().find(move |b| b.command == command && b.is_on(place));
     let lacks = |command: &Command| there(*command).is_some_and(|binding| keys.given(place, binding).is_empty());
     [Command::Quit, Command::Help, Command::Back].into_iter().find(lacks)

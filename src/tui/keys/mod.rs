@@ -18,6 +18,8 @@ use crate::inventory::{Mistakes, Place as At};
 pub struct Keys {
     /// What the settings say of an action, on one screen or everywhere.
     changed: BTreeMap<Of, Changed>,
+    file: Option<String>,
+    is_read: bool,
 }
 
 /// An action on a screen; without a screen, wherever it does something.
@@ -36,11 +38,38 @@ impl Keys {
         Self::default()
     }
 
+    /// Those of the table, as there is no settings file; it would be this one.
+    pub fn not_there(file: &str) -> Self {
+        Self { file: Some(file.to_owned()), ..Self::default() }
+    }
+
+    /// The settings file: that they were read from, or that they would be.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// Whether the settings file was there.
+    pub fn is_read(&self) -> bool {
+        self.is_read
+    }
+
+    /// The keys of a line of the table as a settings file gives them: for a screen, or (`None`) for everywhere.
+    pub fn listed(&self, place: Option<Place>, binding: &Binding) -> Vec<Key> {
+        match place {
+            Some(place) => self.given(place, binding),
+            None => match self.changed.get(&(None, binding.name)) {
+                Some(changed) => changed.keys.iter().map(|(key, _)| *key).collect(),
+                None => binding.keys.to_vec(),
+            },
+        }
+    }
+
     /// Those of the table, with the changes of a settings file: an action's name with its keys, for one screen or everywhere.
     /// `file` is the name under which mistakes are told: all of them at once.
     pub fn read(file: &str, text: &str) -> Result<Self, Mistakes> {
         let mut mistakes = Vec::new();
-        let keys = Self { changed: settings::read(text, &mut mistakes) };
+        let changed = settings::read(text, &mut mistakes);
+        let keys = Self { changed, file: Some(file.to_owned()), is_read: true };
         check::check(&keys, &mut mistakes);
         if mistakes.is_empty() { Ok(keys) } else { Err(Mistakes::new(file, text.into(), mistakes)) }
     }

@@ -84,6 +84,11 @@ impl<'a> Canvas<'a> {
         self.buffer.set_style(row, Style::new().add_modifier(Modifier::REVERSED));
     }
 
+    /// Takes away what was drawn in an area.
+    pub(super) fn clear(&mut self, area: Rect) {
+        Clear.render(area.intersection(self.buffer.area), self.buffer);
+    }
+
     /// An empty box with a title; what is inside it comes back.
     pub(super) fn dialog(&mut self, area: Rect, title: &str, tone: Tone) -> Rect {
         // A column of air on both sides, so that what lies below is not read on.

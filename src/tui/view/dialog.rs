@@ -6,6 +6,7 @@ use super::canvas::{Canvas, cells};
 use super::run::{asked_words, under_way};
 use crate::run::CancelLevel;
 use crate::tui::dialog::{Confirm, Dialog, LADDER, Typed, changed_clusters};
+use crate::tui::keymap::{Command, Key, Place};
 use crate::tui::look::{Look, Tone};
 use crate::tui::message::Notice;
 use crate::tui::model::Model;
@@ -21,6 +22,11 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area
     let columns = usize::from(area.width.saturating_sub(4).min(WIDEST)).saturating_sub(4);
     let body = match dialog {
         Dialog::Filter => return filter(model, canvas, area),
+        Dialog::Palette(palette) => return Some(super::palette::draw(model, palette, canvas, area)),
+        Dialog::Equal(commands) => {
+            super::equal::draw(commands, canvas, area);
+            return None;
+        }
         Dialog::Apply(confirm) => apply(confirm, canvas.look, columns),
         Dialog::Stop(level) => stop(model, *level, canvas.look, columns),
         Dialog::Leave(typed) => leave(model, typed, canvas.look, columns),
@@ -148,11 +154,21 @@ fn leave(model: &Model, typed: &Typed, look: Look, columns: usize) -> Body {
         (Tone::Bad, format!("a run is on, {what}")),
         (Tone::Plain, then.to_owned()),
         (Tone::Plain, "how they end is unknown until the fleet is looked at again".to_owned()),
-        (Tone::Plain, "to stop in good order: esc, then x".to_owned()),
+        (Tone::Plain, format!("to stop in good order: esc, then {}", stop_key(model))),
     ];
     let bullet = TextLine::new(Tone::Plain, &format!("{} ", look.dot()));
     let lines = words.iter().flat_map(|(tone, text)| hanging(&bullet, *tone, text, columns)).collect();
     typed_body("Leave while a run is on".to_owned(), lines, "type leave to go", typed, (look, columns))
+}
+
+/// The key that stops a run, and where it does so.
+fn stop_key(model: &Model) -> String {
+    let key = |place| model.keys.shown(place, Command::Stop).map(Key::words);
+    match (key(model.place()), key(Place::Run)) {
+        (Some(key), _) => key,
+        (None, Some(key)) => format!("{key} on the screen of the run"),
+        (None, None) => "stop in the palette".to_owned(),
+    }
 }
 
 fn notice_body(notice: &Notice, columns: usize) -> Body {

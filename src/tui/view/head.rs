@@ -7,6 +7,7 @@ use crate::tui::keymap::{Binding, Command, KEYMAP, Place};
 use crate::tui::layout::Areas;
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
+use crate::tui::possible::possible;
 use crate::tui::screen::Screen;
 use crate::tui::shown::{clip, time_of_day, width};
 use crate::tui::text::TextLine;
@@ -46,9 +47,18 @@ pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
     let run = model.run.as_ref().filter(|run| run.is_on() && model.place() != Place::Run);
     let running = run.map(|run| {
         let counts = run.state.counts();
-        format!(" a run is on: {} of {} nodes proven (w) ", run.proven(), counts.total)
+        format!(
+            " a run is on: {} of {} nodes proven ({}) ",
+            run.proven(),
+            counts.total,
+            model.key_words(Command::Watch)
+        )
     });
     let row = Rect { y: areas.head.bottom(), height: 1, ..areas.head };
+    if model.read_only {
+        let start = row.width.saturating_sub(13);
+        canvas.line_at(row, start, 0, &TextLine::new(Tone::Head, " read-only "));
+    }
     if let Some(words) = put_back(model) {
         return canvas.line_at(row, 2, 0, &TextLine::new(Tone::Bad, &words));
     }
@@ -63,7 +73,9 @@ fn filtered(model: &Model) -> Option<String> {
     let (Screen::Fleet(screen), Some(picture)) = (model.screen(), model.picture.as_deref()) else { return None };
     let text = clip(&screen.filter.text, model.width() / 3, model.look.more());
     let shown = screen.shown(picture);
-    screen.filter.is_on().then(|| format!(" filter {text}: {shown} of {} nodes shown (/) ", picture.nodes))
+    screen.filter.is_on().then(|| {
+        format!(" filter {text}: {shown} of {} nodes shown{} ", picture.nodes, model.key_hint(Command::Filter))
+    })
 }
 
 /// That somebody undid a removal while it ran, on the screen of the run.
@@ -104,14 +116,10 @@ fn keys(model: &Model, columns: usize) -> TextLine {
 /// Whether a key is worth its place: it belongs to this screen, and would do something now.
 fn is_useful(model: &Model, binding: &Binding) -> bool {
     let now = match binding.command {
-        Command::Watch => model.run.is_some(),
-        Command::Stop => model.is_running(),
-        Command::Plan | Command::PlanHere | Command::Look => !model.is_running(),
         Command::Open if model.place() == Place::Plan => {
             model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
         }
-        Command::Apply => model.plan.as_ref().is_some_and(|plan| !plan.is_empty()),
-        _ => true,
+        command => possible(model, command).is_ok(),
     };
     now && binding.is_on(model.place()) && !binding.short.is_empty() && !key_words(model, binding).is_empty()
 }

@@ -2,10 +2,12 @@
 
 mod canvas;
 mod dialog;
+mod equal;
 mod fleet;
 mod head;
 mod help;
 mod pager;
+mod palette;
 mod plan;
 mod removal;
 mod run;

@@ -27,7 +27,7 @@ pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
             None => Vec::new(),
         },
         About::Diff(cluster, change) => diff_lines(model, *cluster, *change, columns),
-        About::Help(place) => help::lines(&model.keys, *place, columns),
+        About::Help(place) => help::lines(&model.keys, model.look, *place, columns),
     }
 }
 

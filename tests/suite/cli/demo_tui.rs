@@ -11,14 +11,16 @@ use crate::harness::variable;
 use crate::tui::pty::Terminal;
 
 /// Longer than a demo takes on a busy machine; only a failing test waits for it.
-const LONG: Duration = Duration::from_mins(3);
+pub(super) const LONG: Duration = Duration::from_mins(3);
 
 /// Starts it, and waits for the fleet.
-fn start() -> (Terminal, TempDir) {
+pub(super) fn start() -> (Terminal, TempDir) {
     let temp = temp();
     let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_muster"));
     command.arg("--demo");
     command.env_clear();
+    // As most people have it; without it only ASCII is drawn.
+    command.env("LANG", "C.UTF-8");
     command.env("TMPDIR", temp.path());
     for (name, value) in ["PATH", "HOME", "USER"].into_iter().filter_map(|name| Some((name, variable(name)?))) {
         command.env(name, value);
@@ -77,7 +79,7 @@ async fn by_the_keys_that_it_names_it_goes_from_the_fleet_to_converged() {
     terminal.until("a plugin that should be gone", |screen| line_with(screen, "eu-1 ").contains("++++"));
     // Two nodes of the canary come before it.
     terminal.send("nnn");
-    terminal.until("the cursor on eu-1", |screen| line_with(screen, " eu-1 ").starts_with('>'));
+    terminal.until("the cursor on eu-1", |screen| line_with(screen, " eu-1 ").starts_with('›'));
     press(&mut terminal, "open");
     terminal.until("what uses it", |screen| {
         let text = screen.contents();

@@ -3,6 +3,7 @@
 mod adoption;
 mod converge;
 mod demo;
+mod demo_keys;
 mod demo_tui;
 mod failing;
 mod interrupt;

@@ -153,3 +153,14 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_text_in_the_palette_reaches_the_terminal_raw(text in any::<String>()) {
+        let script = [say(looked()), typed(":"), vec![Act::Input(Input::Paste(text))]].concat();
+        let played = play((80, 24), Look::FULL, script);
+        assert_clean(&played.screen);
+        prop_assert!(!played.left() && played.asked.is_empty());
+    }
+}

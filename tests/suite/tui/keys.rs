@@ -2,7 +2,7 @@
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use muster::run::{CancelLevel, EventKind, Verdict};
-use muster::tui::{Doing, Look, Message, Notice, Signal, keymap};
+use muster::tui::{Doing, Look, Message, Notice, Signal};
 
 use super::fixture::{Recording, looked, planned};
 use super::screens::to_run;
@@ -157,6 +157,7 @@ fn a_task_that_panicked_ends_the_application() {
 #[test]
 fn suspending_gives_the_terminal_away_but_not_during_a_run() {
     assert_eq!(asked(&[say(looked()), ctrl('z')]), ["suspend"]);
+    assert_eq!(asked(&[say(looked()), say(Message::Signal(Signal::Stop))]), ["suspend"], "a signal does the same");
     let during = played(&[running(), ctrl('z')]);
     assert!(!during.asked.contains(&"suspend".to_owned()));
     assert!(during.screen.contains("not while a run is on"), "{}", during.screen);
@@ -204,15 +205,4 @@ fn a_cancel_that_came_from_elsewhere_is_shown() {
     run.delivered().push(EventKind::CancelRequested { level: CancelLevel::AfterSteps, by: None });
     let shown = played(&[to_run(), run.acts]);
     assert!(shown.screen.contains("stopping: no new steps"), "{}", shown.screen);
-}
-
-#[test]
-fn the_page_about_keys_has_every_key() {
-    let page = include_str!("../../../docs/tui.md");
-    let row = |binding: &keymap::Binding| {
-        let keys = binding.keys.iter().map(|key| format!("`{}`", key.words())).collect::<Vec<_>>().join(", ");
-        format!("| {keys} | {} | {} |\n", binding.name, binding.words)
-    };
-    let table: String = keymap::KEYMAP.iter().map(row).collect();
-    assert!(page.contains(&table), "the table of keys in docs/tui.md should be:\n{table}");
 }

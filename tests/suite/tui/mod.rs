@@ -1,5 +1,6 @@
 //! The terminal UI, whole: keys and messages in, screens out, on a terminal that is not there.
 
+pub(crate) mod docs;
 mod filter;
 mod fixture;
 mod hostile;
@@ -9,3 +10,5 @@ mod removal;
 mod screens;
 mod script;
 mod sizes;
+mod terminals;
+mod ways;

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
-use muster::tui::{Driver, Look, Message, Part, run};
+use muster::tui::{AsItIs, Driver, Look, Message, Opening, Part, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::fixture::{looked, planned};
-use super::script::title;
+use super::fixture::{Recording, looked, planned};
+use super::script::{Act, title};
 
-/// Answers at once; what it is asked to plan for one node only makes it panic.
+/// Answers at once. Asked to plan for one cluster, a task of its own breaks; for one node, it breaks itself.
 struct Made(UnboundedSender<Message>);
 
 impl Driver for Made {
@@ -27,16 +27,26 @@ impl Driver for Made {
     }
 
     fn plan(&self, part: Part) {
-        if part == Part::All {
-            let _ = self.0.send(planned());
-        } else {
-            std::thread::spawn(|| panic!("a task broke"));
+        match part {
+            Part::All => drop(self.0.send(planned())),
+            Part::Node(_) => panic!("the loop broke"),
+            _ => drop(std::thread::spawn(|| panic!("a task broke"))),
         }
     }
 
-    fn apply(&self, _: Arc<Plan>) {}
+    fn apply(&self, _: Arc<Plan>) {
+        for act in Recording::begin().acts {
+            if let Act::Say(message) = act {
+                let _ = self.0.send(message);
+            }
+        }
+    }
 
     fn cancel(&self, _: CancelLevel) {}
+}
+
+fn opening() -> Opening {
+    Opening { title: title(), look: Look::FULL, keys: Arc::default(), read_only: false, carry: Arc::new(AsItIs) }
 }
 
 /// The process that the tests below start: the interface on the terminal that it was given.
@@ -49,10 +59,13 @@ fn child() {
     let ended = runtime.block_on(async {
         let (sender, messages) = unbounded_channel();
         let driver = Made(sender.clone());
-        run((title(), Look::FULL), (sender, messages), &driver, &Timestamp::now).await
+        run(opening(), (sender, messages), &driver, &Timestamp::now).await
     });
     println!("ended {ended:?}");
 }
+
+/// The arguments that make the test binary that process.
+pub(super) const CHILD: [&str; 4] = ["--ignored", "--exact", "tui::pty::child", "--nocapture"];
 
 fn some(number: u16) -> NonZero<u16> {
     NonZero::new(number).expect("a terminal has lines and columns")
@@ -70,18 +83,27 @@ pub(crate) struct Terminal {
 const SIZE: PtySize = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
 
 impl Terminal {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
+        Self::start_as("xterm-256color")
+    }
+
+    pub(super) fn start_as(kind: &str) -> Self {
         let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-        command.args(["--ignored", "--exact", "tui::pty::child", "--nocapture"]);
-        let mut terminal = Self::run(command);
+        command.args(CHILD);
+        let mut terminal = Self::run_as(kind, command);
         terminal.until("the fleet", |screen| screen.alternate_screen() && screen.contents().contains("eu-prod"));
         terminal
     }
 
     /// Starts a program.
-    pub(crate) fn run(mut command: CommandBuilder) -> Self {
+    pub(crate) fn run(command: CommandBuilder) -> Self {
+        Self::run_as("xterm-256color", command)
+    }
+
+    /// Starts a program on a terminal that calls itself so.
+    fn run_as(kind: &str, mut command: CommandBuilder) -> Self {
         let pair = native_pty_system().openpty(SIZE).unwrap();
-        command.env("TERM", "xterm-256color");
+        command.env("TERM", kind);
         command.env("RUST_BACKTRACE", "0");
         let child = pair.slave.spawn_command(command).unwrap();
         let screen = Arc::new(Mutex::new(vt100::Parser::new(some(24), some(80), 0)));
@@ -97,6 +119,13 @@ impl Terminal {
         });
         let writer = pair.master.take_writer().unwrap();
         Self { child, master: pair.master, writer, screen, gone: is_gone }
+    }
+
+    /// Another size, as if the window was drawn larger or smaller.
+    pub(super) fn resize(&mut self, cols: u16, rows: u16) {
+        // What is on its way was made for the size before; the emulator has to know the new one first.
+        self.screen.lock().unwrap().screen_mut().set_size(some(rows), some(cols));
+        self.master.resize(PtySize { rows, cols, ..SIZE }).unwrap();
     }
 
     /// Types these keys.
@@ -139,6 +168,11 @@ impl Terminal {
     fn state(&self) -> char {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
         stat.rsplit(") ").next().and_then(|rest| rest.chars().next()).unwrap_or('?')
+    }
+
+    /// Waits for a program that says nothing more, as a shell that was left.
+    pub(super) fn closed(mut self) {
+        self.child.wait().unwrap();
     }
 
     /// Waits for the end, and says what was left on the terminal.

@@ -139,16 +139,27 @@ pub(super) fn title() -> Title {
 }
 
 /// Plays a script at a size, and shows what is then on the screen.
-pub(super) fn play((width, height): (u16, u16), look: Look, script: Vec<Act>) -> Played {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    runtime.expect("a runtime").block_on(play_on((width, height), look, script))
+pub(super) fn play(size: (u16, u16), look: Look, script: Vec<Act>) -> Played {
+    play_with(size, look, |_| {}, script)
 }
 
-async fn play_on((width, height): (u16, u16), look: Look, script: Vec<Act>) -> Played {
+/// The same with a model that was prepared.
+pub(super) fn play_with(size: (u16, u16), look: Look, prepare: impl FnOnce(&mut Model), script: Vec<Act>) -> Played {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(play_on(size, look, prepare, script))
+}
+
+async fn play_on(
+    (width, height): (u16, u16),
+    look: Look,
+    prepare: impl FnOnce(&mut Model),
+    script: Vec<Act>,
+) -> Played {
     let (sender, messages) = unbounded_channel();
     let asked = Asked::default();
     let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal in memory");
     let mut model = Model::new(title(), look, Size::new(width, height), start());
+    prepare(&mut model);
     let began = tokio::time::Instant::now();
     let clock = move || start() + began.elapsed();
     let keys = Box::pin(operator(script, sender));
