@@ -3,6 +3,7 @@
 mod canvas;
 mod dialog;
 mod fleet;
+mod fleet_pane;
 mod head;
 mod help;
 mod pager;

@@ -2,6 +2,7 @@
 
 mod filter;
 mod fixture;
+mod fleet;
 mod hostile;
 mod keys;
 pub(crate) mod pty;
