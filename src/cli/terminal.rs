@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::fleet::{Apply, Fleet, Picture};
 use crate::hint::Hint;
 use crate::inventory::Selector;
-use crate::name::NodeName;
+use crate::name::{NodeName, collapse};
 use crate::plan::{Allow, Plan, Selection};
 use crate::report::text;
 use crate::run::{CancelLevel, Event, Reporter, RunState, Verdict};
@@ -170,11 +170,18 @@ impl Shared {
         match part {
             Part::All => None,
             Part::Node(node) => Some([node.clone()].into()),
+            Part::Nodes(nodes) => Some(nodes.clone()),
             Part::Cluster(cluster) => {
                 let cluster = self.fleet.inventory().clusters.get(cluster)?;
                 Some(cluster.nodes.keys().cloned().collect())
             }
         }
+    }
+
+    /// How many of these nodes are looked at: those that are marked `out` are not.
+    fn in_service(&self, nodes: &BTreeSet<NodeName>) -> usize {
+        let is_out = |node: &NodeName| self.fleet.inventory().node(node).is_none_or(|node| node.out.is_some());
+        nodes.iter().filter(|node| !is_out(node)).count()
     }
 
     /// What the command line chose, narrowed to a part; the part's name if it is outside of that.
@@ -195,22 +202,31 @@ impl Shared {
                 }
                 selection.nodes = Selector::parse(node.as_str()).ok();
             }
+            Part::Nodes(nodes) => {
+                let known =
+                    |node: &&NodeName| self.fleet.inventory().node(node).is_some_and(|node| selection.node(node));
+                let outside: Vec<&NodeName> = nodes.iter().filter(|node| !known(node)).collect();
+                if !outside.is_empty() {
+                    return Err(collapse(outside));
+                }
+                selection.nodes = Some(Selector::of_nodes(nodes).map_err(|error| error.to_string())?);
+            }
         }
         Ok(selection)
     }
 
     async fn look(&self, part: Part) {
         let at = (self.clock)();
-        let picture = if let (Some(nodes), Some(before)) = (self.nodes(&part), self.picture()) {
-            self.fleet.look_again(before.survey, &nodes, at).await
-        } else {
-            let of = self.fleet.len();
-            let done = std::sync::atomic::AtomicUsize::new(0);
-            let progress = |_: &NodeName, _: &crate::survey::NodeSurvey| {
-                let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-                self.send(Message::Looking { done, of });
-            };
-            self.fleet.look(at, &progress).await
+        let some = self.nodes(&part).zip(self.picture());
+        let of = some.as_ref().map_or(self.fleet.len(), |(nodes, _)| self.in_service(nodes));
+        let done = std::sync::atomic::AtomicUsize::new(0);
+        let progress = |_: &NodeName, _: &crate::survey::NodeSurvey| {
+            let done = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            self.send(Message::Looking { done, of });
+        };
+        let picture = match some {
+            Some((nodes, before)) => self.fleet.look_again(before.survey, &nodes, at, &progress).await,
+            None => self.fleet.look(at, &progress).await,
         };
         self.keep(picture);
     }

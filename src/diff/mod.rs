@@ -23,7 +23,7 @@ use crate::hint::Hint;
 use crate::inventory::{Inventory, State, VersionLabel};
 use crate::kong::Directive;
 use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, Shared};
-use crate::survey::{NodeSurvey, Survey};
+use crate::survey::{LastRun, NodeSurvey, Standing, Survey};
 
 pub use comparison::{ComparedLine, Comparison, Excerpt, Language, LineKind};
 pub use directive::{Directives, Source};
@@ -191,6 +191,9 @@ pub struct NodeDiff {
     pub waiting: Shared<Vec<String>>,
     /// What there is to say, worst first, one line each.
     pub remarks: Shared<Vec<String>>,
+    /// When it was looked at, its role, who holds it, its last run.
+    #[serde(flatten)]
+    pub standing: Standing,
 }
 
 /// One cluster.
@@ -228,8 +231,10 @@ pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetD
             }
             None => node::unseen(inventory, cluster, node, bundles, "it was not looked at", &[]),
         };
+        let mut standing =
+            |node: &crate::inventory::Node| NodeDiff { standing: survey.standing(&node.name), ..compare(node) };
         let nodes: BTreeMap<_, _> =
-            cluster.nodes.values().map(|node| (node.name.clone(), alike.share(cluster, compare(node)))).collect();
+            cluster.nodes.values().map(|node| (node.name.clone(), alike.share(cluster, standing(node)))).collect();
         let columns = columns(cluster, &nodes);
         let entry = ClusterDiff { topology: cluster.topology.as_str().to_owned(), columns, nodes };
         clusters.insert(cluster.name.clone(), entry);
@@ -272,6 +277,7 @@ struct Alike {
     all: Pool<ClusterName, Items>,
     directives: Pool<(), Directive>,
     remarks: Pool<ClusterName, Vec<String>>,
+    runs: Pool<(), LastRun>,
 }
 
 impl Alike {
@@ -289,6 +295,7 @@ impl Alike {
             }
         }
         node.remarks = self.remarks.share(&cluster.name, node.remarks);
+        node.standing.last_run = node.standing.last_run.map(|run| self.runs.share(&(), run));
         node
     }
 }

@@ -7,7 +7,7 @@ use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
 use crate::name::{BundleName, BundlePath, Digest, PluginName, Shared};
-use crate::survey::NodeFacts;
+use crate::survey::{NodeFacts, Standing};
 use crate::wire::Owned;
 
 /// The remark about a Kong that does not run.
@@ -26,6 +26,7 @@ pub(super) fn out(why: &str) -> NodeDiff {
         directives: Directives::UNKNOWN,
         waiting: Shared::default(),
         remarks: Vec::new().into(),
+        standing: Standing::default(),
     }
 }
 
@@ -79,6 +80,7 @@ pub(super) fn seen(
         directives,
         waiting,
         remarks: Vec::new().into(),
+        standing: Standing::default(),
     };
     let prune = inventory.prune;
     let mut said = remarks(&diff, facts, node);

@@ -79,7 +79,7 @@ pub async fn look(
         }));
     }
     let nodes = stream::iter(looks).buffer_unordered(settings.at_once.max(1)).collect::<Vec<_>>().await;
-    Survey { at, nodes: nodes.into_iter().collect() }
+    Survey { at, nodes: nodes.into_iter().collect(), ..Survey::default() }
 }
 
 /// As soon as it is seen, so that what is kept once never stands there often.

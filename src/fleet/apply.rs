@@ -229,7 +229,7 @@ impl Again {
     /// Looks at these nodes again, and keeps what was seen of the others.
     async fn look_at(&self, nodes: &BTreeSet<NodeName>) -> Picture {
         let before = self.latest.lock().unwrap_or_else(PoisonError::into_inner).survey.clone();
-        let picture = self.fleet.look_again(before, nodes, (self.clock)()).await;
+        let picture = self.fleet.look_again(before, nodes, (self.clock)(), &|_, _| {}).await;
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = picture.clone();
         picture
     }

@@ -12,7 +12,7 @@ mod restore;
 mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -40,6 +40,8 @@ pub struct Fleet {
     sites: BTreeMap<NodeName, Site>,
     pool: Arc<Pool>,
     settings: LookSettings,
+    /// When each node was last seen since this was made.
+    last_seen: Mutex<BTreeMap<NodeName, Timestamp>>,
 }
 
 /// What was seen, compared with what is wanted.
@@ -61,7 +63,7 @@ impl Fleet {
     ) -> Result<Self, SiteError> {
         let nodes = desired.inventory.nodes().filter(|node| node.out.is_none());
         let sites: Result<_, _> = nodes.map(|node| Ok((node.name.clone(), site(node, vars)?))).collect();
-        Ok(Self { sites: sites?, desired, pool: Arc::new(Pool::new(connect)), settings })
+        Ok(Self { sites: sites?, desired, pool: Arc::new(Pool::new(connect)), settings, last_seen: Mutex::default() })
     }
 
     /// How many nodes there are to look at.
@@ -82,13 +84,29 @@ impl Fleet {
     }
 
     /// Looks again at these nodes and keeps what was seen of the others.
-    pub async fn look_again(&self, before: Survey, nodes: &BTreeSet<NodeName>, at: Timestamp) -> Picture {
+    pub async fn look_again(
+        &self,
+        before: Survey,
+        nodes: &BTreeSet<NodeName>,
+        at: Timestamp,
+        progress: look::Progress<'_>,
+    ) -> Picture {
         let known = nodes.iter().filter(|node| self.sites.contains_key(*node)).collect();
-        let mut survey = self.survey(&known, at, &|_, _| {}).await;
-        for (name, seen) in before.nodes {
-            survey.nodes.entry(name).or_insert(seen);
-        }
+        let mut survey = self.survey(&known, at, progress).await;
+        survey.keep(before);
         self.picture(survey)
+    }
+
+    /// Notes which nodes were seen, and of the others when that last was.
+    fn remember(&self, survey: &mut Survey) {
+        let mut last = self.last_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, found) in &survey.nodes {
+            if matches!(found, NodeSurvey::Seen(_)) {
+                last.insert(name.clone(), survey.at);
+            } else if let Some(at) = last.get(name) {
+                survey.last_seen.insert(name.clone(), *at);
+            }
+        }
     }
 
     async fn survey(&self, nodes: &BTreeSet<&NodeName>, at: Timestamp, progress: look::Progress<'_>) -> Survey {
@@ -103,7 +121,8 @@ impl Fleet {
                 Some((node.name.clone(), LookRequest { site, roots: self.roots(cluster, node) }))
             })
             .collect();
-        let survey = look::look(&requests, &*self.pool, &self.settings, at, progress).await;
+        let mut survey = look::look(&requests, &*self.pool, &self.settings, at, progress).await;
+        self.remember(&mut survey);
         let (seen, unreachable, refused) = survey.counts();
         tracing::info!(seen, unreachable, refused, "looked");
         for (node, found) in &survey.nodes {

@@ -12,7 +12,7 @@ use std::fmt;
 use super::pattern::Pattern;
 use super::{Cluster, LabelName, Labels};
 use crate::hint::Hint;
-use crate::name::{ClusterName, NodeName, PluginName};
+use crate::name::{ClusterName, NodeName, PluginName, collapse};
 
 /// Longer than any that a person types; a bound for matching.
 const LONGEST: usize = 10_000;
@@ -71,6 +71,13 @@ impl Selector {
         }
         let terms = split(text).into_iter().map(Term::parse).collect::<Result<_, _>>()?;
         Ok(Self(terms))
+    }
+
+    /// The choice of exactly these nodes, as a person would write it; an empty one chooses none.
+    pub fn of_nodes<'a>(nodes: impl IntoIterator<Item = &'a NodeName>) -> Result<Self, SelectorError> {
+        let written = collapse(nodes);
+        let terms = split(&written).into_iter().filter(|term| !term.is_empty());
+        Ok(Self(terms.map(Term::parse).collect::<Result<_, _>>()?))
     }
 
     /// Reads a choice of clusters or plugins: the same grammar without labels, which only nodes have.

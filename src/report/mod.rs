@@ -11,6 +11,7 @@ pub mod nodes;
 pub mod plan;
 pub mod rows;
 pub mod runs;
+mod standing;
 pub mod status;
 pub mod text;
 mod words;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::standing;
 use super::words::{clean, count, pad, parts, time, width};
 use crate::diff::{ClusterDiff, Condition, FleetDiff, Mark, NodeDiff, Truths};
 use crate::name::{ClusterName, NodeName, Revision, collapse, natural};
@@ -90,6 +91,7 @@ pub fn text(head: &Head, diff: &FleetDiff, verdict: Verdict, out: &mut dyn Write
     for (name, cluster) in &diff.clusters {
         lines.push(String::new());
         lines.push(cluster_line(name, cluster));
+        lines.extend(standing::lines(cluster).into_iter().map(|line| format!("  {line}")));
         table(cluster, &mut lines);
     }
     lines.extend([String::new(), LEGEND[0].to_owned(), LEGEND[1].to_owned()]);
@@ -123,7 +125,8 @@ fn cluster_line(name: &ClusterName, cluster: &ClusterDiff) -> String {
     versions.sort_by(|a, b| natural(a, b));
     versions.dedup();
     let kong = if versions.is_empty() { String::new() } else { format!(" · Kong {}", versions.join(", ")) };
-    format!("{name}  {}{kong} · {}", cluster.topology, count(cluster.nodes.len(), "node"))
+    let roles = standing::roles(cluster).map(|roles| format!(": {roles}")).unwrap_or_default();
+    format!("{name}  {}{kong} · {}{roles}", cluster.topology, count(cluster.nodes.len(), "node"))
 }
 
 /// Nodes of which the same is to be said.

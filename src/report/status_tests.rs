@@ -39,6 +39,7 @@ fn node(condition: Condition, items: &[(&str, &str)], remarks: &[&str]) -> NodeD
         directives: Directives::UNKNOWN,
         waiting: crate::name::Shared::default(),
         remarks: remarks.iter().map(|remark| (*remark).to_owned()).collect(),
+        standing: crate::survey::Standing::default(),
     }
 }
 
@@ -193,4 +194,57 @@ fn what_the_marks_alone_tell_is_said_in_words() {
 #[test]
 fn the_legend_keeps_to_the_width() {
     assert!(LEGEND.iter().all(|line| width(line) <= COLUMNS));
+}
+
+#[test]
+fn roles_holders_and_the_last_run_stand_below_the_cluster_and_in_the_json() {
+    use crate::name::RunId;
+    use crate::survey::{LastRun, Lock, Role, RunEnd, Sight, Standing};
+    let at: Timestamp = "2026-03-02T13:40:00Z".parse().unwrap();
+    let id = |second: i64| RunId::from_parts(u64::try_from(at.as_millisecond() + second * 1000).unwrap(), 7);
+    let run = |second, end| LastRun { run: id(second), at, by: Some("eva@ops-1".to_owned()), commit: None, end };
+    let mut diff = fleet();
+    let nodes = &mut diff.clusters.values_mut().last().unwrap().nodes;
+    for (number, node) in (1..).zip(nodes.values_mut().take(3)) {
+        let end = if number == 2 { RunEnd::PutBack } else { RunEnd::Done };
+        node.standing = Standing {
+            looked: Some(head().at),
+            sight: Some(Sight::Seen),
+            last_seen: Some(head().at),
+            role: Some(if number == 1 { Role::ControlPlane } else { Role::DataPlane }),
+            lock: Some(if number == 3 {
+                Lock::Held { who: "cron@ops-2".to_owned(), run: id(60), left: 240 }
+            } else {
+                Lock::Free
+            }),
+            last_run: Some(run(0, end).into()),
+        };
+    }
+    diff.clusters.pop_first();
+    assert_snapshot!(shown(&diff), @r#"
+    gateway-fleet @ 3f2a91c  main  "tag: raise limit"
+    looked 14:02:11 UTC, 32 nodes in 3.1 s: 31 seen, 1 unreachable
+
+    us-prod  traditional · Kong 3.9.1 · 5 nodes: 1 control plane, 2 data planes
+      held by cron@ops-2, run 01KJQCFQF00000000000000007: us-3
+      last run 2026-03-02 13:40 UTC by eva@ops-1: put back on 1 node, done on 2 nodes (01KJQCDWW0)
+      NODE      request-tag  acme-auth  STATE
+      us-[1-3]  ====         ====       = in line
+      us-4      ????         ????       ? unknown      connection timed out after 10 s
+          type: ssh us-4
+      us-5                              . out          disk, OPS-812
+
+    four marks for each plugin: files, directive, loaded, used
+    = as wanted  - missing  ~ different  + not wanted  . rightly absent  ? unknown
+    5 nodes: 1 unknown, 3 in line. incomplete, exit 4
+    "#);
+    let mut out = Vec::new();
+    json(&head(), &diff, &mut out).unwrap();
+    let value: Value = serde_json::from_slice(&out).unwrap();
+    let node = &value["clusters"]["us-prod"]["nodes"]["us-3"];
+    assert_eq!((&node["sight"], &node["role"]), (&"seen".into(), &"data-plane".into()));
+    assert_eq!((&node["looked"], &node["last_seen"]), (&"2026-03-02T14:02:11Z".into(), &"2026-03-02T14:02:11Z".into()));
+    assert_eq!((&node["lock"]["state"], &node["lock"]["who"]), (&"held".into(), &"cron@ops-2".into()));
+    assert_eq!((&node["last_run"]["end"], &node["last_run"]["by"]), (&"done".into(), &"eva@ops-1".into()));
+    assert_eq!(value["clusters"]["us-prod"]["nodes"]["us-4"]["role"], Value::Null, "what is not known is null");
 }

@@ -18,20 +18,27 @@ mod detail;
 mod locks;
 mod request;
 mod share;
+mod standing;
 
+pub use crate::kong::Topology as Role;
 pub use decode::{SurveyDecoder, SurveyError};
 pub use detail::{Detail, DetailDecoder, DetailRequest, HIDDEN, LogTail, Withheld};
 pub use locks::{Guarded, Holder, Locks, in_force};
 pub use request::SurveyRequest;
 pub use share::Sharer;
+pub use standing::{LastRun, Lock, RunEnd, Sight, Standing};
 
 /// What was observed of a fleet.
 #[derive(Clone, Default)]
 pub struct Survey {
-    /// When looking began.
+    /// When looking began; where some nodes were looked at again, when that began.
     pub at: Timestamp,
     /// One entry for every node that was looked at.
     pub nodes: BTreeMap<NodeName, NodeSurvey>,
+    /// When the look at a node began, of those that were not looked at in the last one.
+    pub earlier: BTreeMap<NodeName, Timestamp>,
+    /// When a node that was not seen was last seen, of those that were, in the same session.
+    pub last_seen: BTreeMap<NodeName, Timestamp>,
 }
 
 /// What was observed of one node.

@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::arrange;
 use super::cursor::Step;
 use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
 use super::effect::{Effect, Part};
@@ -10,7 +11,7 @@ use super::keymap::{Command, Place};
 use super::model::Model;
 use super::palette::Palette;
 use super::possible::possible;
-use super::screen::{About, FleetRow, RunRow, RunScreen, Screen};
+use super::screen::{About, FleetRow, RunRow, RunScreen, Screen, node_at};
 use super::update::{interrupt, read, refresh};
 use super::view::removal_of;
 use crate::run::CancelLevel;
@@ -32,9 +33,10 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Right => columns(model, 1),
         Command::NextTrouble => next_trouble(model),
         Command::Open => open(model),
-        Command::Back => {
-            model.back();
-        }
+        Command::Back => arrange::back(model),
+        Command::Select => arrange::select(model),
+        Command::Group => arrange::regroup(model),
+        Command::Sort => arrange::resort(model),
         Command::Apply => apply(model),
         Command::Diff => diff(model),
         Command::Watch => model.push(Screen::Run(RunScreen::default())),
@@ -125,13 +127,12 @@ fn open(model: &mut Model) {
     let height = model.height(Place::Fleet);
     let picture = model.picture.clone();
     let about = match (model.screen_mut(), picture) {
-        (Screen::Fleet(fleet), Some(picture)) => match (fleet.row(), fleet.part(&picture)) {
-            (Some(FleetRow::Cluster(_)), Some(Part::Cluster(cluster))) => {
-                fleet.fold(&picture, &cluster, height);
+        (Screen::Fleet(fleet), Some(picture)) => match fleet.row() {
+            Some(row @ FleetRow::Node(..)) => node_at(&picture, row).map(|node| About::Node(node.name.clone())),
+            Some(FleetRow::Group(_)) | None => {
+                fleet.fold(height);
                 None
             }
-            (Some(FleetRow::Node(..)), Some(Part::Node(node))) => Some(About::Node(node)),
-            _ => None,
         },
         (Screen::Run(_), _) => run_row(model),
         _ => None,

@@ -1,5 +1,6 @@
 //! What the interface asks for, and who does it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::name::{ClusterName, NodeName};
@@ -15,6 +16,8 @@ pub enum Part {
     Cluster(ClusterName),
     /// One node.
     Node(NodeName),
+    /// These nodes, of whatever clusters.
+    Nodes(BTreeSet<NodeName>),
 }
 
 /// Something to be done outside of the model: `update` returns it, the loop has it done.

@@ -62,6 +62,16 @@ impl Look {
         self.pick("›", ">")
     }
 
+    /// To the left, to the right: there is more.
+    pub const fn sides(self) -> (&'static str, &'static str) {
+        (self.pick("‹", "<"), self.pick("›", ">"))
+    }
+
+    /// What stands before a row that is selected.
+    pub const fn selected(self) -> &'static str {
+        self.pick("●", "#")
+    }
+
     /// A rule, one column of it.
     pub const fn rule(self) -> &'static str {
         self.pick("─", "-")

@@ -5,6 +5,7 @@
 //! [`Driver`], and comes back as a [`Message`].
 
 mod app;
+mod arrange;
 mod command;
 mod cursor;
 mod dialog;

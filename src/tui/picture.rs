@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::shown::{count, width};
+use super::shown::{count, moment, width};
 use crate::diff::{ClusterDiff, Condition, FleetDiff, Item, Mark, NodeDiff, Truths};
 use crate::hint::Hint;
 use crate::inventory::{Inventory, Labels};
 use crate::name::{ClusterName, NodeName, PluginName, natural};
-use crate::survey::Survey;
+use crate::survey::{Lock, Sight, Standing, Survey};
 
 /// What is shown in the first line: which commit of which repository.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,8 +29,10 @@ pub struct Title {
 /// The fleet after a look.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Picture {
-    /// When looking began.
+    /// When looking began; where some nodes were looked at again, when that began.
     pub looked: Timestamp,
+    /// When the oldest look began that something here is from.
+    pub oldest: Timestamp,
     /// How many nodes answered.
     pub seen: usize,
     /// How many nodes there are.
@@ -71,6 +73,8 @@ pub struct NodeRow {
     pub remarks: Vec<String>,
     /// For each plugin with something to say: its column and the lines.
     pub plugins: Vec<(usize, Vec<String>)>,
+    /// When it was looked at and last seen, its role, who holds it, its last run.
+    pub standing: Standing,
 }
 
 /// The state of a node: mark, word, and a few words more.
@@ -84,6 +88,13 @@ pub struct NodeState {
     pub why: String,
     /// The same in fewer words, the longest first: for where the whole does not fit.
     pub brief: Vec<String>,
+}
+
+impl NodeRow {
+    /// Whether a run holds it.
+    pub const fn is_held(&self) -> bool {
+        matches!(self.standing.lock, Some(Lock::Held { .. }))
+    }
 }
 
 impl NodeState {
@@ -172,29 +183,6 @@ const fn used_words(mark: char) -> &'static str {
     }
 }
 
-impl ClusterRows {
-    /// How many nodes are in which state, worst first: "1 unknown, 3 drift, 2 in line".
-    pub fn summary(&self) -> String {
-        const ORDER: [char; 7] = ['x', '!', '?', '*', '~', '=', '.'];
-        let mut counts: Vec<(&str, usize)> = Vec::new();
-        for node in ORDER.iter().flat_map(|mark| self.nodes.iter().filter(|node| node.state.mark == *mark)) {
-            match counts.iter_mut().find(|(word, _)| *word == node.state.word) {
-                Some((_, number)) => *number += 1,
-                None => counts.push((node.state.word, 1)),
-            }
-        }
-        counts.iter().map(|(word, number)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
-    }
-
-    /// The mark of the worst node.
-    pub fn worst(&self) -> char {
-        ['x', '!', '?', '*', '~', '=']
-            .into_iter()
-            .find(|m| self.nodes.iter().any(|n| n.state.mark == *m))
-            .unwrap_or('.')
-    }
-}
-
 impl Picture {
     /// The picture of a fleet that was compared: when it was looked at, and how many nodes answered.
     pub fn of(fleet: &FleetDiff, looked: Timestamp, seen: usize) -> Self {
@@ -207,7 +195,9 @@ impl Picture {
         let clusters = fleet.clusters.iter().map(|(name, cluster)| cluster_rows(name, cluster, &columns));
         let clusters: Vec<ClusterRows> = clusters.collect();
         let nodes = clusters.iter().map(|cluster| cluster.nodes.len()).sum();
-        Self { looked, seen, nodes, columns, clusters }
+        let looks = clusters.iter().flat_map(|cluster| &cluster.nodes).filter_map(|node| node.standing.looked);
+        let oldest = looks.min().unwrap_or(looked).min(looked);
+        Self { looked, oldest, seen, nodes, columns, clusters }
     }
 
     /// The same picture, with what uses a plugin that is to be absent: each row with its scope, as the node shows it.
@@ -290,6 +280,7 @@ fn node_row(name: &NodeName, node: &NodeDiff, columns: &[String]) -> NodeRow {
         state,
         remarks,
         plugins,
+        standing: node.standing.clone(),
     }
 }
 
@@ -332,10 +323,27 @@ fn state(node: &NodeDiff) -> (NodeState, &[Hint]) {
         Condition::Unknown { why, hints } => {
             // What was being done says less than what was found.
             let found = why.split_once(": ").map(|(_, found)| found.to_owned());
-            (state(why.clone(), found.into_iter().collect()), hints.as_slice())
+            let Some((age, short)) = age(&node.standing) else {
+                return (state(why.clone(), found.into_iter().collect()), hints.as_slice());
+            };
+            let found = found.unwrap_or_else(|| why.clone());
+            let brief = vec![format!("{found}; {age}"), format!("{found}; {short}"), found];
+            (state(format!("{why}; {age}"), brief), hints.as_slice())
         }
         Condition::Out { why } => (state(why.clone(), Vec::new()), &[]),
     }
+}
+
+/// Since when nothing is known of a node that was looked at and not seen; the same in fewer words.
+fn age(standing: &Standing) -> Option<(String, String)> {
+    let looked = standing.looked.filter(|_| matches!(standing.sight, Some(Sight::Unreachable | Sight::Refused)))?;
+    Some(standing.last_seen.map_or_else(
+        || ("not seen since muster was started".to_owned(), "not seen yet".to_owned()),
+        |at| {
+            let at = moment(at, looked);
+            (format!("last seen {at} UTC"), format!("last seen {at}"))
+        },
+    ))
 }
 
 /// What differs, by its names, then by its number.
@@ -381,6 +389,7 @@ mod tests {
             orphans: std::collections::BTreeMap::new(),
             directives: crate::diff::Directives::UNKNOWN,
             waiting: crate::name::Shared::default(),
+            standing: Standing::default(),
             remarks: vec!["auth: 1 file differs".to_owned(), "/status/ready answers 503".to_owned()].into(),
         };
         let why = Condition::Unknown { why: "timed out".to_owned(), hints: vec![Hint::type_("ssh gw-2 true")] };
@@ -425,7 +434,6 @@ mod tests {
         let row = &picture.clusters[0].nodes[1];
         assert_eq!((row.state.word, row.state.why.as_str()), ("unknown", "timed out"));
         assert!(row.remarks.contains(&"type: ssh gw-2 true".to_owned()));
-        assert_eq!(picture.clusters[0].summary(), "1 unknown, 1 drift");
     }
 
     #[test]
@@ -447,7 +455,6 @@ mod tests {
         let picture = Picture::of(&fleet, Timestamp::UNIX_EPOCH, 3);
         let row = &picture.clusters[0].nodes[0];
         assert_eq!((row.stopped, row.state.mark, row.state.word), (true, '.', "stopped"));
-        assert_eq!(picture.clusters[0].summary(), "1 unknown, 1 stopped");
         let words = Marks(['=', '=', '.', '?']).words(true);
         assert_eq!(words, "files as wanted, in the directive, nothing loaded: Kong is stopped, use unknown");
     }

@@ -120,6 +120,19 @@ pub(super) fn time_of_day(at: jiff::Timestamp) -> String {
     at.strftime("%H:%M:%S").to_string()
 }
 
+/// A time, UTC, with its date where that is not the one of `near`.
+pub(super) fn moment(at: jiff::Timestamp, near: jiff::Timestamp) -> String {
+    let day = |at: jiff::Timestamp| at.strftime("%Y-%m-%d").to_string();
+    if day(at) == day(near) { time_of_day(at) } else { at.strftime("%Y-%m-%d %H:%M:%S").to_string() }
+}
+
+/// A date and a time of day in eleven columns, UTC: the year only where it is not that of `near`, and then no time of day.
+pub(super) fn when(at: jiff::Timestamp, near: jiff::Timestamp) -> String {
+    let year = |at: jiff::Timestamp| at.strftime("%Y").to_string();
+    let format = if year(at) == year(near) { "%m-%d %H:%M" } else { "%Y-%m-%d" };
+    at.strftime(format).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -254,7 +254,12 @@ fn looked(model: &mut Model, picture: &Arc<Picture>) {
             fleet.picture_changed(old.as_deref(), picture, height);
         }
     }
-    model.busy.looking = None;
+    // A look that nobody asked for is the one at the end of a run.
+    if model.busy.looking.take().is_some()
+        && let Some(said) = super::arrange::looked_again(old.as_deref(), picture)
+    {
+        model.said = Some(said);
+    }
     refresh(model);
 }
 

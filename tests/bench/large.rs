@@ -199,7 +199,7 @@ fn survey(inventory: &Inventory, before: &[Arc<Bundle>]) -> Survey {
         (node.name.clone(), NodeSurvey::Seen(Arc::new(facts)))
     };
     let at = jiff::Timestamp::from_second(CLOCK).expect("a time");
-    Survey { at, nodes: inventory.nodes().enumerate().map(seen).collect() }
+    Survey { at, nodes: inventory.nodes().enumerate().map(seen).collect(), ..Survey::default() }
 }
 
 /// A node on which everything of `before` is installed, listed and loaded.

@@ -2,12 +2,15 @@
 
 mod filter;
 mod fleet;
+mod group;
 mod pager;
 mod plan;
 mod run;
+mod selected;
 
 pub(super) use filter::Filter;
-pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
+pub(super) use fleet::{FleetRow, FleetScreen, node_at};
+pub(super) use group::{Group, GroupKey, Grouping, Order};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
 pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};

@@ -8,8 +8,7 @@ use crate::tui::layout::Areas;
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
 use crate::tui::possible::possible;
-use crate::tui::screen::Screen;
-use crate::tui::shown::{clip, time_of_day, width};
+use crate::tui::shown::{time_of_day, width};
 use crate::tui::text::TextLine;
 
 /// Which commit of which repository.
@@ -35,7 +34,12 @@ pub(super) fn age(model: &Model) -> TextLine {
             } else {
                 TextLine::new(Tone::Unknown, &format!("{} of {} nodes seen", picture.seen, picture.nodes))
             };
-            let mut line = TextLine::new(Tone::Faint, &format!("looked {} UTC  ", time_of_day(picture.looked)));
+            let since = if picture.oldest < picture.looked {
+                format!("{} to ", time_of_day(picture.oldest))
+            } else {
+                String::new()
+            };
+            let mut line = TextLine::new(Tone::Faint, &format!("looked {since}{} UTC  ", time_of_day(picture.looked)));
             line.parts.extend(seen.parts);
             line.with(Tone::Plain, " ")
         }
@@ -63,19 +67,9 @@ pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
         return canvas.line_at(row, 2, 0, &TextLine::new(Tone::Bad, &words));
     }
     let remark = model.title.remark.as_ref().map(|remark| format!(" {remark} "));
-    if let Some(words) = running.or_else(|| filtered(model)).or(remark) {
+    if let Some(words) = running.or_else(|| super::fleet::remark(model)).or(remark) {
         canvas.line_at(row, 2, 0, &TextLine::new(Tone::Change, &words));
     }
-}
-
-/// That not all nodes are shown.
-fn filtered(model: &Model) -> Option<String> {
-    let (Screen::Fleet(screen), Some(picture)) = (model.screen(), model.picture.as_deref()) else { return None };
-    let text = clip(&screen.filter.text, model.width() / 3, model.look.more());
-    let shown = screen.shown(picture);
-    screen.filter.is_on().then(|| {
-        format!(" filter {text}: {shown} of {} nodes shown{} ", picture.nodes, model.key_hint(Command::Filter))
-    })
 }
 
 /// That somebody undid a removal while it ran, on the screen of the run.

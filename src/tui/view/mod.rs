@@ -4,6 +4,7 @@ mod canvas;
 mod dialog;
 mod equal;
 mod fleet;
+mod fleet_pane;
 mod head;
 mod help;
 mod pager;

@@ -84,7 +84,7 @@ impl World {
         let clusters = self.inventory.clusters.values();
         let nodes = clusters.flat_map(|cluster| cluster.active().map(|node| (node.name.clone(), look(cluster, node))));
         let nodes: BTreeMap<NodeName, NodeSurvey> = nodes.collect();
-        Survey { at: jiff::Timestamp::from_second(fleet::CLOCK).expect("a time"), nodes }
+        Survey { at: jiff::Timestamp::from_second(fleet::CLOCK).expect("a time"), nodes, ..Survey::default() }
     }
 
     /// Looks, compares and plans.

@@ -52,6 +52,7 @@ fn row(name: &str, kong: Option<&str>, cells: [&str; 3], (mark, word, why): (cha
         state: NodeState { mark, word, why: why.to_owned(), brief: Vec::new() },
         remarks: Vec::new(),
         plugins: Vec::new(),
+        standing: muster::survey::Standing::default(),
     }
 }
 
@@ -78,6 +79,7 @@ pub(super) fn picture() -> Picture {
     ];
     Picture {
         looked: start() - SignedDuration::from_secs(170),
+        oldest: start() - SignedDuration::from_secs(170),
         seen: 5,
         nodes: 6,
         columns: vec!["request-tag".into(), "acme-auth".into(), "geo-ip".into()],

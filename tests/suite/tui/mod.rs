@@ -3,6 +3,7 @@
 pub(crate) mod docs;
 mod filter;
 mod fixture;
+mod fleet;
 mod hostile;
 mod keys;
 pub(crate) mod pty;
