@@ -35,6 +35,10 @@ pub enum Command {
     Apply,
     /// More of a change: line by line where both contents are known.
     Diff,
+    /// To the next section of a screen that has some.
+    NextSection,
+    /// The end of the error log of a node.
+    ErrorLog,
     /// Look at all nodes again.
     Look,
     /// Look at what is under the cursor again.
@@ -68,6 +72,8 @@ pub enum Place {
     Plan,
     /// The difference of one change.
     Diff,
+    /// The end of a node's error log.
+    ErrorLog,
     /// The run.
     Run,
     /// The keys.
@@ -146,6 +152,54 @@ pub const KEYMAP: &[Binding] = &[
         &[Place::Run],
     ),
     bind(
+        Command::Open,
+        "open",
+        &[plain(KeyCode::Enter)],
+        "open",
+        "fold or unfold; the difference of a file, the error log",
+        &[Place::Node],
+    ),
+    bind(
+        Command::NextSection,
+        "next-section",
+        &[plain(KeyCode::Tab)],
+        "section",
+        "to the next section",
+        &[Place::Node],
+    ),
+    bind(
+        Command::Diff,
+        "diff",
+        &[key('d')],
+        "diff",
+        "the difference of the file or plugin under the cursor",
+        &[Place::Node],
+    ),
+    bind(
+        Command::ErrorLog,
+        "error-log",
+        &[key('L')],
+        "log",
+        "the end of the node's error log; asks the node",
+        &[Place::Node],
+    ),
+    bind(
+        Command::ErrorLog,
+        "error-log",
+        &[key('r'), key('L')],
+        "ask again",
+        "ask the node for its error log again",
+        &[Place::ErrorLog],
+    ),
+    bind(
+        Command::NextTrouble,
+        "next-trouble",
+        &[key('n')],
+        "next change",
+        "to the next change, round the end",
+        &[Place::Diff],
+    ),
+    bind(
         Command::Plan,
         "plan",
         &[key('p')],
@@ -202,7 +256,7 @@ pub const KEYMAP: &[Binding] = &[
         &[plain(KeyCode::Esc), plain(KeyCode::Backspace)],
         "back",
         "back to where you came from",
-        &[Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help],
+        &[Place::Node, Place::Plan, Place::Diff, Place::ErrorLog, Place::Run, Place::Help],
     ),
     bind(Command::Quit, "quit", &[key('q')], "quit", "leave; asks while a run is on", &[]),
     bind(
@@ -219,8 +273,8 @@ pub const KEYMAP: &[Binding] = &[
     bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f'), key(' ')], "", "a page down", &[]),
     bind(Command::First, "first", &[plain(KeyCode::Home), key('g')], "", "to the first line", &[]),
     bind(Command::Last, "last", &[plain(KeyCode::End), key('G')], "", "to the last line", &[]),
-    bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "", "columns to the left", &[Place::Fleet]),
-    bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "", "columns to the right", &[Place::Fleet]),
+    bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "", "columns to the left", &[Place::Fleet, Place::Diff]),
+    bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "", "columns to the right", &[Place::Fleet, Place::Diff]),
     bind(Command::Redraw, "redraw", &[ctrl('l')], "", "draw the screen anew", &[]),
     bind(Command::Suspend, "suspend", &[ctrl('z')], "", "to the shell; fg comes back", &[]),
     bind(
@@ -275,7 +329,8 @@ impl Key {
 mod tests {
     use super::*;
 
-    const PLACES: [Place; 6] = [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help];
+    const PLACES: [Place; 7] =
+        [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::ErrorLog, Place::Run, Place::Help];
 
     #[test]
     fn no_key_has_two_meanings_on_one_screen() {

@@ -5,6 +5,8 @@
 //! [`Driver`], and comes back as a [`Message`].
 
 mod app;
+mod closely;
+mod code;
 mod command;
 mod cursor;
 mod dialog;
@@ -16,6 +18,7 @@ mod message;
 mod model;
 mod picture;
 mod screen;
+mod sheet;
 mod shown;
 mod terminal;
 mod text;
@@ -28,6 +31,7 @@ pub use look::Look;
 pub use message::{Doing, Message, Notice, Signal};
 pub use model::Model;
 pub use picture::{ClusterRows, Marks, NodeRow, NodeState, Picture, Title};
+pub use screen::DiffAbout;
 pub use terminal::run;
 pub use update::update;
 pub use view::draw;

@@ -2,12 +2,15 @@
 
 mod filter;
 mod fleet;
+mod node;
 mod pager;
 mod plan;
 mod run;
 
 pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
+pub(super) use node::{DiffScreen, Fold, NodeLine, NodeScreen, Section, TailScreen, Target};
+pub use node::DiffAbout;
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
 pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};
@@ -27,6 +30,12 @@ pub enum Screen {
     Run(RunScreen),
     /// A text to read: a node, a difference, the help.
     Pager(Pager),
+    /// One node.
+    Node(Box<NodeScreen>),
+    /// A difference.
+    Diff(Box<DiffScreen>),
+    /// The end of an error log.
+    Tail(Box<TailScreen>),
 }
 
 impl Screen {
@@ -37,6 +46,9 @@ impl Screen {
             Self::Plan(_) => Place::Plan,
             Self::Run(_) => Place::Run,
             Self::Pager(pager) => pager.place(),
+            Self::Node(_) => Place::Node,
+            Self::Diff(_) => Place::Diff,
+            Self::Tail(_) => Place::ErrorLog,
         }
     }
 

@@ -107,6 +107,9 @@ fn is_useful(model: &Model, binding: &Binding) -> bool {
         Command::Watch => model.run.is_some(),
         Command::Stop => model.is_running(),
         Command::Plan | Command::PlanHere | Command::Look => !model.is_running(),
+        Command::Open | Command::Diff | Command::NextSection | Command::ErrorLog if model.place() == Place::Node => {
+            matches!(model.screen(), Screen::Node(_))
+        }
         Command::Open if model.place() == Place::Plan => {
             model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
         }

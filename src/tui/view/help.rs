@@ -45,6 +45,7 @@ const fn place_words(place: Place) -> &'static str {
         Place::Node => "a node",
         Place::Plan => "the plan",
         Place::Diff => "a difference",
+        Place::ErrorLog => "the error log of a node",
         Place::Run => "the run",
         Place::Help => "the help",
     }

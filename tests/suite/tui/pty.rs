@@ -37,6 +37,12 @@ impl Driver for Made {
     fn apply(&self, _: Arc<Plan>) {}
 
     fn cancel(&self, _: CancelLevel) {}
+
+    fn inspect(&self, _: muster::name::NodeName) {}
+
+    fn ask(&self, _: muster::name::NodeName) {}
+
+    fn compare(&self, _: muster::tui::DiffAbout) {}
 }
 
 /// The process that the tests below start: the interface on the terminal that it was given.
