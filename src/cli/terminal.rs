@@ -23,7 +23,7 @@ use crate::name::{NodeName, collapse};
 use crate::plan::{Allow, Plan, Selection};
 use crate::report::text;
 use crate::run::{CancelLevel, Event, Reporter, RunState, Verdict};
-use crate::tui::{self, Doing, Driver, Look, Message, Notice, Opening, Part, Title};
+use crate::tui::{self, DiffAbout, Doing, Driver, Look, Message, Notice, Opening, Part, Title};
 
 /// Half of the time that a run is given to end after the screen was left: long enough for a commit that is under way.
 const HALF: Duration = Duration::from_secs(15);
@@ -293,6 +293,39 @@ impl Shared {
     }
 }
 
+impl Shared {
+    fn inspect(&self, node: &NodeName) {
+        let Some(picture) = self.picture() else { return };
+        if let Some(mut inspection) = self.fleet.inspection(&picture, node, self.allow.clone()) {
+            super::equal::carry(inspection.hints.iter_mut(), &self.options, self.demo);
+            self.send(Message::Inspected(Arc::new(inspection)));
+        }
+    }
+
+    async fn ask(&self, node: NodeName) {
+        let answer = match self.picture() {
+            Some(picture) => self.fleet.closer(&picture, &node, &*self.clock).await.map(Arc::new),
+            None => return,
+        };
+        let answer = answer.map_err(|cause| self.notice(cause));
+        self.send(Message::Answered(node, answer));
+    }
+
+    async fn compare(&self, about: DiffAbout) {
+        let DiffAbout::Files(node, plugin, path) = &about else { return };
+        let Some(picture) = self.picture() else { return };
+        let files = self.fleet.compare(&picture, node, plugin, path.as_deref()).await;
+        let files = files.map(|files| Arc::new(files.into_iter().map(Arc::new).collect()));
+        let answer = files.map_err(|cause| self.notice(cause));
+        self.send(Message::Compared(about, answer));
+    }
+
+    fn notice(&self, mut cause: crate::run::Cause) -> Notice {
+        super::equal::carry(cause.hints.iter_mut(), &self.options, self.demo);
+        Notice { text: cause.text, details: cause.details, hints: cause.hints }
+    }
+}
+
 /// Hands a run's events to the screen.
 struct Screen(UnboundedSender<Message>);
 
@@ -361,5 +394,17 @@ impl Driver for FleetDriver {
 
     fn cancel(&self, level: CancelLevel) {
         self.0.control().cancel(level);
+    }
+
+    fn inspect(&self, node: NodeName) {
+        drop(self.beside(|shared| async move { shared.inspect(&node) }));
+    }
+
+    fn ask(&self, node: NodeName) {
+        drop(self.beside(|shared| async move { shared.ask(node).await }));
+    }
+
+    fn compare(&self, about: DiffAbout) {
+        drop(self.beside(|shared| async move { shared.compare(about).await }));
     }
 }

@@ -124,6 +124,13 @@ pub struct CloserLook {
     pub log: Result<LogTail, String>,
 }
 
+impl PluginFiles {
+    /// Whether a file of it is not as wanted, or is not known.
+    pub fn differs(&self) -> bool {
+        self.files.iter().any(|file| file.state.is_drift() || file.state == Mark::Unknown)
+    }
+}
+
 impl ReceiptFacts {
     /// A receipt as it was read.
     pub fn of(receipt: &Receipt) -> Self {

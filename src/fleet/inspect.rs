@@ -71,23 +71,31 @@ impl Fleet {
         })
     }
 
-    /// Compares a file of a plugin on a node with what is wanted, or shows it where both are the same. The node is asked for
-    /// content that is not known here.
+    /// Compares a file of a plugin on a node with what is wanted, or shows it where both are the same; without a path, every
+    /// file of the plugin that differs. The node is asked for content that is not known here.
     ///
     /// # Errors
-    /// There is no such file, the node cannot be asked, or it does not give the file.
+    /// There is no such file, the node cannot be asked, or it does not give the one file that was wanted. Of several, one that
+    /// is not given says so in its place.
     pub async fn compare(
         &self,
         picture: &Picture,
         node: &NodeName,
         plugin: &str,
-        path: &str,
-    ) -> Result<Comparison, Cause> {
-        let none = || perform::cause("no-such-file", format!("{plugin} has no file {path} on {node}, as it was seen"));
-        let file = self.files(picture, node).into_iter().find(|(of, file)| of == plugin && file.path == path);
-        let (_, file) = file.ok_or_else(none)?;
-        let wanted = [(plugin.to_owned(), file)];
-        self.compared(picture, node, &wanted).await?.pop().unwrap_or_else(|| Err(none()))
+        path: Option<&str>,
+    ) -> Result<Vec<Comparison>, Cause> {
+        let mut files = self.files(picture, node);
+        files.retain(|(of, file)| {
+            let differs = file.state.is_drift() || file.state == Mark::Unknown;
+            of == plugin && path.map_or(differs, |path| file.path == path)
+        });
+        files.truncate(FILES);
+        if files.is_empty() {
+            let what = path.map_or("no file that differs".to_owned(), |path| format!("no file {path}"));
+            return Err(perform::cause("no-such-file", format!("{plugin} has {what} on {node}, as it was seen")));
+        }
+        let compared = self.compared(picture, node, &files).await?.into_iter();
+        compared.map(|one| if path.is_some() { one } else { Ok(one.unwrap_or_else(|cause| not_given(&cause))) }).collect()
     }
 
     /// Compares every file of a node that differs, in one go; those that it does not give say why.
@@ -228,6 +236,11 @@ impl Fleet {
             last = true;
         }
     }
+}
+
+/// A file that is not there to be compared, among others that are.
+fn not_given(cause: &Cause) -> Comparison {
+    Comparison::of_unified(std::slice::from_ref(&cause.text)).pop().unwrap_or_default()
 }
 
 /// The facts of a node that was seen.

@@ -5,8 +5,11 @@ use serde_json::Value;
 
 use super::super::text::tests::recorded;
 use super::*;
+use crate::action::Withdrawal;
 use crate::hint::Hint;
+use crate::name::PluginName;
 use crate::plan::{BlockerCode, ChangeKind, NodeLists, Step};
+use crate::survey::PluginRow;
 
 fn nodes(names: impl IntoIterator<Item = String>) -> Vec<NodeName> {
     names.into_iter().map(|name| NodeName::parse(&name).unwrap()).collect()

@@ -120,6 +120,9 @@ where
                     Effect::Plan(part) => driver.plan(part),
                     Effect::Apply(plan) => driver.apply(plan),
                     Effect::Cancel(level) => driver.cancel(level),
+                    Effect::Inspect(node) => driver.inspect(node),
+                    Effect::Ask(node) => driver.ask(node),
+                    Effect::Compare(about) => driver.compare(about),
                 }
             }
         }

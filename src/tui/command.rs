@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::arrange;
+use super::closely;
 use super::cursor::Step;
 use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
 use super::effect::{Effect, Part};
@@ -32,13 +33,15 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Left => columns(model, -1),
         Command::Right => columns(model, 1),
         Command::NextTrouble => next_trouble(model),
-        Command::Open => open(model),
+        Command::Open => return open(model),
         Command::Back => arrange::back(model),
         Command::Select => arrange::select(model),
         Command::Group => arrange::regroup(model),
         Command::Sort => arrange::resort(model),
         Command::Apply => apply(model),
-        Command::Diff => diff(model),
+        Command::Diff => return diff(model),
+        Command::NextSection => closely::next_section(model),
+        Command::ErrorLog => return closely::log(model),
         Command::Watch => model.push(Screen::Run(RunScreen::default())),
         Command::Filter => model.dialog = Some(Dialog::Filter),
         Command::Stop => open_ladder(model),
@@ -64,10 +67,14 @@ fn say(model: &mut Model, words: impl Into<String>) {
 fn go(model: &mut Model, step: Step) {
     let height = model.height(model.place());
     let run_rows = model.run.as_ref().map_or(0, |run| run.rows.len());
+    let columns = model.width();
     match model.screen_mut() {
         Screen::Fleet(fleet) => fleet.cursor.step(step, fleet.rows.len(), height),
         Screen::Plan(plan) => plan.cursor.step(step, plan.lines.len(), height),
         Screen::Pager(pager) => pager.scroll.scroll(step, pager.lines.len(), height),
+        Screen::Node(node) => node.cursor.step(step, node.lines.len(), height),
+        Screen::Diff(diff) => diff.scroll.scroll(step, diff.sheet.len(columns), height),
+        Screen::Tail(tail) => tail.scroll.scroll(step, tail.lines.len(), height),
         Screen::Run(run) => {
             run.cursor.step(step, run_rows, height);
             run.moved = true;
@@ -76,6 +83,7 @@ fn go(model: &mut Model, step: Step) {
 }
 
 fn columns(model: &mut Model, by: isize) {
+    closely::sideways(model, by);
     let columns = model.picture.as_ref().map_or(0, |picture| picture.columns.len());
     if let Screen::Fleet(fleet) = model.screen_mut() {
         fleet.column = fleet.column.saturating_add_signed(by).min(columns.saturating_sub(1));
@@ -83,6 +91,12 @@ fn columns(model: &mut Model, by: isize) {
 }
 
 fn next_trouble(model: &mut Model) {
+    if matches!(model.screen(), Screen::Diff(_)) {
+        if !closely::next_change(model) {
+            say(model, "nothing differs");
+        }
+        return;
+    }
     let height = model.height(model.place());
     let (picture, run) = (model.picture.clone(), model.run.take());
     let found = match (model.screen_mut(), picture.as_deref(), run.as_ref()) {
@@ -111,24 +125,33 @@ impl Model {
         match (self.screen(), self.picture.as_deref()) {
             (Screen::Fleet(fleet), Some(picture)) => fleet.part(picture),
             (Screen::Pager(pager), _) => match &pager.about {
-                About::Node(node) | About::RunNode(node) => Some(Part::Node(node.clone())),
+                About::RunNode(node) => Some(Part::Node(node.clone())),
                 About::RunStep(cluster, _) => Some(Part::Cluster(cluster.clone())),
-                About::Diff(..) | About::Help(_) => None,
+                About::Help(_) => None,
             },
+            (Screen::Node(screen), _) => Some(Part::Node(screen.node.clone())),
             _ => None,
         }
     }
 }
 
-fn open(model: &mut Model) {
-    if matches!(model.screen(), Screen::Plan(_)) {
-        return open_change(model);
+fn open(model: &mut Model) -> Vec<Effect> {
+    match model.screen() {
+        Screen::Plan(_) => {
+            open_change(model);
+            return Vec::new();
+        }
+        Screen::Node(_) => return closely::enter(model),
+        _ => {}
     }
     let height = model.height(Place::Fleet);
     let picture = model.picture.clone();
     let about = match (model.screen_mut(), picture) {
         (Screen::Fleet(fleet), Some(picture)) => match fleet.row() {
-            Some(row @ FleetRow::Node(..)) => node_at(&picture, row).map(|node| About::Node(node.name.clone())),
+            Some(row @ FleetRow::Node(..)) => {
+                let node = node_at(&picture, row).map(|node| node.name.clone());
+                return node.map_or_else(Vec::new, |node| closely::open(model, node));
+            }
             Some(FleetRow::Group(_)) | None => {
                 fleet.fold(height);
                 None
@@ -140,6 +163,7 @@ fn open(model: &mut Model) {
     if let Some(about) = about {
         read(model, about);
     }
+    Vec::new()
 }
 
 /// Folds or unfolds a removal; of another change, shows more.
@@ -156,7 +180,7 @@ fn open_change(model: &mut Model) {
             screen.fold(place);
             refresh(model);
         }
-        _ => diff(model),
+        _ => drop(diff(model)),
     }
 }
 
@@ -185,15 +209,17 @@ fn apply(model: &mut Model) {
     }
 }
 
-fn diff(model: &mut Model) {
+fn diff(model: &mut Model) -> Vec<Effect> {
     let change = match model.screen() {
         Screen::Plan(screen) => screen.lines.get(screen.cursor.at).and_then(|line| line.change),
-        Screen::Fleet(_) | Screen::Run(_) | Screen::Pager(_) => None,
+        Screen::Node(_) => return closely::diff(model),
+        _ => None,
     };
     match change {
-        Some((cluster, change)) => read(model, About::Diff(cluster, change)),
+        Some((cluster, change)) => closely::plan_change(model, cluster, change),
         None => say(model, "no change is under the cursor"),
     }
+    Vec::new()
 }
 
 /// Shows the ladder of stopping, with the next rung chosen but not taken.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::screen::DiffAbout;
 use crate::name::{ClusterName, NodeName};
 use crate::plan::Plan;
 use crate::run::CancelLevel;
@@ -31,6 +32,12 @@ pub enum Effect {
     Apply(Arc<Plan>),
     /// Cancel the run, this hard.
     Cancel(CancelLevel),
+    /// Say what is known of a node.
+    Inspect(NodeName),
+    /// Ask a node for its receipts and the end of its error log.
+    Ask(NodeName),
+    /// Compare files of a node with what is wanted.
+    Compare(DiffAbout),
     /// Draw everything anew: something else wrote on the terminal.
     Redraw,
     /// Give the terminal back to the shell until the operator returns.
@@ -45,7 +52,9 @@ pub enum Effect {
 /// - `plan` ends in `Planned` or `Failed`;
 /// - `apply` gives the run's events as `Run`, the last of them `RunEnded`, and then, if the run looked again, what it saw as
 ///   `Looked`; or `Failed` if it could not begin or could not go on;
-/// - `cancel` shows as an event of the run.
+/// - `cancel` shows as an event of the run;
+/// - `inspect` ends in `Inspected`, or in nothing if there is no such node or no look yet;
+/// - `ask` ends in `Answered`, `compare` in `Compared`, each with an answer or the reason why there is none.
 ///
 /// If a task of the driver panics, it sends `Died`.
 pub trait Driver {
@@ -57,4 +66,10 @@ pub trait Driver {
     fn apply(&self, plan: Arc<Plan>);
     /// Cancels the run that is on. It only ever rises.
     fn cancel(&self, level: CancelLevel);
+    /// Says what the last survey knows of a node. Asks nobody.
+    fn inspect(&self, node: NodeName);
+    /// Asks a node for its receipts and the end of its error log, over the connection that is held.
+    fn ask(&self, node: NodeName);
+    /// Compares files of a node with what is wanted, and asks it for content that is not known here.
+    fn compare(&self, about: DiffAbout);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::effect::Part;
 use super::model::Model;
-use super::screen::{About, Screen, Watched};
+use super::screen::{DiffAbout, About, Screen, Watched};
 use crate::hint::quoted;
 use crate::inventory::Selector;
 use crate::name::NodeName;
@@ -43,11 +43,15 @@ pub(super) fn commands(model: &Model) -> Vec<Equal> {
         Screen::Plan(_) => plan(model.plan.as_deref(), ""),
         Screen::Run(_) => run(model.run.as_ref()),
         Screen::Pager(pager) => match &pager.about {
-            About::Node(node) => of_node(node),
             About::RunNode(_) | About::RunStep(..) => run(model.run.as_ref()),
-            About::Diff(..) => plan(model.plan.as_deref(), " --diff"),
             About::Help(_) => vec![("these keys, as a file that can be edited", "muster keys".to_owned())],
         },
+        Screen::Node(screen) => of_node(&screen.node),
+        Screen::Diff(screen) => match &screen.about {
+            DiffAbout::Change(..) => plan(model.plan.as_deref(), " --diff"),
+            DiffAbout::Files(node, ..) | DiffAbout::Conf(node) => of_node(node),
+        },
+        Screen::Tail(screen) => of_node(&screen.node),
     };
     let equal = |(what, command): (&str, String)| Equal { what: what.to_owned(), command: model.carry.carry(&command) };
     pairs.into_iter().map(equal).collect()
@@ -76,7 +80,11 @@ fn fleet(model: &Model) -> Vec<Pair> {
 }
 
 fn of_node(node: &NodeName) -> Vec<Pair> {
-    vec![("this node, looked at anew", format!("muster status --node {}", quoted(node.as_str())))]
+    let node = quoted(node.as_str());
+    vec![
+        ("this node closely: facts, files, receipts, log", format!("muster inspect {node} --diff")),
+        ("its truths alone", format!("muster status --node {node}")),
+    ]
 }
 
 /// The selector of the fleet's filter; what is no node's name is looked for inside names there.

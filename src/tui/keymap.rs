@@ -39,6 +39,10 @@ pub enum Command {
     Apply,
     /// More of a change: line by line where both contents are known.
     Diff,
+    /// To the next section of a screen that has some.
+    NextSection,
+    /// The end of the error log of a node.
+    ErrorLog,
     /// Look at all nodes again.
     Look,
     /// Look at what is under the cursor again.
@@ -82,6 +86,8 @@ pub enum Place {
     Plan,
     /// The difference of one change.
     Diff,
+    /// The end of a node's error log.
+    ErrorLog,
     /// The run.
     Run,
     /// The keys.
@@ -143,6 +149,54 @@ pub const KEYMAP: &[Binding] = &[
         "open",
         "all that is known of the node or step under the cursor",
         &[Place::Run],
+    ),
+    bind(
+        Command::Open,
+        "open",
+        &[plain(KeyCode::Enter)],
+        "open",
+        "fold or unfold; the difference of a file, the error log",
+        &[Place::Node],
+    ),
+    bind(
+        Command::NextSection,
+        "next-section",
+        &[plain(KeyCode::Tab)],
+        "section",
+        "to the next section",
+        &[Place::Node],
+    ),
+    bind(
+        Command::Diff,
+        "diff",
+        &[key('d')],
+        "diff",
+        "the difference of the file or plugin under the cursor",
+        &[Place::Node],
+    ),
+    bind(
+        Command::ErrorLog,
+        "error-log",
+        &[key('L')],
+        "log",
+        "the end of the node's error log; asks the node",
+        &[Place::Node],
+    ),
+    bind(
+        Command::ErrorLog,
+        "error-log",
+        &[key('r'), key('L')],
+        "ask again",
+        "ask the node for its error log again",
+        &[Place::ErrorLog],
+    ),
+    bind(
+        Command::NextTrouble,
+        "next-trouble",
+        &[key('n')],
+        "next change",
+        "to the next change, round the end",
+        &[Place::Diff],
     ),
     bind(
         Command::Plan,
@@ -225,7 +279,7 @@ pub const KEYMAP: &[Binding] = &[
         &[plain(KeyCode::Esc), plain(KeyCode::Backspace)],
         "back",
         "back to where you came from",
-        &[Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help],
+        &[Place::Node, Place::Plan, Place::Diff, Place::ErrorLog, Place::Run, Place::Help],
     ),
     bind(
         Command::Back,
@@ -249,27 +303,11 @@ pub const KEYMAP: &[Binding] = &[
     bind(Command::Up, "up", &[plain(KeyCode::Up), key('k')], "", "up", &[]),
     bind(Command::Down, "down", &[plain(KeyCode::Down), key('j')], "", "down", &[]),
     bind(Command::PageUp, "page-up", &[plain(KeyCode::PageUp), ctrl('b')], "", "a page up", &[]),
-    bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f')], "", "a page down", &[]),
-    bind(
-        Command::PageDown,
-        "page-down",
-        &[key(' ')],
-        "",
-        "a page down",
-        &[Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help],
-    ),
-    bind(Command::First, "first", &[plain(KeyCode::Home)], "", "to the first line", &[]),
-    bind(
-        Command::First,
-        "first",
-        &[key('g')],
-        "",
-        "to the first line",
-        &[Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help],
-    ),
+    bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f'), key(' ')], "", "a page down", &[]),
+    bind(Command::First, "first", &[plain(KeyCode::Home), key('g')], "", "to the first line", &[]),
     bind(Command::Last, "last", &[plain(KeyCode::End), key('G')], "", "to the last line", &[]),
-    bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "", "columns to the left", &[Place::Fleet]),
-    bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "", "columns to the right", &[Place::Fleet]),
+    bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "", "columns to the left", &[Place::Fleet, Place::Diff]),
+    bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "", "columns to the right", &[Place::Fleet, Place::Diff]),
     bind(Command::Redraw, "redraw", &[ctrl('l')], "", "draw the screen anew", &[]),
     bind(Command::Suspend, "suspend", &[ctrl('z')], "", "to the shell; fg comes back", &[]),
     bind(
@@ -291,7 +329,8 @@ impl Binding {
 
 impl Place {
     /// Every kind of screen, in the order in which one comes to them.
-    pub const ALL: &[Self] = &[Self::Fleet, Self::Node, Self::Plan, Self::Diff, Self::Run, Self::Help];
+    pub const ALL: &[Self] =
+        &[Self::Fleet, Self::Node, Self::Plan, Self::Diff, Self::ErrorLog, Self::Run, Self::Help];
 
     /// What it is, for people.
     pub const fn words(self) -> &'static str {
@@ -300,6 +339,7 @@ impl Place {
             Self::Node => "a node",
             Self::Plan => "the plan",
             Self::Diff => "a difference",
+            Self::ErrorLog => "the error log of a node",
             Self::Run => "the run",
             Self::Help => "the help",
         }
@@ -312,6 +352,7 @@ impl Place {
             Self::Node => "node",
             Self::Plan => "plan",
             Self::Diff => "diff",
+            Self::ErrorLog => "error-log",
             Self::Run => "run",
             Self::Help => "help",
         }

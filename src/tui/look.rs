@@ -29,6 +29,10 @@ pub enum Tone {
     Bad,
     /// Not known, or waiting for somebody.
     Unknown,
+    /// A word of a language, or the key of a setting.
+    Keyword,
+    /// A string or a number in code.
+    Literal,
 }
 
 impl Look {
@@ -87,6 +91,11 @@ impl Look {
         self.pick("·", "-")
     }
 
+    /// Between two sides.
+    pub const fn between(self) -> &'static str {
+        self.pick("│", "|")
+    }
+
     /// Text was cut here.
     pub const fn more(self) -> &'static str {
         self.pick("…", "~")
@@ -112,6 +121,8 @@ impl Look {
             Tone::Change => (Some(Color::Yellow), Modifier::empty()),
             Tone::Bad => (Some(Color::LightRed), Modifier::BOLD),
             Tone::Unknown => (Some(Color::LightMagenta), Modifier::empty()),
+            Tone::Keyword => (Some(Color::Cyan), Modifier::empty()),
+            Tone::Literal => (Some(Color::Yellow), Modifier::empty()),
         };
         let style = Style::new().add_modifier(modifier);
         match colour.filter(|_| self.colour) {

@@ -6,7 +6,10 @@ use crossterm::event::Event as Input;
 use jiff::Timestamp;
 
 use super::picture::Picture;
+use super::screen::DiffAbout;
+use crate::diff::{CloserLook, Comparison, Inspection};
 use crate::hint::Hint;
+use crate::name::NodeName;
 use crate::plan::Plan;
 use crate::run::Event;
 
@@ -39,6 +42,12 @@ pub enum Message {
         /// Why, and what to do.
         notice: Notice,
     },
+    /// What is known of a node.
+    Inspected(Arc<Inspection>),
+    /// What a node answered, or why it did not.
+    Answered(NodeName, Result<Arc<CloserLook>, Notice>),
+    /// Files of a node, compared, or why they are not.
+    Compared(DiffAbout, Result<Arc<Vec<Arc<Comparison>>>, Notice>),
     /// A task of ours panicked; nothing that is shown can be relied on any more.
     Died(String),
 }

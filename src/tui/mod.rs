@@ -6,6 +6,8 @@
 
 mod app;
 mod arrange;
+mod closely;
+mod code;
 mod command;
 mod cursor;
 mod dialog;
@@ -22,6 +24,7 @@ mod palette;
 mod picture;
 mod possible;
 mod screen;
+mod sheet;
 mod shown;
 mod terminal;
 mod text;
@@ -38,5 +41,6 @@ pub use model::Model;
 pub use picture::{ClusterRows, Marks, NodeRow, NodeState, Picture, Title};
 pub use possible::READ_ONLY;
 pub use terminal::{Opening, run};
+pub use screen::DiffAbout;
 pub use update::update;
 pub use view::draw;

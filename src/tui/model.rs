@@ -90,6 +90,11 @@ impl Model {
         self.above.last_mut().unwrap_or(&mut self.home)
     }
 
+    /// All screens; the fleet is the first.
+    pub(super) fn screens(&self) -> impl Iterator<Item = &Screen> {
+        std::iter::once(&self.home).chain(&self.above)
+    }
+
     /// All screens, to be changed; the fleet is the first.
     pub(super) fn screens_mut(&mut self) -> impl Iterator<Item = &mut Screen> {
         std::iter::once(&mut self.home).chain(&mut self.above)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Size;
 
+use super::closely;
 use super::command;
 use super::dialog::{Answer, Dialog, next_rung};
 use super::effect::Effect;
@@ -33,7 +34,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         }
         Message::Looked(picture) => {
             looked(model, &picture);
-            Vec::new()
+            closely::looked(model)
         }
         Message::Planned(plan) => {
             planned(model, plan);
@@ -42,6 +43,18 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
         Message::Run(event) => run_event(model, &event),
         Message::Failed { doing, notice } => {
             failed(model, doing, notice);
+            Vec::new()
+        }
+        Message::Inspected(inspection) => {
+            closely::inspected(model, inspection);
+            Vec::new()
+        }
+        Message::Answered(node, answer) => {
+            closely::answered(model, &node, answer);
+            Vec::new()
+        }
+        Message::Compared(about, answer) => {
+            closely::compared(model, &about, &answer);
             Vec::new()
         }
         Message::Died(_) => vec![Effect::Quit],
@@ -145,7 +158,7 @@ const MOST_FILTER: usize = 300;
 fn filter_text(model: &Model) -> String {
     match model.screen() {
         Screen::Fleet(fleet) => fleet.filter.text.clone(),
-        Screen::Plan(_) | Screen::Run(_) | Screen::Pager(_) => String::new(),
+        _ => String::new(),
     }
 }
 
@@ -361,6 +374,7 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
 /// Makes all derived lines anew, and brings every cursor back onto its list.
 pub(super) fn refresh(model: &mut Model) {
     refresh_plan(model);
+    closely::refresh(model);
     refresh_pagers(model, |_| true);
     let (fleet, run) = (model.height(Place::Fleet), model.height(Place::Run));
     let rows = model.run.as_ref().map_or(0, |run| run.rows.len());
@@ -368,7 +382,7 @@ pub(super) fn refresh(model: &mut Model) {
         match screen {
             Screen::Fleet(screen) => screen.cursor.settle(screen.rows.len(), fleet),
             Screen::Run(screen) => screen.cursor.settle(rows, run),
-            Screen::Plan(_) | Screen::Pager(_) => {}
+            _ => {}
         }
     }
 }
@@ -378,7 +392,7 @@ fn refresh_plan(model: &mut Model) {
     // There is one plan at most, and one screen of it.
     let folded = model.screens_mut().find_map(|screen| match screen {
         Screen::Plan(screen) => Some(screen.folded.clone()),
-        Screen::Fleet(_) | Screen::Run(_) | Screen::Pager(_) => None,
+        _ => None,
     });
     let Some(folded) = folded else { return };
     let lines = view::plan_lines(model, &folded);

@@ -3,6 +3,7 @@
 mod filter;
 mod fleet;
 mod group;
+mod node;
 mod pager;
 mod plan;
 mod run;
@@ -11,6 +12,8 @@ mod selected;
 pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, node_at};
 pub(super) use group::{Group, GroupKey, Grouping, Order};
+pub use node::DiffAbout;
+pub(super) use node::{DiffScreen, Fold, NodeLine, NodeScreen, Section, TailScreen, Target};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
 pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};
@@ -30,6 +33,12 @@ pub enum Screen {
     Run(RunScreen),
     /// A text to read: a node, a difference, the help.
     Pager(Pager),
+    /// One node.
+    Node(Box<NodeScreen>),
+    /// A difference.
+    Diff(Box<DiffScreen>),
+    /// The end of an error log.
+    Tail(Box<TailScreen>),
 }
 
 impl Screen {
@@ -40,6 +49,9 @@ impl Screen {
             Self::Plan(_) => Place::Plan,
             Self::Run(_) => Place::Run,
             Self::Pager(pager) => pager.place(),
+            Self::Node(_) => Place::Node,
+            Self::Diff(_) => Place::Diff,
+            Self::Tail(_) => Place::ErrorLog,
         }
     }
 

@@ -9,14 +9,10 @@ use crate::tui::text::TextLine;
 /// What a text is about; its lines are made from that anew when a fact or the width changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum About {
-    /// A node, as it was seen.
-    Node(NodeName),
     /// A node, in the run.
     RunNode(NodeName),
     /// A step of a whole cluster, in the run.
     RunStep(ClusterName, StepId),
-    /// A change of the plan: its cluster and its place there.
-    Diff(usize, usize),
     /// The keys of a screen.
     Help(Place),
 }
@@ -41,8 +37,7 @@ impl Pager {
     /// What kind of screen it is.
     pub const fn place(&self) -> Place {
         match self.about {
-            About::Node(_) | About::RunNode(_) | About::RunStep(..) => Place::Node,
-            About::Diff(..) => Place::Diff,
+            About::RunNode(_) | About::RunStep(..) => Place::Node,
             About::Help(_) => Place::Help,
         }
     }

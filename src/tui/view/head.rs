@@ -8,6 +8,7 @@ use crate::tui::layout::Areas;
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
 use crate::tui::possible::possible;
+use crate::tui::screen::Screen;
 use crate::tui::shown::{time_of_day, width};
 use crate::tui::text::TextLine;
 
@@ -110,6 +111,9 @@ fn keys(model: &Model, columns: usize) -> TextLine {
 /// Whether a key is worth its place: it belongs to this screen, and would do something now.
 fn is_useful(model: &Model, binding: &Binding) -> bool {
     let now = match binding.command {
+        Command::Open | Command::Diff | Command::NextSection | Command::ErrorLog if model.place() == Place::Node => {
+            matches!(model.screen(), Screen::Node(_))
+        }
         Command::Open if model.place() == Place::Plan => {
             model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
         }

@@ -2,17 +2,21 @@
 
 mod canvas;
 mod dialog;
+mod difference;
 mod equal;
 mod fleet;
 mod fleet_pane;
 mod head;
 mod help;
+mod node;
+mod node_files;
 mod pager;
 mod palette;
 mod plan;
 mod removal;
 mod run;
 mod steps;
+mod tail;
 
 use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
@@ -24,9 +28,11 @@ use super::screen::Screen;
 use super::text::TextLine;
 use canvas::Canvas;
 
+pub(super) use node::lines as node_screen_lines;
 pub(super) use pager::lines as pager_lines;
 pub(super) use plan::{lines as plan_lines, removal_of};
 pub(super) use removal::losses;
+pub(super) use tail::lines as tail_lines;
 
 /// Draws what the model says.
 pub fn draw(model: &Model, frame: &mut Frame<'_>) {
@@ -62,7 +68,10 @@ fn draw_screen(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         Screen::Fleet(screen) => fleet::draw(model, screen, canvas, &areas),
         Screen::Plan(screen) => plan::draw(model, screen, canvas, &areas),
         Screen::Run(screen) => run::draw(model, screen, canvas, &areas),
-        Screen::Pager(pager) => pager::draw(model, pager, canvas, &areas),
+        Screen::Pager(pager) => pager::draw(pager, canvas, &areas),
+        Screen::Node(screen) => node::draw(model, screen, canvas, &areas),
+        Screen::Diff(screen) => difference::draw(model, screen, canvas, &areas),
+        Screen::Tail(screen) => tail::draw(model, screen, canvas, &areas),
     }
     head::remark(model, canvas, &areas);
     head::foot(model, canvas, areas.foot);

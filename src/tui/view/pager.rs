@@ -1,60 +1,44 @@
-//! Texts to read: a node as it was seen, a node in the run, the difference of a change.
+//! Texts to read: a node in the run, the help; and what the fleet says of a node.
 
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, cells};
 use super::{help, run, steps};
-use crate::plan::Change;
 use crate::tui::layout::Areas;
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::model::Model;
 use crate::tui::picture::{Marks, NodeRow, Picture};
 use crate::tui::screen::{About, Pager};
-use crate::tui::shown::{clip, count, fit, time_of_day, width, wrap};
+use crate::tui::shown::{count, fit, width};
 use crate::tui::text::{TextLine, hanging};
 
 /// The lines of a text, for the present width.
 pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
     let columns = model.width();
     match about {
-        About::Node(node) => match model.picture.as_deref().and_then(|picture| Some((picture, picture.node(node)?))) {
-            Some((picture, row)) => node_lines(model, picture, row, columns),
-            None => vec![TextLine::new(Tone::Unknown, &format!(" {node} is not in the inventory any more"))],
-        },
         About::RunNode(node) => run::node_lines(model, node, columns),
         About::RunStep(cluster, step) => match &model.run {
             Some(run) => steps::lines(run, cluster, *step, columns),
             None => Vec::new(),
         },
-        About::Diff(cluster, change) => diff_lines(model, *cluster, *change, columns),
         About::Help(place) => help::lines(&model.keys, model.look, *place, columns),
     }
 }
 
 /// Draws a text.
-pub(super) fn draw(model: &Model, pager: &Pager, canvas: &mut Canvas<'_>, areas: &Areas) {
+pub(super) fn draw(pager: &Pager, canvas: &mut Canvas<'_>, areas: &Areas) {
     let window = pager.scroll.window(pager.lines.len(), usize::from(areas.body.height));
-    canvas.line(areas.head, 0, &title(model, &pager.about));
+    canvas.line(areas.head, 0, &title(&pager.about));
     canvas.hidden(areas.body, &window, pager.lines.len());
     for (y, line) in (0..).zip(&pager.lines[window]) {
         canvas.line(areas.body, y, line);
     }
 }
 
-fn title(model: &Model, about: &About) -> TextLine {
+fn title(about: &About) -> TextLine {
     match about {
-        About::Node(_) => {
-            let looked = model.picture.as_ref().map(|picture| time_of_day(picture.looked)).unwrap_or_default();
-            TextLine::new(Tone::Head, &format!(" a node, as it was seen at {looked} UTC"))
-                .with(Tone::Faint, "  marks: files, directive, loaded, used")
-        }
         About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run"),
         About::RunStep(..) => TextLine::new(Tone::Head, " a step of the whole cluster, in this run"),
-        About::Diff(cluster, change) => match change_at(model, *cluster, *change) {
-            Some(change) => TextLine::new(Tone::Head, &format!(" {} {}", change.kind.verb(), change.name))
-                .with(Tone::Faint, &format!("  - as it is, + as it will be, {}", count(change.nodes.len(), "node"))),
-            None => TextLine::new(Tone::Head, " the difference"),
-        },
         About::Help(_) => TextLine::new(Tone::Head, " muster").with(Tone::Faint, "  keys and marks"),
     }
 }
@@ -91,24 +75,31 @@ pub(super) fn node_lines(model: &Model, picture: &Picture, node: &NodeRow, colum
     for remark in &node.remarks {
         lines.extend(hanging(&TextLine::new(Tone::Plain, "   "), Tone::Plain, remark, columns));
     }
-    let mut items: Vec<(usize, Marks)> =
-        node.cells.iter().enumerate().filter_map(|(at, marks)| Some((at, (*marks)?))).collect();
-    items.sort_by_key(|(_, marks)| matches!(marks.loudest(), '=' | '.'));
-    let widest = items.iter().filter_map(|(at, _)| picture.columns.get(*at)).map(|name| width(name)).max().unwrap_or(0);
-    for (at, marks) in items {
-        lines.extend(plugin_lines(model, picture, node, (at, marks), widest.min(24), columns));
+    for item in plugin_items(picture, node) {
+        lines.extend(plugin_lines(model, picture, node, item, columns));
     }
     lines
 }
 
-fn plugin_lines(
+/// The plugins of a node by their column, those with something to say first.
+pub(super) fn plugin_items(picture: &Picture, node: &NodeRow) -> Vec<(usize, Marks)> {
+    let items = node.cells.iter().enumerate().filter_map(|(at, marks)| Some((at, (*marks)?)));
+    let mut items: Vec<(usize, Marks)> = items.filter(|(at, _)| picture.columns.get(*at).is_some()).collect();
+    items.sort_by_key(|(_, marks)| matches!(marks.loudest(), '=' | '.'));
+    items
+}
+
+/// What there is to say of one plugin of a node.
+pub(super) fn plugin_lines(
     model: &Model,
     picture: &Picture,
     node: &NodeRow,
     (at, marks): (usize, Marks),
-    widest: usize,
     columns: usize,
 ) -> Vec<TextLine> {
+    let items = plugin_items(picture, node);
+    let widest = items.iter().filter_map(|(at, _)| picture.columns.get(*at)).map(|name| width(name)).max().unwrap_or(0);
+    let widest = widest.min(24);
     let name = picture.columns.get(at).map_or("", String::as_str);
     let lead = TextLine::new(Tone::Head, &format!("   {}  ", fit(name, widest, model.look.more())))
         .with(tone_of(marks.loudest()), &marks.signs())
@@ -135,40 +126,4 @@ fn held_reasons<'a>(model: &'a Model, node: &'a NodeRow, name: &'a str) -> impl 
     });
     let removals = home.flat_map(|cluster| &cluster.removals).filter(move |removal| removal.name == name);
     removals.flat_map(|removal| &removal.held).map(String::as_str)
-}
-
-/// A change of the plan by its place.
-fn change_at(model: &Model, cluster: usize, change: usize) -> Option<&Change> {
-    model.plan.as_deref()?.clusters.get(cluster)?.changes.get(change)
-}
-
-/// More of a difference than anybody reads; bundles may hold megabytes of text.
-const MOST_LINES: usize = 20_000;
-
-fn diff_lines(model: &Model, cluster: usize, change: usize, columns: usize) -> Vec<TextLine> {
-    let Some(change) = change_at(model, cluster, change) else {
-        return vec![TextLine::new(Tone::Plain, " the plan that had this change is gone")];
-    };
-    let room = columns.saturating_sub(2);
-    if change.diff.is_empty() {
-        let detail = if change.detail.is_empty() { "no text differs" } else { change.detail.as_str() };
-        return wrap(detail, room).iter().map(|line| TextLine::new(Tone::Plain, &format!(" {line}"))).collect();
-    }
-    let line = |text: &String| TextLine::new(diff_tone(text), &format!(" {}", clip(text, room, model.look.more())));
-    let mut lines: Vec<TextLine> = change.diff.iter().take(MOST_LINES).map(line).collect();
-    if change.diff.len() > MOST_LINES {
-        let more = format!(" {} more are not shown", count(change.diff.len() - MOST_LINES, "line"));
-        lines.push(TextLine::new(Tone::Faint, &more));
-    }
-    lines
-}
-
-fn diff_tone(line: &str) -> Tone {
-    match line.as_bytes() {
-        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => Tone::Head,
-        [b'+', ..] => Tone::Good,
-        [b'-', ..] => Tone::Bad,
-        [b'@', b'@', ..] => Tone::Faint,
-        _ => Tone::Plain,
-    }
 }

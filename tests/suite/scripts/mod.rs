@@ -4,6 +4,7 @@ mod activate;
 mod boundaries;
 mod delete;
 mod deliver;
+mod detail;
 mod gateway;
 mod lease;
 mod races;

@@ -43,6 +43,12 @@ impl Driver for Made {
     }
 
     fn cancel(&self, _: CancelLevel) {}
+
+    fn inspect(&self, _: muster::name::NodeName) {}
+
+    fn ask(&self, _: muster::name::NodeName) {}
+
+    fn compare(&self, _: muster::tui::DiffAbout) {}
 }
 
 fn opening() -> Opening {

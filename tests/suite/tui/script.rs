@@ -8,9 +8,10 @@ use std::time::Duration;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::stream::{pending, unfold};
 use jiff::Timestamp;
+use muster::name::NodeName;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
-use muster::tui::{Driver, Ended, Host, Look, Message, Model, Part, Title, run_on};
+use muster::tui::{DiffAbout, Driver, Ended, Host, Look, Message, Model, Part, Title, run_on};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
@@ -103,6 +104,18 @@ impl Driver for Asked {
 
     fn cancel(&self, level: CancelLevel) {
         self.note(format!("cancel {level:?}"));
+    }
+
+    fn inspect(&self, node: NodeName) {
+        self.note(format!("inspect {node}"));
+    }
+
+    fn ask(&self, node: NodeName) {
+        self.note(format!("ask {node}"));
+    }
+
+    fn compare(&self, about: DiffAbout) {
+        self.note(format!("compare {about:?}"));
     }
 }
 
