@@ -11,6 +11,7 @@ mod equal;
 mod locks;
 mod log;
 mod plan;
+mod recordings;
 mod restore;
 mod resume;
 mod runs;

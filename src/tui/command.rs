@@ -9,13 +9,17 @@ use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
 use super::effect::{Effect, Part};
 use super::keymap::{Command, Place};
 use super::model::Model;
-use super::screen::{About, FleetRow, RunRow, RunScreen, Screen};
+use super::recordings;
+use super::screen::{About, FleetRow, RunRow, RunScreen, Screen, Source};
 use super::update::{interrupt, read, refresh};
 use super::view::removal_of;
 use crate::run::CancelLevel;
 
 /// Does what a key asks for.
 pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
+    if let Some(effects) = recordings::perform(model, command) {
+        return effects;
+    }
     match command {
         Command::Up => go(model, Step::By(-1)),
         Command::Down => go(model, Step::By(1)),
@@ -35,6 +39,12 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Watch => watch(model),
         Command::Filter => filter(model),
         Command::Stop => stop(model),
+        Command::Runs => return recordings::show(model),
+        Command::Play => recordings::play(model),
+        Command::Faster => recordings::change_pace(model, 1),
+        Command::Slower => recordings::change_pace(model, -1),
+        Command::MarkBack => recordings::to_mark(model, false),
+        Command::MarkOn => recordings::to_mark(model, true),
         Command::Help => help(model),
         Command::Plan => return plan(model, Part::All),
         Command::PlanHere => return here(model).map_or_else(Vec::new, |part| plan(model, part)),
@@ -48,17 +58,18 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
     Vec::new()
 }
 
-fn say(model: &mut Model, words: impl Into<String>) {
+pub(super) fn say(model: &mut Model, words: impl Into<String>) {
     model.said = Some(words.into());
 }
 
 fn go(model: &mut Model, step: Step) {
     let height = model.height(model.place());
-    let run_rows = model.run.as_ref().map_or(0, |run| run.rows.len());
+    let run_rows = model.watched().map_or(0, |run| run.rows.len());
     match model.screen_mut() {
         Screen::Fleet(fleet) => fleet.cursor.step(step, fleet.rows.len(), height),
         Screen::Plan(plan) => plan.cursor.step(step, plan.lines.len(), height),
         Screen::Pager(pager) => pager.scroll.scroll(step, pager.lines.len(), height),
+        Screen::Runs(runs) => runs.cursor.step(step, runs.rows.len(), height),
         Screen::Run(run) => {
             run.cursor.step(step, run_rows, height);
             run.moved = true;
@@ -75,13 +86,12 @@ fn columns(model: &mut Model, by: isize) {
 
 fn next_trouble(model: &mut Model) {
     let height = model.height(model.place());
-    let (picture, run) = (model.picture.clone(), model.run.take());
-    let found = match (model.screen_mut(), picture.as_deref(), run.as_ref()) {
-        (Screen::Fleet(fleet), Some(picture), _) => fleet.next_trouble(picture, height),
-        (Screen::Run(screen), _, Some(run)) => screen.next_trouble(run, height),
+    let picture = model.picture.clone();
+    let found = match (model.screen_and_run(), picture.as_deref()) {
+        ((Screen::Fleet(fleet), _), Some(picture)) => fleet.next_trouble(picture, height),
+        ((Screen::Run(screen), Some(run)), _) => screen.next_trouble(run, height),
         _ => false,
     };
-    model.run = run;
     if !found {
         say(model, "every node that is shown is well");
     }
@@ -92,6 +102,8 @@ fn here(model: &mut Model) -> Option<Part> {
     let part = match (model.screen(), model.picture.as_deref()) {
         (Screen::Fleet(fleet), Some(picture)) => fleet.part(picture),
         (Screen::Pager(pager), _) => match &pager.about {
+            // What is recorded may be long gone.
+            About::RunNode(_) | About::RunStep(..) if model.source() == Source::Replay => None,
             About::Node(node) | About::RunNode(node) => Some(Part::Node(node.clone())),
             About::RunStep(cluster, _) => Some(Part::Cluster(cluster.clone())),
             About::Diff(..) | About::Help(_) => None,
@@ -129,15 +141,14 @@ fn open(model: &mut Model) {
 
 /// Folds or unfolds a removal; of another change, shows more.
 fn open_change(model: &mut Model) {
-    let plan = model.plan.clone();
-    let Screen::Plan(screen) = model.screen_mut() else { return };
+    let Screen::Plan(screen) = model.screen() else { return };
     let place = screen.lines.get(screen.cursor.at).and_then(|line| line.change);
-    let removal = place.zip(plan.as_deref()).and_then(|((cluster, change), plan)| {
+    let removal = place.zip(model.plan_seen()).and_then(|((cluster, change), plan)| {
         let cluster = plan.clusters.get(cluster)?;
         removal_of(cluster, cluster.changes.get(change)?)
     });
-    match (place, removal) {
-        (Some(place), Some(_)) => {
+    match (place, removal.is_some(), model.screen_mut()) {
+        (Some(place), true, Screen::Plan(screen)) => {
             screen.fold(place);
             refresh(model);
         }
@@ -146,7 +157,7 @@ fn open_change(model: &mut Model) {
 }
 
 fn run_row(model: &Model) -> Option<About> {
-    let (Screen::Run(screen), Some(run)) = (model.screen(), &model.run) else { return None };
+    let (Screen::Run(screen), Some(run)) = (model.screen(), model.watched()) else { return None };
     match run.rows.get(screen.cursor.at)? {
         RunRow::Node(node) => Some(About::RunNode(node.clone())),
         RunRow::Step(cluster, step) => Some(About::RunStep(cluster.clone(), *step)),
@@ -193,7 +204,7 @@ fn apply(model: &mut Model) {
 fn diff(model: &mut Model) {
     let change = match model.screen() {
         Screen::Plan(screen) => screen.lines.get(screen.cursor.at).and_then(|line| line.change),
-        Screen::Fleet(_) | Screen::Run(_) | Screen::Pager(_) => None,
+        Screen::Fleet(_) | Screen::Run(_) | Screen::Runs(_) | Screen::Pager(_) => None,
     };
     match change {
         Some((cluster, change)) => read(model, About::Diff(cluster, change)),
@@ -203,7 +214,11 @@ fn diff(model: &mut Model) {
 
 fn watch(model: &mut Model) {
     if model.run.is_some() {
-        model.push(Screen::Run(RunScreen::default()));
+        if model.source() == Source::Replay || matches!(model.screen(), Screen::Runs(_)) {
+            model.jump(Screen::Run(RunScreen::default()));
+        } else {
+            model.push(Screen::Run(RunScreen::default()));
+        }
     } else {
         say(model, "no run was begun here");
     }

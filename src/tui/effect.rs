@@ -1,8 +1,9 @@
 //! What the interface asks for, and who does it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, RunId};
 use crate::plan::Plan;
 use crate::run::CancelLevel;
 
@@ -28,6 +29,12 @@ pub enum Effect {
     Apply(Arc<Plan>),
     /// Cancel the run, this hard.
     Cancel(CancelLevel),
+    /// Tell of the recorded runs.
+    ListRuns,
+    /// Read a recording, and follow it while its run is at work.
+    OpenRun(RunId, PathBuf),
+    /// Read no recording any more.
+    CloseRun,
     /// Draw everything anew: something else wrote on the terminal.
     Redraw,
     /// Give the terminal back to the shell until the operator returns.
@@ -42,7 +49,10 @@ pub enum Effect {
 /// - `plan` ends in `Planned` or `Failed`;
 /// - `apply` gives the run's events as `Run`, the last of them `RunEnded`, and then, if the run looked again, what it saw as
 ///   `Looked`; or `Failed` if it could not begin or could not go on;
-/// - `cancel` shows as an event of the run.
+/// - `cancel` shows as an event of the run;
+/// - `list_runs` gives `Runs`: `Listed`, then any number of `Told`;
+/// - `open_run` gives `Replay`: its plan, its events, and what has to come behind them; or `Failed`, if not even its
+///   beginning can be read.
 ///
 /// If a task of the driver panics, it sends `Died`.
 pub trait Driver {
@@ -54,4 +64,10 @@ pub trait Driver {
     fn apply(&self, plan: Arc<Plan>);
     /// Cancels the run that is on. It only ever rises.
     fn cancel(&self, level: CancelLevel);
+    /// Tells of the recorded runs: quickly of all, then more exactly.
+    fn list_runs(&self);
+    /// Reads a recording, in place of the one before; it goes on reading while the run is at work.
+    fn open_run(&self, run: RunId, journal: PathBuf);
+    /// Reads no recording any more.
+    fn close_run(&self);
 }

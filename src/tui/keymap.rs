@@ -45,6 +45,18 @@ pub enum Command {
     Watch,
     /// Stop the run.
     Stop,
+    /// To the recorded runs.
+    Runs,
+    /// Play a recording, or stop playing it.
+    Play,
+    /// Play it faster.
+    Faster,
+    /// Play it slower.
+    Slower,
+    /// To the event before at which something stands out.
+    MarkBack,
+    /// To the next one.
+    MarkOn,
     /// All keys.
     Help,
     /// Leave.
@@ -72,6 +84,12 @@ pub enum Place {
     Run,
     /// The keys.
     Help,
+    /// The recorded runs.
+    Runs,
+    /// A recorded run.
+    Replay,
+    /// The plan of a recorded run.
+    PastPlan,
 }
 
 /// A key with its modifiers. For letters, shift is part of the letter.
@@ -134,17 +152,54 @@ pub const KEYMAP: &[Binding] = &[
         &[plain(KeyCode::Enter)],
         "fold",
         "fold or unfold a removal; more of another change",
-        &[Place::Plan],
+        &[Place::Plan, Place::PastPlan],
     ),
-    bind(Command::Diff, "diff", &[key('d')], "diff", "more of the change under the cursor", &[Place::Plan]),
+    bind(
+        Command::Diff,
+        "diff",
+        &[key('d')],
+        "diff",
+        "more of the change under the cursor",
+        &[Place::Plan, Place::PastPlan],
+    ),
     bind(
         Command::Open,
         "open",
         &[plain(KeyCode::Enter)],
         "open",
         "all that is known of the node or step under the cursor",
-        &[Place::Run],
+        &[Place::Run, Place::Replay],
     ),
+    bind(
+        Command::Open,
+        "open",
+        &[plain(KeyCode::Enter)],
+        "open",
+        "open a recorded run: play it back, or watch it while it is at work",
+        &[Place::Runs],
+    ),
+    bind(Command::Play, "play", &[key(' ')], "play", "play the recording, or stop playing it", &[Place::Replay]),
+    bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "event back", "one event back", &[Place::Replay]),
+    bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "on", "one event on", &[Place::Replay]),
+    bind(
+        Command::MarkBack,
+        "mark-back",
+        &[key('[')],
+        "wave or trouble back",
+        "back to the last wave or trouble before",
+        &[Place::Replay],
+    ),
+    bind(Command::MarkOn, "mark-on", &[key(']')], "next", "on to the next wave or trouble", &[Place::Replay]),
+    bind(
+        Command::Faster,
+        "faster",
+        &[key('+'), key('=')],
+        "",
+        "play faster: 1, 4, 16 or 64 seconds in one",
+        &[Place::Replay],
+    ),
+    bind(Command::Slower, "slower", &[key('-')], "", "play slower", &[Place::Replay]),
+    bind(Command::Plan, "plan", &[key('p')], "its plan", "the plan of the recorded run, to be read", &[Place::Replay]),
     bind(
         Command::Plan,
         "plan",
@@ -170,6 +225,23 @@ pub const KEYMAP: &[Binding] = &[
         "look at all nodes again",
         &[Place::Fleet, Place::Node, Place::Plan],
     ),
+    bind(Command::Look, "look-again", &[key('r')], "read again", "read the recorded runs again", &[Place::Runs]),
+    bind(
+        Command::Filter,
+        "filter",
+        &[key('/')],
+        "filter",
+        "show only some runs: a text that stands in any of their columns",
+        &[Place::Runs],
+    ),
+    bind(
+        Command::NextTrouble,
+        "next-trouble",
+        &[key('n')],
+        "trouble",
+        "to the next run that did not end well",
+        &[Place::Runs],
+    ),
     bind(
         Command::LookHere,
         "look-here",
@@ -192,17 +264,41 @@ pub const KEYMAP: &[Binding] = &[
         &[key('n')],
         "trouble",
         "to the next node that is not well",
-        &[Place::Fleet, Place::Run],
+        &[Place::Fleet, Place::Run, Place::Replay],
     ),
     bind(Command::Stop, "stop", &[key('x')], "stop", "stop the run: how hard is asked", &[Place::Run]),
-    bind(Command::Watch, "watch", &[key('w')], "run", "to the run", &[Place::Fleet, Place::Node, Place::Plan]),
+    bind(
+        Command::Stop,
+        "stop",
+        &[key('x')],
+        "",
+        "nothing: a run can be stopped only where it was begun",
+        &[Place::Replay],
+    ),
+    bind(Command::Apply, "apply", &[key('a')], "", "nothing: a recorded plan can only be read", &[Place::PastPlan]),
+    bind(
+        Command::Watch,
+        "watch",
+        &[key('w')],
+        "run",
+        "to the run",
+        &[Place::Fleet, Place::Node, Place::Plan, Place::Runs, Place::Replay],
+    ),
+    bind(
+        Command::Runs,
+        "runs",
+        &[key('W')],
+        "runs",
+        "the runs that were recorded, those of cron too",
+        &[Place::Fleet, Place::Node, Place::Plan, Place::Run],
+    ),
     bind(
         Command::Back,
         "back",
         &[plain(KeyCode::Esc), plain(KeyCode::Backspace)],
         "back",
         "back to where you came from",
-        &[Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help],
+        &[Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help, Place::Runs, Place::Replay, Place::PastPlan],
     ),
     bind(Command::Quit, "quit", &[key('q')], "quit", "leave; asks while a run is on", &[]),
     bind(
@@ -216,9 +312,31 @@ pub const KEYMAP: &[Binding] = &[
     bind(Command::Up, "up", &[plain(KeyCode::Up), key('k')], "", "up", &[]),
     bind(Command::Down, "down", &[plain(KeyCode::Down), key('j')], "", "down", &[]),
     bind(Command::PageUp, "page-up", &[plain(KeyCode::PageUp), ctrl('b')], "", "a page up", &[]),
-    bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f'), key(' ')], "", "a page down", &[]),
-    bind(Command::First, "first", &[plain(KeyCode::Home), key('g')], "", "to the first line", &[]),
-    bind(Command::Last, "last", &[plain(KeyCode::End), key('G')], "", "to the last line", &[]),
+    bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f')], "", "a page down", &[]),
+    bind(
+        Command::PageDown,
+        "page-down",
+        &[key(' ')],
+        "",
+        "a page down",
+        &[Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help, Place::Runs, Place::PastPlan],
+    ),
+    bind(
+        Command::First,
+        "first",
+        &[plain(KeyCode::Home), key('g')],
+        "",
+        "to the first line; in a recording, to its start",
+        &[],
+    ),
+    bind(
+        Command::Last,
+        "last",
+        &[plain(KeyCode::End), key('G')],
+        "",
+        "to the last line; in a recording, to its end",
+        &[],
+    ),
     bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "", "columns to the left", &[Place::Fleet]),
     bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "", "columns to the right", &[Place::Fleet]),
     bind(Command::Redraw, "redraw", &[ctrl('l')], "", "draw the screen anew", &[]),
@@ -275,7 +393,17 @@ impl Key {
 mod tests {
     use super::*;
 
-    const PLACES: [Place; 6] = [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help];
+    const PLACES: [Place; 9] = [
+        Place::Fleet,
+        Place::Node,
+        Place::Plan,
+        Place::Diff,
+        Place::Run,
+        Place::Help,
+        Place::Runs,
+        Place::Replay,
+        Place::PastPlan,
+    ];
 
     #[test]
     fn no_key_has_two_meanings_on_one_screen() {

@@ -10,7 +10,7 @@ pub(super) const LEAST: Size = Size { width: 60, height: 15 };
 /// The parts of a screen, from top to bottom. A rule lies under `head` and above `pane` and `foot`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Areas {
-    /// What it is about: one line, two on the run screen.
+    /// What it is about: one line, two on the run screen, three in a replay.
     pub head: Rect,
     /// The names of the columns, where there are columns.
     pub columns: Rect,
@@ -35,7 +35,9 @@ pub(super) fn areas(size: Size, place: Place) -> Areas {
     let (head, columns, pane) = match place {
         Place::Fleet => (1, 1, pane_height(size)),
         Place::Run => (2, 1, pane_height(size)),
-        Place::Plan | Place::Node | Place::Diff | Place::Help => (1, 0, 0),
+        Place::Replay => (3, 1, pane_height(size)),
+        Place::Runs => (1, 1, pane_height(size)),
+        Place::Plan | Place::PastPlan | Place::Node | Place::Diff | Place::Help => (1, 0, 0),
     };
     let row = |y: u16, height: u16| Rect::new(0, y, size.width, height);
     let foot = row(size.height.saturating_sub(1), 1.min(size.height));
@@ -61,7 +63,17 @@ mod tests {
 
     use super::*;
 
-    const PLACES: [Place; 6] = [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help];
+    const PLACES: [Place; 9] = [
+        Place::Fleet,
+        Place::Node,
+        Place::Plan,
+        Place::Diff,
+        Place::Run,
+        Place::Help,
+        Place::Runs,
+        Place::Replay,
+        Place::PastPlan,
+    ];
 
     #[test]
     fn a_screen_of_24_lines_has_room_for_rows_and_for_details() {
@@ -72,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_part_lies_on_another_or_outside(width in 60u16..300, height in 15u16..100, place in 0usize..6) {
+        fn no_part_lies_on_another_or_outside(width in 60u16..300, height in 15u16..100, place in 0usize..9) {
             let areas = areas(Size::new(width, height), PLACES[place]);
             let mut taken = vec![0u8; usize::from(height)];
             let parts = [areas.head, areas.columns, areas.body, areas.pane, areas.foot];

@@ -5,12 +5,14 @@ mod fleet;
 mod pager;
 mod plan;
 mod run;
+mod runs;
 
 pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
-pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};
+pub(super) use run::{Expected, RunRow, RunScreen, Source, UnderWay, Watched, mark, note, note_during};
+pub(super) use runs::RunsScreen;
 
 use std::mem::discriminant;
 
@@ -25,6 +27,8 @@ pub enum Screen {
     Plan(PlanScreen),
     /// The run.
     Run(RunScreen),
+    /// The recorded runs.
+    Runs(RunsScreen),
     /// A text to read: a node, a difference, the help.
     Pager(Pager),
 }
@@ -34,8 +38,11 @@ impl Screen {
     pub const fn place(&self) -> Place {
         match self {
             Self::Fleet(_) => Place::Fleet,
-            Self::Plan(_) => Place::Plan,
-            Self::Run(_) => Place::Run,
+            Self::Plan(PlanScreen { source: Source::Live, .. }) => Place::Plan,
+            Self::Plan(PlanScreen { source: Source::Replay, .. }) => Place::PastPlan,
+            Self::Run(RunScreen { source: Source::Live, .. }) => Place::Run,
+            Self::Run(RunScreen { source: Source::Replay, .. }) => Place::Replay,
+            Self::Runs(_) => Place::Runs,
             Self::Pager(pager) => pager.place(),
         }
     }

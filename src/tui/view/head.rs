@@ -60,6 +60,9 @@ pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
 
 /// That not all nodes are shown.
 fn filtered(model: &Model) -> Option<String> {
+    if let Screen::Runs(screen) = model.screen() {
+        return super::runs::filtered(model, screen);
+    }
     let (Screen::Fleet(screen), Some(picture)) = (model.screen(), model.picture.as_deref()) else { return None };
     let text = clip(&screen.filter.text, model.width() / 3, model.look.more());
     let shown = screen.shown(picture);
@@ -68,7 +71,7 @@ fn filtered(model: &Model) -> Option<String> {
 
 /// That somebody undid a removal while it ran, on the screen of the run.
 fn put_back(model: &Model) -> Option<String> {
-    let run = model.run.as_ref().filter(|_| model.place() == Place::Run)?;
+    let run = model.watched().filter(|_| matches!(model.place(), Place::Run | Place::Replay))?;
     let cluster = run.state.added.keys().next()?;
     Some(format!(" {cluster}: {} ", super::steps::put_back_words(run)))
 }
@@ -105,10 +108,12 @@ fn keys(model: &Model, columns: usize) -> TextLine {
 fn is_useful(model: &Model, binding: &Binding) -> bool {
     let now = match binding.command {
         Command::Watch => model.run.is_some(),
+        Command::Plan if model.place() == Place::Replay => true,
+        Command::Look if model.place() == Place::Runs => true,
         Command::Stop => model.is_running(),
         Command::Plan | Command::PlanHere | Command::Look => !model.is_running(),
         Command::Open if model.place() == Place::Plan => {
-            model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
+            model.plan_seen().iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
         }
         Command::Apply => model.plan.as_ref().is_some_and(|plan| !plan.is_empty()),
         _ => true,

@@ -47,5 +47,8 @@ const fn place_words(place: Place) -> &'static str {
         Place::Diff => "a difference",
         Place::Run => "the run",
         Place::Help => "the help",
+        Place::Runs => "the recorded runs",
+        Place::Replay => "a recorded run",
+        Place::PastPlan => "the plan of a recorded run",
     }
 }

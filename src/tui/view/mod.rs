@@ -8,12 +8,15 @@ mod help;
 mod pager;
 mod plan;
 mod removal;
+mod replay;
 mod run;
+mod runs;
 mod steps;
 
 use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
 
+use super::keymap::Place;
 use super::layout::{LEAST, areas};
 use super::look::Tone;
 use super::model::Model;
@@ -58,7 +61,9 @@ fn draw_screen(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     match model.screen() {
         Screen::Fleet(screen) => fleet::draw(model, screen, canvas, &areas),
         Screen::Plan(screen) => plan::draw(model, screen, canvas, &areas),
+        Screen::Run(screen) if model.place() == Place::Replay => replay::draw(model, screen, canvas, &areas),
         Screen::Run(screen) => run::draw(model, screen, canvas, &areas),
+        Screen::Runs(screen) => runs::draw(model, screen, canvas, &areas),
         Screen::Pager(pager) => pager::draw(model, pager, canvas, &areas),
     }
     head::remark(model, canvas, &areas);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, cells};
-use super::{help, run, steps};
+use super::{help, replay, run, steps};
 use crate::plan::Change;
 use crate::tui::layout::Areas;
 use crate::tui::look::{Tone, tone_of};
@@ -22,7 +22,7 @@ pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
             None => vec![TextLine::new(Tone::Unknown, &format!(" {node} is not in the inventory any more"))],
         },
         About::RunNode(node) => run::node_lines(model, node, columns),
-        About::RunStep(cluster, step) => match &model.run {
+        About::RunStep(cluster, step) => match model.watched() {
             Some(run) => steps::lines(run, cluster, *step, columns),
             None => Vec::new(),
         },
@@ -48,8 +48,9 @@ fn title(model: &Model, about: &About) -> TextLine {
             TextLine::new(Tone::Head, &format!(" a node, as it was seen at {looked} UTC"))
                 .with(Tone::Faint, "  marks: files, directive, loaded, used")
         }
-        About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run"),
-        About::RunStep(..) => TextLine::new(Tone::Head, " a step of the whole cluster, in this run"),
+        About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run").with(Tone::Faint, &replay::when(model)),
+        About::RunStep(..) => TextLine::new(Tone::Head, " a step of the whole cluster, in this run")
+            .with(Tone::Faint, &replay::when(model)),
         About::Diff(cluster, change) => match change_at(model, *cluster, *change) {
             Some(change) => TextLine::new(Tone::Head, &format!(" {} {}", change.kind.verb(), change.name))
                 .with(Tone::Faint, &format!("  - as it is, + as it will be, {}", count(change.nodes.len(), "node"))),
@@ -139,7 +140,7 @@ fn held_reasons<'a>(model: &'a Model, node: &'a NodeRow, name: &'a str) -> impl 
 
 /// A change of the plan by its place.
 fn change_at(model: &Model, cluster: usize, change: usize) -> Option<&Change> {
-    model.plan.as_deref()?.clusters.get(cluster)?.changes.get(change)
+    model.plan_seen()?.clusters.get(cluster)?.changes.get(change)
 }
 
 /// More of a difference than anybody reads; bundles may hold megabytes of text.

@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use muster::name::RunId;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
 use muster::tui::{Driver, Look, Message, Part, run};
@@ -37,6 +39,12 @@ impl Driver for Made {
     fn apply(&self, _: Arc<Plan>) {}
 
     fn cancel(&self, _: CancelLevel) {}
+
+    fn list_runs(&self) {}
+
+    fn open_run(&self, _: RunId, _: PathBuf) {}
+
+    fn close_run(&self) {}
 }
 
 /// The process that the tests below start: the interface on the terminal that it was given.

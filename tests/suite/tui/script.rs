@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::stream::{pending, unfold};
 use jiff::Timestamp;
+use muster::name::RunId;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
 use muster::tui::{Driver, Ended, Host, Look, Message, Model, Part, Title, run_on};
@@ -103,6 +105,18 @@ impl Driver for Asked {
 
     fn cancel(&self, level: CancelLevel) {
         self.note(format!("cancel {level:?}"));
+    }
+
+    fn list_runs(&self) {
+        self.note("list runs");
+    }
+
+    fn open_run(&self, run: RunId, journal: PathBuf) {
+        self.note(format!("open {run} in {}", journal.display()));
+    }
+
+    fn close_run(&self) {
+        self.note("close the recording");
     }
 }
 
