@@ -7,7 +7,7 @@ use crate::tui::keymap::{Binding, Command, KEYMAP, Place};
 use crate::tui::layout::Areas;
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
-use crate::tui::screen::Screen;
+use crate::tui::screen::{Screen, Source};
 use crate::tui::shown::{clip, time_of_day, width};
 use crate::tui::text::TextLine;
 
@@ -108,7 +108,9 @@ fn keys(model: &Model, columns: usize) -> TextLine {
 fn is_useful(model: &Model, binding: &Binding) -> bool {
     let now = match binding.command {
         Command::Watch => model.run.is_some(),
-        Command::Plan if model.place() == Place::Replay => true,
+        Command::Play => model.replay.as_ref().is_some_and(|replay| !replay.is_watching()),
+        Command::PlanHere | Command::Look | Command::LookHere if model.source() == Source::Replay => false,
+        Command::Plan if model.source() == Source::Replay => true,
         Command::Look if model.place() == Place::Runs => true,
         Command::Stop => model.is_running(),
         Command::Plan | Command::PlanHere | Command::Look => !model.is_running(),

@@ -97,16 +97,26 @@ pub(super) fn when(model: &Model) -> String {
 pub(super) fn next_words(model: &Model, verdict: Verdict) -> Option<String> {
     let replay = model.replay.as_ref().filter(|_| model.place() == Place::Replay)?;
     let resume = Hint::type_(format!("muster resume {}", replay.run));
-    let state = &replay.watched().state;
-    Some(match (&replay.rest, state.verdict, verdict) {
-        (Rest::Damaged(why), ..) => format!("{why}; what stands before that can be trusted, and is shown"),
-        (_, None, _) => format!(
-            "the recording ends here: muster was killed, or its machine went down. How this run ended shows the fleet; \
-             to finish it, planned anew on what is there now:  {resume}"
-        ),
+    Some(match (&replay.rest, has_verdict(replay), verdict) {
+        (Rest::Damaged(why), ..) => format!("{why}; what stands before that can be trusted"),
+        (_, false, _) => format!("{resume}; it looks, and plans what is left anew"),
         (.., Verdict::InLine | Verdict::Converged) => "nothing: every node was in line when it ended".to_owned(),
-        _ => format!("to finish it, planned anew on what is there now:  {resume}"),
+        _ => format!("{resume}; it plans what is left anew"),
     })
+}
+
+fn has_verdict(replay: &Replay) -> bool {
+    replay.watched().state.verdict.is_some()
+}
+
+/// What stands in place of the verdict where none was recorded.
+pub(super) fn no_verdict(model: &Model) -> Option<TextLine> {
+    let replay = model.replay.as_ref().filter(|replay| model.place() == Place::Replay && replay.watched().lost)?;
+    let why = match replay.rest {
+        Rest::Damaged(_) => "what comes behind this is damaged",
+        _ => "muster was killed, or its machine went down",
+    };
+    Some(TextLine::new(Tone::Bad, " no verdict was recorded").with(Tone::Plain, &format!(": {why}")))
 }
 
 /// The first line over the plan of a recorded run.
@@ -116,6 +126,6 @@ pub(super) fn plan_title(model: &Model) -> (TextLine, TextLine) {
     let left = TextLine::new(Tone::Head, " recorded plan")
         .with(Tone::Plain, &format!("  {} @ {}", basis.repository, basis.revision.short()))
         .with(Tone::Faint, &format!("  \"{}\"", basis.summary));
-    let surveyed = basis.surveyed.strftime("%Y-%m-%d %H:%M:%S").to_string();
-    (left, TextLine::new(Tone::Faint, &format!("from the survey of {surveyed} UTC ")))
+    let surveyed = basis.surveyed.strftime("%Y-%m-%d %H:%M").to_string();
+    (left, TextLine::new(Tone::Faint, &format!("surveyed {surveyed} UTC ")))
 }

@@ -24,7 +24,10 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
     let Some(run) = model.watched() else { return };
     let (counts, clock) = (run.state.counts(), model.now());
     canvas.ends(areas.head, 0, &title(run), &progress(run, counts, clock));
-    second_line(run, clock, canvas, areas.head);
+    match replay::no_verdict(model) {
+        Some(line) => canvas.line(areas.head, 1, &line),
+        None => second_line(run, clock, canvas, areas.head),
+    }
     if run.rows.is_empty() {
         canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  the run is being prepared"));
         return;

@@ -22,17 +22,19 @@ struct Column {
 }
 
 const BEGAN: Column = Column { name: "BEGAN (UTC)", columns: 18, of: began };
+const SHORT: Column = Column { name: "BEGAN, UTC", columns: 13, of: began_short };
 const AGE: Column = Column { name: "AGE", columns: 8, of: age };
-const CAME: Column = Column { name: "CAME TO", columns: 23, of: came };
-const TOOK: Column = Column { name: "TOOK", columns: 8, of: took };
+const CAME: Column = Column { name: "CAME TO", columns: 25, of: came };
+const TOOK: Column = Column { name: "TOOK", columns: 9, of: took };
 const NODES: Column = Column { name: "NODES", columns: 7, of: nodes };
 const BY: Column = Column { name: "BY", columns: 18, of: by };
-const CLUSTERS: Column = Column { name: "CLUSTERS", columns: 18, of: clusters };
 const RUN: Column = Column { name: "RUN", columns: 12, of: run };
+const CLUSTERS: Column = Column { name: "CLUSTERS", columns: 22, of: clusters };
 const COMMIT: Column = Column { name: "COMMIT", columns: 40, of: commit };
 
-/// What is left out on a narrow screen stands below the list, for the run under the cursor.
-const NARROW: &[Column] = &[BEGAN, AGE, CAME, TOOK, NODES, BY];
+/// What is left out on a narrow screen stands below the list, for the run under the cursor. The last column has what room
+/// there is.
+const NARROW: &[Column] = &[SHORT, AGE, CAME, TOOK, NODES, BY];
 const WIDE: &[Column] = &[BEGAN, AGE, CAME, TOOK, NODES, BY, RUN, CLUSTERS, COMMIT];
 /// From so many columns on the screen is wide.
 const WIDE_FROM: u16 = 140;
@@ -81,15 +83,25 @@ fn progress(model: &Model) -> TextLine {
 
 fn row(recorded: &Recorded, columns: &[Column], clock: Timestamp, is_here: bool, look: Look) -> TextLine {
     let mut line = TextLine::new(Tone::Plain, &format!("{} ", if is_here { look.cursor() } else { " " }));
-    for column in columns {
+    for (at, column) in (1..).zip(columns) {
         let (tone, text) = (column.of)(recorded, clock);
-        line = line.with(tone, &format!("{}  ", fit(&text, column.columns.saturating_sub(2), look.more())));
+        line = match at == columns.len() {
+            true => line.with(tone, &text),
+            false => line.with(tone, &format!("{}  ", fit(&text, column.columns.saturating_sub(2), look.more()))),
+        };
     }
     line
 }
 
 fn began(recorded: &Recorded, _: Timestamp) -> (Tone, String) {
     (Tone::Plain, recorded.began.strftime("%Y-%m-%d %H:%M").to_string())
+}
+
+/// Of another year than this one, the date alone.
+fn began_short(recorded: &Recorded, clock: Timestamp) -> (Tone, String) {
+    let year = |at: Timestamp| at.strftime("%Y").to_string();
+    let form = if year(recorded.began) == year(clock) { "%m-%d %H:%M" } else { "%Y-%m-%d" };
+    (Tone::Plain, recorded.began.strftime(form).to_string())
 }
 
 fn age(recorded: &Recorded, clock: Timestamp) -> (Tone, String) {
@@ -182,9 +194,8 @@ fn about(recorded: &Recorded, columns: usize) -> Vec<TextLine> {
     let mark = mark(recorded.came);
     let mut head = TextLine::new(Tone::Head, &format!(" run {}  ", recorded.run))
         .with(tone_of(mark), &format!("{mark} {}", came_words(recorded.came)));
-    if let Some(about) = &recorded.about {
-        head = head.with(Tone::Faint, &format!("  by {}", about.operator));
-    }
+    let began = recorded.began.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    head = head.with(Tone::Faint, &format!("  {began} UTC"));
     let mut lines = vec![head];
     let indent = TextLine::new(Tone::Plain, "   ");
     let mut say = |tone: Tone, text: &str| lines.extend(hanging(&indent, tone, text, columns));
@@ -192,19 +203,21 @@ fn about(recorded: &Recorded, columns: usize) -> Vec<TextLine> {
         say(Tone::Bad, trouble);
     }
     if let Some(about) = &recorded.about {
-        say(Tone::Plain, &format!("{} @ {}  \"{}\"", about.repository, about.revision.short(), about.summary));
+        let of = format!("{} @ {}  \"{}\"", about.repository, about.revision.short(), about.summary);
+        say(Tone::Plain, &format!("by {}: {of}", about.operator));
         let names = about.clusters.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let names = if names.is_empty() { String::new() } else { format!(" of {names}") };
         say(Tone::Plain, &format!("{}{names}{}", count(about.nodes, "node"), counts(recorded)));
     }
     if !recorded.undo.is_empty() {
         let kept = count(recorded.undo.len(), "undo bundle");
-        say(Tone::Plain, &format!("{kept} kept: {}", Hint::type_(format!("muster restore-rows {}", recorded.run))));
+        say(Tone::Plain, &format!("{kept} kept; {}", Hint::type_(format!("muster restore-rows {}", recorded.run))));
     }
     if recorded.came.is_open() {
-        say(Tone::Plain, &format!("to finish it: {}", Hint::type_(format!("muster resume {}", recorded.run))));
+        say(Tone::Plain, &format!("to finish it, {}", Hint::type_(format!("muster resume {}", recorded.run))));
     }
-    say(Tone::Faint, &recorded.journal.display().to_string());
+    let dir = recorded.journal.parent().unwrap_or(&recorded.journal);
+    say(Tone::Faint, &format!("in {}", dir.display()));
     lines
 }
 

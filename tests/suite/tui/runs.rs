@@ -130,7 +130,7 @@ fn no_run_and_a_place_that_cannot_be_listed() {
 fn the_filter_is_a_plain_text_of_any_column() {
     let shown = |text: &str| {
         let screen = played(&[to_runs(), typed("/"), typed(text), enter()]).screen;
-        screen.lines().filter(|line| line.contains(" 2026-11-") && line.contains("exit")).count()
+        screen.lines().filter(|line| line.contains(" 11-") && line.contains("exit")).count()
     };
     assert_eq!(shown(""), 7);
     assert_eq!(shown("NOT reached"), 3);
@@ -319,8 +319,8 @@ fn a_damaged_recording_shows_what_stands_before_the_damage() {
     let reel = |reel| say(Message::Replay(run.run.clone(), reel));
     let open = [say(looked()), typed("W"), told(vec![run.clone()]), enter()].concat();
     let screen = played(&[open, reel(Reel::Events { events, unknown: 0 }), reel(Reel::Rest(damaged))]).screen;
-    assert!(screen.contains("event 38 of 38") && screen.contains("damaged"), "{screen}");
-    assert!(screen.contains("line 40: it is not JSON; what stands before that can be"), "{screen}");
+    assert!(screen.contains("event 38 of 38") && screen.contains("no verdict was recorded"), "{screen}");
+    assert!(screen.contains("line 40: it is not JSON; what stands"), "{screen}");
 }
 
 #[test]
