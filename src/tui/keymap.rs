@@ -284,13 +284,14 @@ pub const KEYMAP: &[Binding] = &[
         "to the run",
         &[Place::Fleet, Place::Node, Place::Plan, Place::Runs, Place::Replay],
     ),
+    bind(Command::Runs, "runs", &[key('W')], "runs", "the runs that were recorded, those of cron too", &[Place::Fleet]),
     bind(
         Command::Runs,
         "runs",
         &[key('W')],
-        "runs",
-        "the runs that were recorded, those of cron too",
-        &[Place::Fleet, Place::Node, Place::Plan, Place::Run],
+        "",
+        "the runs that were recorded; escape comes back",
+        &[Place::Node, Place::Plan, Place::Run],
     ),
     bind(
         Command::Back,

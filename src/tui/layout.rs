@@ -33,10 +33,9 @@ impl Areas {
 /// The parts of a screen of this size.
 pub(super) fn areas(size: Size, place: Place) -> Areas {
     let (head, columns, pane) = match place {
-        Place::Fleet => (1, 1, pane_height(size)),
+        Place::Fleet | Place::Runs => (1, 1, pane_height(size)),
         Place::Run => (2, 1, pane_height(size)),
         Place::Replay => (3, 1, pane_height(size)),
-        Place::Runs => (1, 1, pane_height(size)),
         Place::Plan | Place::PastPlan | Place::Node | Place::Diff | Place::Help => (1, 0, 0),
     };
     let row = |y: u16, height: u16| Rect::new(0, y, size.width, height);

@@ -70,7 +70,7 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Option<Vec<Effect>
         (Place::Replay, Command::Left) => moved(model, |replay| replay.step(-1)),
         (Place::Replay, Command::Right) => moved(model, |replay| replay.step(1)),
         (Place::Replay, Command::First) => moved(model, |replay| replay.go(0)),
-        (Place::Replay, Command::Last) => moved(model, Replay::to_end),
+        (Place::Replay, Command::Last) => moved(model, Replay::go_to_end),
         (Place::Replay, Command::Stop) => not_here(model),
         (Place::PastPlan, Command::Apply) => say(model, "a recorded plan can only be read; p in the fleet makes one"),
         (Place::Replay, Command::Plan) => plan(model),
@@ -205,7 +205,7 @@ pub(super) fn change_pace(model: &mut Model, by: isize) {
 /// To the next wave or trouble, or to the one before.
 pub(super) fn to_mark(model: &mut Model, forward: bool) {
     let mut found = None;
-    moved(model, |replay| found = replay.to_mark(forward));
+    moved(model, |replay| found = replay.go_to_mark(forward));
     let words = found.unwrap_or_else(|| {
         if forward { "no wave and no trouble comes after this" } else { "no wave and no trouble was before this" }
             .to_owned()

@@ -157,12 +157,12 @@ impl Replay {
     }
 
     /// To the end.
-    pub fn to_end(&mut self) {
+    pub fn go_to_end(&mut self) {
         self.go(self.events.len());
     }
 
     /// To the next or the last event before at which something stands out, and what that is.
-    pub fn to_mark(&mut self, forward: bool) -> Option<String> {
+    pub fn go_to_mark(&mut self, forward: bool) -> Option<String> {
         let here = self.at;
         let mark = if forward {
             self.marks.iter().find(|mark| **mark + 1 > here)
@@ -198,10 +198,12 @@ impl Replay {
         let clock = self.clock.checked_add(passed.saturating_mul(self.pace())).unwrap_or(self.clock);
         let due = self.events[self.at..].iter().take_while(|event| event.at <= clock).count();
         self.seek(self.at + due);
-        (self.clock, self.played) = (clock.max(self.clock), Some(now));
         if self.at == self.events.len() {
+            // Its time ends with its last event.
             self.played = None;
             self.follows = true;
+        } else {
+            (self.clock, self.played) = (clock.max(self.clock), Some(now));
         }
         self.settle();
         due > 0 || self.played.is_none()
@@ -260,6 +262,9 @@ fn mark_words(kind: &EventKind) -> Option<String> {
     Some(match kind {
         EventKind::WaveStarted { cluster, wave, of, .. } => format!("{cluster}: wave {wave} of {of} begins"),
         EventKind::StepEnded { node, action, end, .. } => format!("{node}: {action} {}", bad(end)?),
+        EventKind::ClusterStepStarted { cluster, action, about, .. } if action == "fence" => {
+            format!("{cluster}: waits before the files of {about} go")
+        }
         EventKind::ClusterStepStarted { cluster, action, about, .. } => format!("{cluster}: {action} {about} begins"),
         EventKind::ClusterStepEnded { cluster, action, end, .. } => format!("{cluster}: {action} {}", bad(end)?),
         EventKind::NodeUnhealthy { node, .. } => format!("{node}: not healthy"),

@@ -113,7 +113,7 @@ fn a_run_that_was_cut_short_is_over_at_its_end_and_on_before_it() {
     assert!(!replay.watched().is_on());
     replay.step(-1);
     assert!(replay.watched().is_on());
-    replay.to_end();
+    replay.go_to_end();
     assert!(replay.watched().lost);
 }
 
@@ -122,14 +122,14 @@ fn marks_are_waves_and_what_went_wrong() {
     let (_, mut replay) = of("rolled-back");
     replay.go(0);
     let mut found = Vec::new();
-    while let Some(words) = replay.to_mark(true) {
+    while let Some(words) = replay.go_to_mark(true) {
         found.push(words);
     }
     let is_there = |words: &str| found.iter().any(|found| found.contains(words));
     assert!(is_there("wave 1 of 2 begins") && is_there("eu-2: activate rolled back"), "{found:?}");
     assert_eq!(found.last().map(String::as_str), Some("verdict: not reached"));
     let mut back = vec![found.last().unwrap().clone()];
-    while let Some(words) = replay.to_mark(false) {
+    while let Some(words) = replay.go_to_mark(false) {
         back.push(words);
     }
     back.reverse();
@@ -150,7 +150,7 @@ fn playing_takes_in_what_happened_until_then() {
     assert!(!replay.tick(at(60)), "it stands still");
     replay.play(at(60));
     assert!(replay.tick(at(600)) && !replay.is_playing(), "its end is its end");
-    assert_eq!(replay.position().0, events.len());
+    assert_eq!((replay.position().0, replay.clock()), (events.len(), events.last().unwrap().at));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_run_that_is_on_is_followed_until_one_goes_back() {
     replay.step(-3);
     replay.take(Reel::Events { events: events[12..20].to_vec(), unknown: 0 });
     assert_eq!((replay.position(), replay.is_watching()), ((9, 20), false), "it stays where one went");
-    replay.to_end();
+    replay.go_to_end();
     assert_eq!((replay.position().0, replay.is_watching()), (20, true));
 }
 
@@ -178,7 +178,7 @@ fn of_a_hundred_thousand_events_little_is_folded_again_and_little_is_kept() {
         assert!(at - nearest <= replay.gap && replay.gap <= events.len() / 10, "{at} is {} behind", at - nearest);
     }
     replay.step(-1);
-    replay.to_end();
+    replay.go_to_end();
     assert_eq!(replay.watched().state.verdict(), RunState::of(&events).verdict());
 }
 
@@ -199,7 +199,7 @@ fn a_recording_without_events_shows_nothing_and_breaks_nothing() {
     replay.step(-1);
     replay.play(at(0));
     replay.tick(at(9));
-    assert_eq!((replay.position(), replay.to_mark(true), replay.span()), ((0, 0), None, None));
+    assert_eq!((replay.position(), replay.go_to_mark(true), replay.span()), ((0, 0), None, None));
 }
 
 #[derive(Debug, Clone)]
@@ -235,7 +235,7 @@ proptest! {
             match step {
                 Move::Step(by) => replay.step(by),
                 Move::Go(to) => replay.go(to),
-                Move::Mark(forward) => drop(replay.to_mark(forward)),
+                Move::Mark(forward) => drop(replay.go_to_mark(forward)),
                 Move::Play => replay.play(at(now)),
                 Move::Tick(by) => {
                     now += by;

@@ -45,7 +45,7 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
 fn watching(replay: &Replay) -> TextLine {
     let operator = replay.watched().state.head.as_ref().map(|head| head.operator.clone()).unwrap_or_default();
     let since = replay.span().map(|(start, _)| format!(", since {} UTC", time_of_day(start))).unwrap_or_default();
-    TextLine::new(Tone::Head, " watching").with(Tone::Plain, &format!(" run of {operator}{since}"))
+    TextLine::new(Tone::Change, " watching").with(Tone::Plain, &format!(" run of {operator}{since}"))
 }
 
 /// Where in the recording one is.
@@ -64,7 +64,7 @@ fn place(replay: &Replay, is_wide: bool) -> TextLine {
         (Some(began), ..) => format!(" of {}", date(began)),
         (None, ..) => String::new(),
     };
-    TextLine::new(Tone::Head, " replay")
+    TextLine::new(Tone::Change, " replay")
         .with(Tone::Plain, &lead)
         .with(Tone::Head, &format!(", {} of {end}", time_of_day(clock)))
         .with(Tone::Plain, if is_wide { "" } else { " UTC" })

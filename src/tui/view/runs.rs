@@ -44,7 +44,7 @@ pub(super) fn draw(model: &Model, screen: &RunsScreen, canvas: &mut Canvas<'_>, 
     canvas.ends(areas.head, 0, &head::title(model), &progress(model));
     let columns = if areas.body.width >= WIDE_FROM { WIDE } else { NARROW };
     let heads: String = columns.iter().map(|column| fit(column.name, column.columns, "")).collect();
-    canvas.line(areas.columns, 0, &TextLine::new(Tone::Head, &format!("  {heads}")));
+    canvas.line(areas.columns, 0, &TextLine::new(Tone::Head, &format!("  {}", heads.trim_end())));
     let window = screen.cursor.window(screen.rows.len(), usize::from(areas.body.height));
     canvas.hidden(areas.body, &window, screen.rows.len());
     for (y, at) in (0..).zip(window) {
@@ -85,10 +85,8 @@ fn row(recorded: &Recorded, columns: &[Column], clock: Timestamp, is_here: bool,
     let mut line = TextLine::new(Tone::Plain, &format!("{} ", if is_here { look.cursor() } else { " " }));
     for (at, column) in (1..).zip(columns) {
         let (tone, text) = (column.of)(recorded, clock);
-        line = match at == columns.len() {
-            true => line.with(tone, &text),
-            false => line.with(tone, &format!("{}  ", fit(&text, column.columns.saturating_sub(2), look.more()))),
-        };
+        let padded = format!("{}  ", fit(&text, column.columns.saturating_sub(2), look.more()));
+        line = line.with(tone, if at == columns.len() { &text } else { &padded });
     }
     line
 }

@@ -16,3 +16,4 @@ mod removal_api;
 mod removal_held;
 mod repository;
 mod runs;
+mod watch;

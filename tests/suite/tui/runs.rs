@@ -285,7 +285,9 @@ fn a_run_of_another_muster_is_watched_until_its_verdict() {
     let journal = read("rolled-back");
     let mut events: Vec<Event> = journal.events().cloned().collect();
     let shift = start().duration_since(events[0].at);
-    events.iter_mut().for_each(|event| event.at += shift);
+    for event in &mut events {
+        event.at += shift;
+    }
     if let EventKind::RunStarted { head } = &mut events[0].kind {
         head.operator = "cron@ops-1".to_owned();
     }
@@ -295,10 +297,10 @@ fn a_run_of_another_muster_is_watched_until_its_verdict() {
     let open = [say(looked()), typed("W"), told(vec![run.clone()]), enter()].concat();
     let on =
         [open, reel(Reel::Plan(plan)), reel(Reel::Events { events, unknown: 0 }), reel(Reel::Rest(Rest::On))].concat();
-    seen("watching", &[on.clone()]);
+    seen("watching", std::slice::from_ref(&on));
     let watched = played(&[on.clone(), typed("x")]);
     assert!(watched.screen.contains("it can be steered only where it was begun"), "{}", watched.screen);
-    let (early, later) = (played(&[on.clone()]), played(&[on.clone(), vec![Act::Wait(30)]]));
+    let (early, later) = (played(std::slice::from_ref(&on)), played(&[on.clone(), vec![Act::Wait(30)]]));
     assert!(later.frames > early.frames + 20, "its time goes on");
     let end = reel(Reel::Events { events: last, unknown: 0 });
     let ended = played(&[on.clone(), end.clone(), reel(Reel::Rest(over()))]);
