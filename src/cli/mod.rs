@@ -13,6 +13,7 @@ mod keys;
 mod locks;
 mod log;
 mod plan;
+mod recordings;
 mod restore;
 mod resume;
 mod runs;

@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::{Command, CommandLine, Env, Mode, Options, Signals, apply, inspect, locks, plan, restore, resume, status, terminal};
+use super::{
+    Command, CommandLine, Env, Mode, Options, Signals, apply, inspect, locks, plan, restore, resume, status, terminal,
+};
 use crate::demo::Demo;
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
@@ -46,7 +48,9 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
             resume::Way::On => with_fleet(if yes { Use::Apply } else { Use::Plan }, options, None, env).await,
         },
         Some(Command::RestoreRows { run, yes }) => with_fleet(Use::RestoreRows { run, yes }, options, None, env).await,
-        Some(Command::Inspect { of, lines }) => with_fleet(Use::Inspect { of, lines }, options, demo.as_ref().map(Demo::about), env).await,
+        Some(Command::Inspect { of, lines }) => {
+            with_fleet(Use::Inspect { of, lines }, options, demo.as_ref().map(Demo::about), env).await
+        }
         Some(_) => with_fleet(Use::Status, options, demo.as_ref().map(Demo::about), env).await,
         None => {
             let what = match mode {
@@ -200,8 +204,7 @@ fn allowed(allow: &[Allow], desired: &Desired) -> Result<(), Failure> {
     }) else {
         return Ok(());
     };
-    let mut failure =
-        Failure::usage(format!("--allow {}={node}: the inventory has no node of this name", code.word()));
+    let mut failure = Failure::usage(format!("--allow {}={node}: the inventory has no node of this name", code.word()));
     let near = nearest(node.as_str(), inventory.nodes().map(|node| node.name.as_str()));
     failure.hints = vec![match near {
         Some(near) => Hint::do_(format!("did you mean {near}?")),

@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
+use super::recordings::Recordings;
 use super::session::Session;
 use super::{Clock, Env, Output, Signals};
 use crate::execute::Control;
@@ -19,7 +20,7 @@ use crate::failure::Failure;
 use crate::fleet::{Apply, Fleet, Picture};
 use crate::hint::Hint;
 use crate::inventory::Selector;
-use crate::name::{NodeName, collapse};
+use crate::name::{NodeName, RunId, collapse};
 use crate::plan::{Allow, Plan, Selection};
 use crate::report::text;
 use crate::run::{CancelLevel, Event, Reporter, RunState, Verdict};
@@ -38,7 +39,9 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>, keys: Arc<tu
         return Err(failure);
     }
     let (sender, messages) = unbounded_channel();
+    let recordings = Arc::new(Recordings::new(super::runs::places(&options, env), sender.clone()));
     let driver = FleetDriver(Arc::new(Shared {
+        recordings: recordings.clone(),
         runs: env.state_dir().join("runs"),
         operator: env.operator(),
         clock: env.clock.clone(),
@@ -57,6 +60,7 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>, keys: Arc<tu
     let opening = opening((&driver.0, demo, keys), env);
     let clock = env.clock.clone();
     let ended = tui::run(opening, (sender, messages), &driver, &*clock).await;
+    recordings.stop();
     // However the screen was left: a run that is on has to come to its end, and its journal to the disk.
     let settled = driver.settle(&mut env.err).await;
     let ended = ended.map_err(|error| Failure::internal("drawing on the terminal", &error))?;
@@ -125,6 +129,8 @@ struct Shared {
     demo: bool,
     operator: String,
     runs: PathBuf,
+    /// What was recorded before.
+    recordings: Arc<Recordings>,
     clock: Clock,
     picture: Mutex<Option<Picture>>,
     control: Mutex<Control>,
@@ -406,5 +412,19 @@ impl Driver for FleetDriver {
 
     fn compare(&self, about: DiffAbout) {
         drop(self.beside(|shared| async move { shared.compare(about).await }));
+    }
+
+    fn list_runs(&self) {
+        let recordings = self.0.recordings.clone();
+        // It ends when another is asked for; a panic is told by the hook of the screen.
+        drop(tokio::task::spawn_blocking(move || recordings.list()));
+    }
+
+    fn open_run(&self, run: RunId, journal: PathBuf) {
+        drop(self.beside(|shared| shared.recordings.clone().open(run, journal)));
+    }
+
+    fn close_run(&self) {
+        self.0.recordings.close();
     }
 }

@@ -95,7 +95,9 @@ impl Fleet {
             return Err(perform::cause("no-such-file", format!("{plugin} has {what} on {node}, as it was seen")));
         }
         let compared = self.compared(picture, node, &files).await?.into_iter();
-        compared.map(|one| if path.is_some() { one } else { Ok(one.unwrap_or_else(|cause| not_given(&cause))) }).collect()
+        compared
+            .map(|one| if path.is_some() { one } else { Ok(one.unwrap_or_else(|cause| not_given(&cause))) })
+            .collect()
     }
 
     /// Compares every file of a node that differs, in one go; those that it does not give say why.
@@ -132,9 +134,7 @@ impl Fleet {
         let needed: Vec<BundlePath> = files.iter().filter_map(|(_, file)| self.needed(node, file)).collect();
         let there = if needed.is_empty() { Contents::new() } else { self.contents(node, needed).await? };
         let secrets = secrets(facts);
-        let one = |(plugin, file): &(String, FileState)| {
-            Ok(self.file(node, plugin, file, &there)?.without(&secrets))
-        };
+        let one = |(plugin, file): &(String, FileState)| Ok(self.file(node, plugin, file, &there)?.without(&secrets));
         Ok(files.iter().map(one).collect())
     }
 
@@ -166,13 +166,7 @@ impl Fleet {
         })
     }
 
-    fn file(
-        &self,
-        node: &NodeName,
-        plugin: &str,
-        file: &FileState,
-        there: &Contents,
-    ) -> Result<Comparison, Cause> {
+    fn file(&self, node: &NodeName, plugin: &str, file: &FileState, there: &Contents) -> Result<Comparison, Cause> {
         let wanted = self.wanted(node, &file.path);
         if let Some(kind) = file.kind {
             return Err(perform::cause("no-content", format!("{} on {node}: {kind}", file.path)));
@@ -201,11 +195,7 @@ impl Fleet {
     }
 
     /// Asks a node, twice if the connection that was kept turns out to be dead: looking changes nothing.
-    async fn ask(
-        &self,
-        node: &NodeName,
-        fill: impl FnOnce(DetailRequest) -> DetailRequest,
-    ) -> Result<Detail, Cause> {
+    async fn ask(&self, node: &NodeName, fill: impl FnOnce(DetailRequest) -> DetailRequest) -> Result<Detail, Cause> {
         let gone = || perform::cause("unknown-node", format!("{node} is not in the inventory, or is out"));
         let site = self.sites.get(node).ok_or_else(gone)?;
         let request = fill(DetailRequest {

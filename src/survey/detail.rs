@@ -316,7 +316,9 @@ mod tests {
             prefix: path("/usr/local/kong"),
             lua_root: path("/lua"),
             home: path("/var/lib/muster"),
-            files: ["kong/plugins/a/handler.lua", "kong/plugins/a/schema.lua"].map(|p| BundlePath::parse(p).unwrap()).into(),
+            files: ["kong/plugins/a/handler.lua", "kong/plugins/a/schema.lua"]
+                .map(|p| BundlePath::parse(p).unwrap())
+                .into(),
             receipts: 1,
             log: Some(path("/usr/local/kong/logs/error.log")),
         }
@@ -351,7 +353,10 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_read_back() {
         let detail = fed(&GOOD).unwrap();
-        assert_eq!(detail.files.values().cloned().collect::<Vec<_>>(), [Ok(b"return 1\n".to_vec()), Err(Withheld::Outside)]);
+        assert_eq!(
+            detail.files.values().cloned().collect::<Vec<_>>(),
+            [Ok(b"return 1\n".to_vec()), Err(Withheld::Outside)]
+        );
         let log = detail.log.unwrap().unwrap();
         assert_eq!((log.path.as_str(), log.cut), ("/var/log/kong.log", false));
         assert_eq!(log.lines, ["one", "two \u{fffd}[2J"], "no control character is kept");

@@ -86,7 +86,7 @@ where
     let mut dirty = true;
     let mut end = Ended { verdict: None, signal: None, died: None };
     loop {
-        let first = match sources.wait(dirty, next_frame, model.wants_clock()).await {
+        let first = match sources.wait(dirty, next_frame, model.tick()).await {
             Woken::By(message) => message,
             Woken::Frame => {
                 // A terminal that a panic text was written on is no longer ours.
@@ -123,6 +123,9 @@ where
                     Effect::Inspect(node) => driver.inspect(node),
                     Effect::Ask(node) => driver.ask(node),
                     Effect::Compare(about) => driver.compare(about),
+                    Effect::ListRuns => driver.list_runs(),
+                    Effect::OpenRun(run, journal) => driver.open_run(run, journal),
+                    Effect::CloseRun => driver.close_run(),
                 }
             }
         }
@@ -163,8 +166,8 @@ where
 {
     /// Waits for the next thing. All arms may share one `select!`: each takes from a queue or is a timer, so that the
     /// arms that lose have taken nothing. In order, as a storm of messages must never keep a key from being heard.
-    async fn wait(&mut self, dirty: bool, next_frame: Instant, ticking: bool) -> Woken {
-        let second = Instant::now() + Duration::from_secs(1);
+    async fn wait(&mut self, dirty: bool, next_frame: Instant, tick: Option<Duration>) -> Woken {
+        let next = Instant::now() + tick.unwrap_or_default();
         tokio::select! {
             biased;
             () = sleep_until(next_frame), if dirty => Woken::Frame,
@@ -178,7 +181,7 @@ where
                 Some(message) => Woken::By(message),
                 None => Woken::Gone("the part of muster that does the work has ended".to_owned()),
             },
-            () = sleep_until(second), if ticking => Woken::By(Message::Clock((self.clock)())),
+            () = sleep_until(next), if tick.is_some() => Woken::By(Message::Clock((self.clock)())),
         }
     }
 

@@ -12,7 +12,8 @@ use super::keymap::{Command, Place};
 use super::model::Model;
 use super::palette::Palette;
 use super::possible::possible;
-use super::screen::{About, FleetRow, RunRow, RunScreen, Screen, node_at};
+use super::recordings;
+use super::screen::{About, FleetRow, RunRow, RunScreen, Screen, Source, node_at};
 use super::update::{interrupt, read, refresh};
 use super::view::removal_of;
 use crate::run::CancelLevel;
@@ -22,6 +23,9 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
     if let Err(why) = possible(model, command) {
         say(model, why);
         return Vec::new();
+    }
+    if let Some(effects) = recordings::perform(model, command) {
+        return effects;
     }
     match command {
         Command::Up => go(model, Step::By(-1)),
@@ -42,9 +46,15 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Diff => return diff(model),
         Command::NextSection => closely::next_section(model),
         Command::ErrorLog => return closely::log(model),
-        Command::Watch => model.push(Screen::Run(RunScreen::default())),
+        Command::Watch => watch(model),
         Command::Filter => model.dialog = Some(Dialog::Filter),
         Command::Stop => open_ladder(model),
+        Command::Runs => return recordings::show(model),
+        Command::Play => recordings::play(model),
+        Command::Faster => recordings::change_pace(model, 1),
+        Command::Slower => recordings::change_pace(model, -1),
+        Command::MarkBack => recordings::to_mark(model, false),
+        Command::MarkOn => recordings::to_mark(model, true),
         Command::Help => help(model),
         Command::Palette => model.dialog = Some(Dialog::Palette(Palette::default())),
         Command::Equal => model.dialog = Some(Dialog::Equal(equal::commands(model))),
@@ -60,13 +70,13 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
     Vec::new()
 }
 
-fn say(model: &mut Model, words: impl Into<String>) {
+pub(super) fn say(model: &mut Model, words: impl Into<String>) {
     model.said = Some(words.into());
 }
 
 fn go(model: &mut Model, step: Step) {
     let height = model.height(model.place());
-    let run_rows = model.run.as_ref().map_or(0, |run| run.rows.len());
+    let run_rows = model.watched().map_or(0, |run| run.rows.len());
     let columns = model.width();
     match model.screen_mut() {
         Screen::Fleet(fleet) => fleet.cursor.step(step, fleet.rows.len(), height),
@@ -75,6 +85,7 @@ fn go(model: &mut Model, step: Step) {
         Screen::Node(node) => node.cursor.step(step, node.lines.len(), height),
         Screen::Diff(diff) => diff.scroll.scroll(step, diff.sheet.len(columns), height),
         Screen::Tail(tail) => tail.scroll.scroll(step, tail.lines.len(), height),
+        Screen::Runs(runs) => runs.cursor.step(step, runs.rows.len(), height),
         Screen::Run(run) => {
             run.cursor.step(step, run_rows, height);
             run.moved = true;
@@ -98,13 +109,12 @@ fn next_trouble(model: &mut Model) {
         return;
     }
     let height = model.height(model.place());
-    let (picture, run) = (model.picture.clone(), model.run.take());
-    let found = match (model.screen_mut(), picture.as_deref(), run.as_ref()) {
-        (Screen::Fleet(fleet), Some(picture), _) => fleet.next_trouble(picture, height),
-        (Screen::Run(screen), _, Some(run)) => screen.next_trouble(run, height),
+    let picture = model.picture.clone();
+    let found = match (model.screen_and_run(), picture.as_deref()) {
+        ((Screen::Fleet(fleet), _), Some(picture)) => fleet.next_trouble(picture, height),
+        ((Screen::Run(screen), Some(run)), _) => screen.next_trouble(run, height),
         _ => false,
     };
-    model.run = run;
     if !found {
         say(model, "every node that is shown is well");
     }
@@ -125,6 +135,8 @@ impl Model {
         match (self.screen(), self.picture.as_deref()) {
             (Screen::Fleet(fleet), Some(picture)) => fleet.part(picture),
             (Screen::Pager(pager), _) => match &pager.about {
+                // What is recorded may be long gone.
+                About::RunNode(_) | About::RunStep(..) if self.source() == Source::Replay => None,
                 About::RunNode(node) => Some(Part::Node(node.clone())),
                 About::RunStep(cluster, _) => Some(Part::Cluster(cluster.clone())),
                 About::Help(_) => None,
@@ -168,15 +180,14 @@ fn open(model: &mut Model) -> Vec<Effect> {
 
 /// Folds or unfolds a removal; of another change, shows more.
 fn open_change(model: &mut Model) {
-    let plan = model.plan.clone();
-    let Screen::Plan(screen) = model.screen_mut() else { return };
+    let Screen::Plan(screen) = model.screen() else { return };
     let place = screen.lines.get(screen.cursor.at).and_then(|line| line.change);
-    let removal = place.zip(plan.as_deref()).and_then(|((cluster, change), plan)| {
+    let removal = place.zip(model.plan_seen()).and_then(|((cluster, change), plan)| {
         let cluster = plan.clusters.get(cluster)?;
         removal_of(cluster, cluster.changes.get(change)?)
     });
-    match (place, removal) {
-        (Some(place), Some(_)) => {
+    match (place, removal.is_some(), model.screen_mut()) {
+        (Some(place), true, Screen::Plan(screen)) => {
             screen.fold(place);
             refresh(model);
         }
@@ -185,7 +196,7 @@ fn open_change(model: &mut Model) {
 }
 
 fn run_row(model: &Model) -> Option<About> {
-    let (Screen::Run(screen), Some(run)) = (model.screen(), &model.run) else { return None };
+    let (Screen::Run(screen), Some(run)) = (model.screen(), model.watched()) else { return None };
     match run.rows.get(screen.cursor.at)? {
         RunRow::Node(node) => Some(About::RunNode(node.clone())),
         RunRow::Step(cluster, step) => Some(About::RunStep(cluster.clone(), *step)),
@@ -220,6 +231,14 @@ fn diff(model: &mut Model) -> Vec<Effect> {
         None => say(model, "no change is under the cursor"),
     }
     Vec::new()
+}
+
+fn watch(model: &mut Model) {
+    if model.source() == Source::Replay || matches!(model.screen(), Screen::Runs(_)) {
+        model.jump(Screen::Run(RunScreen::default()));
+    } else {
+        model.push(Screen::Run(RunScreen::default()));
+    }
 }
 
 /// Shows the ladder of stopping, with the next rung chosen but not taken.

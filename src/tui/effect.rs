@@ -1,10 +1,11 @@
 //! What the interface asks for, and who does it.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::screen::DiffAbout;
-use crate::name::{ClusterName, NodeName};
+use crate::name::{ClusterName, NodeName, RunId};
 use crate::plan::Plan;
 use crate::run::CancelLevel;
 
@@ -38,6 +39,12 @@ pub enum Effect {
     Ask(NodeName),
     /// Compare files of a node with what is wanted.
     Compare(DiffAbout),
+    /// Tell of the recorded runs.
+    ListRuns,
+    /// Read a recording, and follow it while its run is at work.
+    OpenRun(RunId, PathBuf),
+    /// Read no recording any more.
+    CloseRun,
     /// Draw everything anew: something else wrote on the terminal.
     Redraw,
     /// Give the terminal back to the shell until the operator returns.
@@ -54,7 +61,10 @@ pub enum Effect {
 ///   `Looked`; or `Failed` if it could not begin or could not go on;
 /// - `cancel` shows as an event of the run;
 /// - `inspect` ends in `Inspected`, or in nothing if there is no such node or no look yet;
-/// - `ask` ends in `Answered`, `compare` in `Compared`, each with an answer or the reason why there is none.
+/// - `ask` ends in `Answered`, `compare` in `Compared`, each with an answer or the reason why there is none;
+/// - `list_runs` gives `Runs`: `Listed`, then any number of `Told`;
+/// - `open_run` gives `Replay`: its plan, its events, and what has to come behind them; or `Failed`, if not even its
+///   beginning can be read.
 ///
 /// If a task of the driver panics, it sends `Died`.
 pub trait Driver {
@@ -72,4 +82,10 @@ pub trait Driver {
     fn ask(&self, node: NodeName);
     /// Compares files of a node with what is wanted, and asks it for content that is not known here.
     fn compare(&self, about: DiffAbout);
+    /// Tells of the recorded runs: quickly of all, then more exactly.
+    fn list_runs(&self);
+    /// Reads a recording, in place of the one before; it goes on reading while the run is at work.
+    fn open_run(&self, run: RunId, journal: PathBuf);
+    /// Reads no recording any more.
+    fn close_run(&self);
 }

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::effect::Part;
+use super::keymap::Place;
 use super::model::Model;
-use super::screen::{DiffAbout, About, Screen, Watched};
+use super::screen::{About, DiffAbout, Screen, Watched};
 use crate::hint::quoted;
 use crate::inventory::Selector;
 use crate::name::NodeName;
@@ -40,10 +41,12 @@ pub struct Equal {
 pub(super) fn commands(model: &Model) -> Vec<Equal> {
     let pairs = match model.screen() {
         Screen::Fleet(_) => fleet(model),
+        Screen::Plan(_) if model.place() == Place::PastPlan => run(model.watched()),
         Screen::Plan(_) => plan(model.plan.as_deref(), ""),
-        Screen::Run(_) => run(model.run.as_ref()),
+        Screen::Run(_) => run(model.watched()),
+        Screen::Runs(_) => vec![("the runs of this machine", "muster runs".to_owned())],
         Screen::Pager(pager) => match &pager.about {
-            About::RunNode(_) | About::RunStep(..) => run(model.run.as_ref()),
+            About::RunNode(_) | About::RunStep(..) => run(model.watched()),
             About::Help(_) => vec![("these keys, as a file that can be edited", "muster keys".to_owned())],
         },
         Screen::Node(screen) => of_node(&screen.node),

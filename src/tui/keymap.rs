@@ -59,6 +59,18 @@ pub enum Command {
     Watch,
     /// Stop the run.
     Stop,
+    /// To the recorded runs.
+    Runs,
+    /// Play a recording, or stop playing it.
+    Play,
+    /// Play it faster.
+    Faster,
+    /// Play it slower.
+    Slower,
+    /// To the event before at which something stands out.
+    MarkBack,
+    /// To the next one.
+    MarkOn,
     /// All keys.
     Help,
     /// Any action, by its words.
@@ -92,6 +104,12 @@ pub enum Place {
     Run,
     /// The keys.
     Help,
+    /// The recorded runs.
+    Runs,
+    /// A recorded run.
+    Replay,
+    /// The plan of a recorded run.
+    PastPlan,
 }
 
 /// A line of the table.
@@ -139,16 +157,23 @@ pub const KEYMAP: &[Binding] = &[
         &[plain(KeyCode::Enter)],
         "fold",
         "fold or unfold a removal; more of another change",
-        &[Place::Plan],
+        &[Place::Plan, Place::PastPlan],
     ),
-    bind(Command::Diff, "diff", &[key('d')], "diff", "more of the change under the cursor", &[Place::Plan]),
+    bind(
+        Command::Diff,
+        "diff",
+        &[key('d')],
+        "diff",
+        "more of the change under the cursor",
+        &[Place::Plan, Place::PastPlan],
+    ),
     bind(
         Command::Open,
         "open",
         &[plain(KeyCode::Enter)],
         "open",
         "all that is known of the node or step under the cursor",
-        &[Place::Run],
+        &[Place::Run, Place::Replay],
     ),
     bind(
         Command::Open,
@@ -199,6 +224,36 @@ pub const KEYMAP: &[Binding] = &[
         &[Place::Diff],
     ),
     bind(
+        Command::Open,
+        "open",
+        &[plain(KeyCode::Enter)],
+        "open",
+        "open a recorded run: play it back, or watch it while it is at work",
+        &[Place::Runs],
+    ),
+    bind(Command::Play, "play", &[key(' ')], "play", "play the recording, or stop playing it", &[Place::Replay]),
+    bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "1 back", "one event back", &[Place::Replay]),
+    bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "1 on", "one event on", &[Place::Replay]),
+    bind(Command::MarkOn, "mark-on", &[key(']')], "next wave", "on to the next wave or trouble", &[Place::Replay]),
+    bind(
+        Command::MarkBack,
+        "mark-back",
+        &[key('[')],
+        "wave before",
+        "back to the last wave or trouble before",
+        &[Place::Replay],
+    ),
+    bind(
+        Command::Faster,
+        "faster",
+        &[key('+'), key('=')],
+        "",
+        "play faster: 1, 4, 16 or 64 seconds in one",
+        &[Place::Replay],
+    ),
+    bind(Command::Slower, "slower", &[key('-')], "", "play slower", &[Place::Replay]),
+    bind(Command::Plan, "plan", &[key('p')], "its plan", "the plan of the recorded run, to be read", &[Place::Replay]),
+    bind(
         Command::Plan,
         "plan",
         &[key('p')],
@@ -231,6 +286,23 @@ pub const KEYMAP: &[Binding] = &[
         "look at all nodes again",
         &[Place::Fleet, Place::Node, Place::Plan],
     ),
+    bind(Command::Look, "look-again", &[key('r')], "read again", "read the recorded runs again", &[Place::Runs]),
+    bind(
+        Command::Filter,
+        "filter",
+        &[key('/')],
+        "filter",
+        "show only some runs: a text that stands in any of their columns",
+        &[Place::Runs],
+    ),
+    bind(
+        Command::NextTrouble,
+        "next-trouble",
+        &[key('n')],
+        "trouble",
+        "to the next run that did not end well",
+        &[Place::Runs],
+    ),
     bind(
         Command::LookHere,
         "look-here",
@@ -253,7 +325,7 @@ pub const KEYMAP: &[Binding] = &[
         &[key('n')],
         "trouble",
         "to the next node that is not well",
-        &[Place::Fleet, Place::Run],
+        &[Place::Fleet, Place::Run, Place::Replay],
     ),
     bind(
         Command::Group,
@@ -272,14 +344,49 @@ pub const KEYMAP: &[Binding] = &[
         &[Place::Fleet],
     ),
     bind(Command::Stop, "stop", &[key('x')], "stop", "stop the run: how hard is asked", &[Place::Run]),
-    bind(Command::Watch, "watch", &[key('w')], "run", "to the run", &[Place::Fleet, Place::Node, Place::Plan]),
+    bind(
+        Command::Stop,
+        "stop",
+        &[key('x')],
+        "",
+        "nothing: a run can be stopped only where it was begun",
+        &[Place::Replay],
+    ),
+    bind(Command::Apply, "apply", &[key('a')], "", "nothing: a recorded plan can only be read", &[Place::PastPlan]),
+    bind(
+        Command::Watch,
+        "watch",
+        &[key('w')],
+        "run",
+        "to the run",
+        &[Place::Fleet, Place::Node, Place::Plan, Place::Runs, Place::Replay],
+    ),
+    bind(Command::Runs, "runs", &[key('W')], "runs", "the runs that were recorded, those of cron too", &[Place::Fleet]),
+    bind(
+        Command::Runs,
+        "runs",
+        &[key('W')],
+        "",
+        "the runs that were recorded; escape comes back",
+        &[Place::Node, Place::Plan, Place::Run],
+    ),
     bind(
         Command::Back,
         "back",
         &[plain(KeyCode::Esc), plain(KeyCode::Backspace)],
         "back",
         "back to where you came from",
-        &[Place::Node, Place::Plan, Place::Diff, Place::ErrorLog, Place::Run, Place::Help],
+        &[
+            Place::Node,
+            Place::Plan,
+            Place::Diff,
+            Place::ErrorLog,
+            Place::Run,
+            Place::Help,
+            Place::Runs,
+            Place::Replay,
+            Place::PastPlan,
+        ],
     ),
     bind(
         Command::Back,
@@ -306,8 +413,22 @@ pub const KEYMAP: &[Binding] = &[
     bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f'), key(' ')], "", "a page down", &[]),
     bind(Command::First, "first", &[plain(KeyCode::Home), key('g')], "", "to the first line", &[]),
     bind(Command::Last, "last", &[plain(KeyCode::End), key('G')], "", "to the last line", &[]),
-    bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "", "columns to the left", &[Place::Fleet, Place::Diff]),
-    bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "", "columns to the right", &[Place::Fleet, Place::Diff]),
+    bind(
+        Command::Left,
+        "left",
+        &[plain(KeyCode::Left), key('h')],
+        "",
+        "columns to the left",
+        &[Place::Fleet, Place::Diff],
+    ),
+    bind(
+        Command::Right,
+        "right",
+        &[plain(KeyCode::Right), key('l')],
+        "",
+        "columns to the right",
+        &[Place::Fleet, Place::Diff],
+    ),
     bind(Command::Redraw, "redraw", &[ctrl('l')], "", "draw the screen anew", &[]),
     bind(Command::Suspend, "suspend", &[ctrl('z')], "", "to the shell; fg comes back", &[]),
     bind(
@@ -329,8 +450,18 @@ impl Binding {
 
 impl Place {
     /// Every kind of screen, in the order in which one comes to them.
-    pub const ALL: &[Self] =
-        &[Self::Fleet, Self::Node, Self::Plan, Self::Diff, Self::ErrorLog, Self::Run, Self::Help];
+    pub const ALL: &[Self] = &[
+        Self::Fleet,
+        Self::Node,
+        Self::Plan,
+        Self::Diff,
+        Self::ErrorLog,
+        Self::Run,
+        Self::Help,
+        Self::Runs,
+        Self::Replay,
+        Self::PastPlan,
+    ];
 
     /// What it is, for people.
     pub const fn words(self) -> &'static str {
@@ -342,6 +473,9 @@ impl Place {
             Self::ErrorLog => "the error log of a node",
             Self::Run => "the run",
             Self::Help => "the help",
+            Self::Runs => "the recorded runs",
+            Self::Replay => "a recorded run",
+            Self::PastPlan => "the plan of a recorded run",
         }
     }
 
@@ -355,6 +489,9 @@ impl Place {
             Self::ErrorLog => "error-log",
             Self::Run => "run",
             Self::Help => "help",
+            Self::Runs => "runs",
+            Self::Replay => "replay",
+            Self::PastPlan => "past-plan",
         }
     }
 }

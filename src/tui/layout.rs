@@ -10,7 +10,7 @@ pub(super) const LEAST: Size = Size { width: 60, height: 15 };
 /// The parts of a screen, from top to bottom. A rule lies under `head` and above `pane` and `foot`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Areas {
-    /// What it is about: one line, two on the run screen.
+    /// What it is about: one line, two on the run screen, three in a replay.
     pub head: Rect,
     /// The names of the columns, where there are columns.
     pub columns: Rect,
@@ -33,9 +33,10 @@ impl Areas {
 /// The parts of a screen of this size.
 pub(super) fn areas(size: Size, place: Place) -> Areas {
     let (head, columns, pane) = match place {
-        Place::Fleet => (1, 1, pane_height(size)),
+        Place::Fleet | Place::Runs => (1, 1, pane_height(size)),
         Place::Run => (2, 1, pane_height(size)),
-        Place::Plan | Place::Node | Place::Diff | Place::ErrorLog | Place::Help => (1, 0, 0),
+        Place::Replay => (3, 1, pane_height(size)),
+        Place::Plan | Place::PastPlan | Place::Node | Place::Diff | Place::ErrorLog | Place::Help => (1, 0, 0),
     };
     let row = |y: u16, height: u16| Rect::new(0, y, size.width, height);
     let foot = row(size.height.saturating_sub(1), 1.min(size.height));
@@ -61,9 +62,6 @@ mod tests {
 
     use super::*;
 
-    const PLACES: [Place; 7] =
-        [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::ErrorLog, Place::Run, Place::Help];
-
     #[test]
     fn a_screen_of_24_lines_has_room_for_rows_and_for_details() {
         let areas = areas(Size::new(80, 24), Place::Fleet);
@@ -73,8 +71,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_part_lies_on_another_or_outside(width in 60u16..300, height in 15u16..100, place in 0usize..7) {
-            let areas = areas(Size::new(width, height), PLACES[place]);
+        fn no_part_lies_on_another_or_outside(width in 60u16..300, height in 15u16..100, place in 0usize..Place::ALL.len()) {
+            let areas = areas(Size::new(width, height), Place::ALL[place]);
             let mut taken = vec![0u8; usize::from(height)];
             let parts = [areas.head, areas.columns, areas.body, areas.pane, areas.foot];
             for y in parts.iter().flat_map(|part| part.y..part.bottom()).chain(areas.rules()) {

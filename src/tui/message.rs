@@ -9,9 +9,9 @@ use super::picture::Picture;
 use super::screen::DiffAbout;
 use crate::diff::{CloserLook, Comparison, Inspection};
 use crate::hint::Hint;
-use crate::name::NodeName;
+use crate::name::{NodeName, RunId};
 use crate::plan::Plan;
-use crate::run::Event;
+use crate::run::{Event, Recorded};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -35,6 +35,10 @@ pub enum Message {
     Planned(Arc<Plan>),
     /// A fact of the run, or chatter.
     Run(Box<Event>),
+    /// Of the runs that were recorded.
+    Runs(RunsHeard),
+    /// Of the recording that was opened last.
+    Replay(RunId, Reel),
     /// Something that was asked for could not be done.
     Failed {
         /// What.
@@ -52,6 +56,52 @@ pub enum Message {
     Died(String),
 }
 
+/// What is told of the recorded runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunsHeard {
+    /// These are there, and will be told of; the others are not there any more.
+    Listed {
+        /// The newest first.
+        runs: Vec<RunId>,
+        /// The places that cannot be listed, with why.
+        wrong: Vec<String>,
+    },
+    /// What some of them came to, at first glance or after all of it was read.
+    Told(Vec<Recorded>),
+}
+
+/// What is read of a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reel {
+    /// Its plan, or why that cannot be read. Comes first.
+    Plan(Result<Arc<Plan>, String>),
+    /// More of its events, in order.
+    Events {
+        /// Those that this version knows.
+        events: Vec<Event>,
+        /// How many others were among them.
+        unknown: usize,
+    },
+    /// Everything that is there was read.
+    Rest(Rest),
+}
+
+/// What a recording has to come behind what was read of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rest {
+    /// It is still being read.
+    Reading,
+    /// Its run is at work: more comes as it happens.
+    On,
+    /// Nothing.
+    Over {
+        /// Its last line was cut off in the middle.
+        torn: bool,
+    },
+    /// Nothing that can be trusted: it is damaged there.
+    Damaged(String),
+}
+
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doing {
@@ -61,6 +111,8 @@ pub enum Doing {
     Plan,
     /// A run.
     Apply,
+    /// A recording.
+    Replay,
 }
 
 /// Words for the person: what was found, and what to do.

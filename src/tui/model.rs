@@ -1,6 +1,7 @@
 //! All that the interface knows. Only `update` changes it, `draw` only reads it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
@@ -13,7 +14,9 @@ use super::keys::Keys;
 use super::layout;
 use super::look::Look;
 use super::picture::{Picture, Title};
-use super::screen::{FleetScreen, Screen, Watched};
+use super::recordings::Recordings;
+use super::replay::Replay;
+use super::screen::{FleetScreen, RunScreen, Screen, Source, Watched};
 use crate::plan::Plan;
 
 /// What is being waited for, apart from a run.
@@ -48,6 +51,10 @@ pub struct Model {
     pub plan: Option<Arc<Plan>>,
     /// The run that was begun last.
     pub run: Option<Watched>,
+    /// The runs that were recorded.
+    pub recordings: Recordings,
+    /// The recording that is open; never the run that was begun here.
+    pub replay: Option<Replay>,
     /// What is under way.
     pub busy: Busy,
     /// The question that lies over the screen.
@@ -56,6 +63,8 @@ pub struct Model {
     pub said: Option<String>,
     home: Screen,
     above: Vec<Screen>,
+    /// What lay over the fleet before the recorded runs were shown.
+    aside: Vec<Screen>,
 }
 
 impl Model {
@@ -72,11 +81,14 @@ impl Model {
             picture: None,
             plan: None,
             run: None,
+            recordings: Recordings::default(),
+            replay: None,
             busy: Busy::default(),
             dialog: None,
             said: None,
             home: Screen::Fleet(FleetScreen::default()),
             above: Vec::new(),
+            aside: Vec::new(),
         }
     }
 
@@ -115,9 +127,31 @@ impl Model {
         self.above.pop().is_some()
     }
 
+    /// To a screen that has nothing to do with those that are seen. They are laid aside for the recorded runs, of which
+    /// they would be taken to be otherwise.
+    pub(super) fn jump(&mut self, screen: Screen) {
+        let above = std::mem::take(&mut self.above);
+        match screen.place() {
+            Place::Runs if above.iter().all(|screen| screen.place() != Place::Runs) => self.aside = above,
+            Place::Runs => {}
+            _ => self.aside.clear(),
+        }
+        self.push(screen);
+    }
+
+    /// What was laid aside lies over the fleet again, if nothing else does; false if nothing was.
+    pub(super) fn bring_back(&mut self) -> bool {
+        let is_due = self.above.is_empty() && !self.aside.is_empty();
+        if is_due {
+            self.above = std::mem::take(&mut self.aside);
+        }
+        is_due
+    }
+
     /// Takes away every screen of a kind.
     pub(super) fn drop_screens(&mut self, place: Place) {
         self.above.retain(|screen| screen.place() != place);
+        self.aside.retain(|screen| screen.place() != place);
     }
 
     /// What kind of screen is seen.
@@ -156,8 +190,61 @@ impl Model {
         self.run.as_ref().is_some_and(Watched::is_on)
     }
 
-    /// True while time itself changes what is seen: the loop then tells it every second.
-    pub fn wants_clock(&self) -> bool {
-        self.is_running()
+    /// Which run the screens show: there is one run screen at most, and what lies above it is of the same run.
+    pub(super) fn source(&self) -> Source {
+        let of_run = self.above.iter().find_map(|screen| match screen {
+            Screen::Run(RunScreen { source, .. }) => Some(*source),
+            _ => None,
+        });
+        of_run.unwrap_or_default()
+    }
+
+    /// The run that the screens show: the one that was begun here, or the recording.
+    pub(super) fn watched(&self) -> Option<&Watched> {
+        match self.source() {
+            Source::Live => self.run.as_ref(),
+            Source::Replay => self.replay.as_ref().map(Replay::watched),
+        }
+    }
+
+    /// The screen that is seen, to be changed, and the run that the screens show.
+    pub(super) fn screen_and_run(&mut self) -> (&mut Screen, Option<&Watched>) {
+        let run = match self.source() {
+            Source::Live => self.run.as_ref(),
+            Source::Replay => self.replay.as_ref().map(Replay::watched),
+        };
+        (self.above.last_mut().unwrap_or(&mut self.home), run)
+    }
+
+    /// The time on the screens of a run: in a recording, the time that it has come to.
+    pub(super) fn now(&self) -> Timestamp {
+        match &self.replay {
+            Some(replay) if self.source() == Source::Replay && !replay.is_watching() => replay.clock(),
+            _ => self.clock,
+        }
+    }
+
+    /// The plan that the screens show: the one that can be applied, or that of the recording, to be read only.
+    pub(super) fn plan_seen(&self) -> Option<&Plan> {
+        if self.above.iter().any(|screen| screen.place() == Place::PastPlan) {
+            self.replay.as_ref()?.plan.as_ref()?.as_ref().ok().map(AsRef::as_ref)
+        } else {
+            self.plan.as_deref()
+        }
+    }
+
+    /// Whether any screen shows the recording.
+    pub(super) fn shows_replay(&self) -> bool {
+        self.above.iter().any(|screen| matches!(screen.place(), Place::Replay | Place::PastPlan))
+    }
+
+    /// How often time itself changes what is seen; `None` while nothing does.
+    pub fn tick(&self) -> Option<Duration> {
+        let replay = self.replay.as_ref();
+        if replay.is_some_and(Replay::is_playing) {
+            return Some(Duration::from_millis(250));
+        }
+        let is_live = self.is_running() || replay.is_some_and(Replay::is_watching) || self.place() == Place::Runs;
+        is_live.then_some(Duration::from_secs(1))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::keymap::{Command, KEYMAP, Place};
 use super::model::Model;
+use super::recordings;
 use super::screen::Screen;
 
 /// Whether a command would do something now; else why not, for the person.
@@ -9,6 +10,9 @@ pub(super) fn possible(model: &Model, command: Command) -> Result<(), String> {
     on_this_screen(model.place(), command)?;
     if model.read_only && changes(command) {
         return Err(READ_ONLY.to_owned());
+    }
+    if let Some(answer) = recordings::possible(model, command) {
+        return answer;
     }
     let no = |why: &str| Err(why.to_owned());
     let (running, looked) = (model.is_running(), model.picture.is_some());

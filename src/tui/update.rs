@@ -14,17 +14,32 @@ use super::message::{Doing, Message, Notice, Signal};
 use super::model::Model;
 use super::palette::{self, Chosen, Palette};
 use super::picture::Picture;
-use super::screen::{About, Pager, PlanScreen, RunScreen, Screen, Watched};
+use super::recordings;
+use super::screen::{About, Pager, PlanScreen, RunScreen, Screen, Source, Watched};
 use super::view;
 use crate::plan::Plan;
 use crate::run::{CancelLevel, Event, EventKind};
 
 /// Takes a message in.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+    let mut effects = take(model, message);
+    effects.extend(recordings::close(model));
+    effects
+}
+
+fn take(model: &mut Model, message: Message) -> Vec<Effect> {
     match message {
         Message::Input(input) => on_input(model, input),
         Message::Clock(at) => {
             model.clock = model.clock.max(at);
+            recordings::tick(model)
+        }
+        Message::Runs(heard) => {
+            recordings::heard(model, heard);
+            Vec::new()
+        }
+        Message::Replay(run, reel) => {
+            recordings::took(model, &run, reel);
             Vec::new()
         }
         Message::Signal(signal) => on_signal(model, signal),
@@ -158,6 +173,7 @@ const MOST_FILTER: usize = 300;
 fn filter_text(model: &Model) -> String {
     match model.screen() {
         Screen::Fleet(fleet) => fleet.filter.text.clone(),
+        Screen::Runs(runs) => runs.filter.clone(),
         _ => String::new(),
     }
 }
@@ -165,6 +181,9 @@ fn filter_text(model: &Model) -> String {
 /// Shows the nodes that this text chooses.
 fn filter(model: &mut Model, text: String) {
     let height = model.height(Place::Fleet);
+    if matches!(model.screen(), Screen::Runs(_)) {
+        return recordings::filter(model, text);
+    }
     let Some(picture) = model.picture.clone() else { return };
     if let Screen::Fleet(fleet) = model.screen_mut() {
         fleet.show(text, &picture, height);
@@ -281,7 +300,8 @@ fn planned(model: &mut Model, plan: Arc<Plan>) {
     model.plan = Some(plan);
     // The difference that is read belongs to the plan before.
     model.drop_screens(Place::Diff);
-    let asked_from = matches!(model.place(), Place::Fleet | Place::Node | Place::Plan);
+    let here = matches!(model.place(), Place::Fleet | Place::Node | Place::Plan);
+    let asked_from = here && model.source() == Source::Live;
     // What was typed so far is the filter.
     if matches!(model.dialog, Some(Dialog::Filter)) {
         model.dialog = None;
@@ -344,7 +364,7 @@ fn follow(model: &mut Model) {
     let height = model.height(Place::Run);
     let Some(run) = model.run.take() else { return };
     for screen in model.screens_mut() {
-        if let Screen::Run(screen) = screen {
+        if let Screen::Run(screen @ RunScreen { source: Source::Live, .. }) = screen {
             screen.cursor.settle(run.rows.len(), height);
             screen.follow(&run, height);
         }
@@ -356,6 +376,10 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
     match doing {
         Doing::Look => model.busy.looking = None,
         Doing::Plan => model.busy.planning = false,
+        Doing::Replay => {
+            model.drop_screens(Place::PastPlan);
+            model.drop_screens(Place::Replay);
+        }
         Doing::Apply => match model.run.as_mut() {
             Some(run) if run.state.head.is_some() => run.lost = true,
             _ => {
@@ -376,12 +400,14 @@ pub(super) fn refresh(model: &mut Model) {
     refresh_plan(model);
     closely::refresh(model);
     refresh_pagers(model, |_| true);
-    let (fleet, run) = (model.height(Place::Fleet), model.height(Place::Run));
-    let rows = model.run.as_ref().map_or(0, |run| run.rows.len());
+    let (fleet, runs) = (model.height(Place::Fleet), model.height(Place::Runs));
+    let run = model.height(if model.source() == Source::Live { Place::Run } else { Place::Replay });
+    let rows = model.watched().map_or(0, |run| run.rows.len());
     for screen in model.screens_mut() {
         match screen {
             Screen::Fleet(screen) => screen.cursor.settle(screen.rows.len(), fleet),
             Screen::Run(screen) => screen.cursor.settle(rows, run),
+            Screen::Runs(screen) => screen.cursor.settle(screen.rows.len(), runs),
             _ => {}
         }
     }
@@ -389,7 +415,7 @@ pub(super) fn refresh(model: &mut Model) {
 
 fn refresh_plan(model: &mut Model) {
     let height = model.height(Place::Plan);
-    // There is one plan at most, and one screen of it.
+    // There is one plan screen at most.
     let folded = model.screens_mut().find_map(|screen| match screen {
         Screen::Plan(screen) => Some(screen.folded.clone()),
         _ => None,
@@ -403,7 +429,7 @@ fn refresh_plan(model: &mut Model) {
     }
 }
 
-fn refresh_pagers(model: &mut Model, which: fn(&About) -> bool) {
+pub(super) fn refresh_pagers(model: &mut Model, which: fn(&About) -> bool) {
     let wanted: Vec<About> = model
         .screens_mut()
         .filter_map(|screen| match screen {

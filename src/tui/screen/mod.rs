@@ -7,6 +7,7 @@ mod node;
 mod pager;
 mod plan;
 mod run;
+mod runs;
 mod selected;
 
 pub(super) use filter::Filter;
@@ -16,7 +17,8 @@ pub use node::DiffAbout;
 pub(super) use node::{DiffScreen, Fold, NodeLine, NodeScreen, Section, TailScreen, Target};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
-pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};
+pub(super) use run::{Expected, RunRow, RunScreen, Source, UnderWay, Watched, mark, note, note_during};
+pub(super) use runs::RunsScreen;
 
 use std::mem::discriminant;
 
@@ -31,6 +33,8 @@ pub enum Screen {
     Plan(PlanScreen),
     /// The run.
     Run(RunScreen),
+    /// The recorded runs.
+    Runs(RunsScreen),
     /// A text to read: a node, a difference, the help.
     Pager(Pager),
     /// One node.
@@ -46,8 +50,11 @@ impl Screen {
     pub const fn place(&self) -> Place {
         match self {
             Self::Fleet(_) => Place::Fleet,
-            Self::Plan(_) => Place::Plan,
-            Self::Run(_) => Place::Run,
+            Self::Plan(PlanScreen { source: Source::Live, .. }) => Place::Plan,
+            Self::Plan(PlanScreen { source: Source::Replay, .. }) => Place::PastPlan,
+            Self::Run(RunScreen { source: Source::Live, .. }) => Place::Run,
+            Self::Run(RunScreen { source: Source::Replay, .. }) => Place::Replay,
+            Self::Runs(_) => Place::Runs,
             Self::Pager(pager) => pager.place(),
             Self::Node(_) => Place::Node,
             Self::Diff(_) => Place::Diff,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Source;
 use crate::plan::{Change, Plan};
 use crate::tui::cursor::Cursor;
 use crate::tui::text::TextLine;
@@ -18,6 +19,8 @@ pub struct PlanLine {
 /// What the plan screen knows.
 #[derive(Debug, Clone, Default)]
 pub struct PlanScreen {
+    /// Which plan it shows: the one that can be applied, or that of the recording.
+    pub source: Source,
     /// The lines.
     pub lines: Vec<PlanLine>,
     /// Where the cursor is among them.

@@ -222,9 +222,21 @@ pub(crate) const fn mark(node: &NodeRun) -> char {
     }
 }
 
+/// Where what a screen shows of a run comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Source {
+    /// What this muster does, or is about to do.
+    #[default]
+    Live,
+    /// The recording that is open.
+    Replay,
+}
+
 /// What the run screen knows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunScreen {
+    /// Which run it shows.
+    pub source: Source,
     /// Where the cursor is among the run's rows.
     pub cursor: Cursor,
     /// The operator has moved it: it follows nothing any more.

@@ -4,6 +4,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::canvas::{Canvas, cells};
 use super::run::{asked_words, under_way};
+use super::runs;
 use crate::run::CancelLevel;
 use crate::tui::dialog::{Confirm, Dialog, LADDER, Typed, changed_clusters};
 use crate::tui::keymap::{Command, Key, Place};
@@ -37,6 +38,9 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area
 
 /// The filter is typed in the last line: what it shows must be seen.
 fn filter(model: &Model, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
+    if let Screen::Runs(screen) = model.screen() {
+        return Some(runs::draw_filter(screen, canvas, area));
+    }
     let Screen::Fleet(screen) = model.screen() else { return None };
     let row = Rect::new(0, area.height.saturating_sub(1), area.width, 1);
     let columns = usize::from(area.width);

@@ -137,8 +137,10 @@ pub(super) fn remark(model: &Model) -> Option<String> {
         let text = clip(&screen.filter.text, model.width() / 3, model.look.more());
         format!("filter {text}: {} of {} nodes shown{}", screen.shown, picture.nodes, hint(Command::Filter))
     });
-    let grouped = (screen.grouping != Grouping::Cluster).then(|| format!("grouped by {}{}", screen.grouping.words(), hint(Command::Group)));
-    let sorted = (screen.order != Order::Name).then(|| format!("sorted by {}{}", screen.order.words(), hint(Command::Sort)));
+    let grouped = (screen.grouping != Grouping::Cluster)
+        .then(|| format!("grouped by {}{}", screen.grouping.words(), hint(Command::Group)));
+    let sorted =
+        (screen.order != Order::Name).then(|| format!("sorted by {}{}", screen.order.words(), hint(Command::Sort)));
     let pieces: Vec<String> = [selected, filter, grouped, sorted].into_iter().flatten().collect();
     (!pieces.is_empty()).then(|| format!(" {} ", pieces.join(&format!(" {} ", model.look.dot()))))
 }

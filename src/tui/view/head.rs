@@ -68,14 +68,22 @@ pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
         return canvas.line_at(row, 2, 0, &TextLine::new(Tone::Bad, &words));
     }
     let remark = model.title.remark.as_ref().map(|remark| format!(" {remark} "));
-    if let Some(words) = running.or_else(|| super::fleet::remark(model)).or(remark) {
+    if let Some(words) = running.or_else(|| arranged(model)).or(remark) {
         canvas.line_at(row, 2, 0, &TextLine::new(Tone::Change, &words));
+    }
+}
+
+/// How a list is arranged, where that is not plain to see.
+fn arranged(model: &Model) -> Option<String> {
+    match model.screen() {
+        Screen::Runs(screen) => super::runs::filtered(model, screen),
+        _ => super::fleet::remark(model),
     }
 }
 
 /// That somebody undid a removal while it ran, on the screen of the run.
 fn put_back(model: &Model) -> Option<String> {
-    let run = model.run.as_ref().filter(|_| model.place() == Place::Run)?;
+    let run = model.watched().filter(|_| matches!(model.place(), Place::Run | Place::Replay))?;
     let cluster = run.state.added.keys().next()?;
     Some(format!(" {cluster}: {} ", super::steps::put_back_words(run)))
 }
@@ -114,8 +122,9 @@ fn is_useful(model: &Model, binding: &Binding) -> bool {
         Command::Open | Command::Diff | Command::NextSection | Command::ErrorLog if model.place() == Place::Node => {
             matches!(model.screen(), Screen::Node(_))
         }
+        Command::Play => model.replay.as_ref().is_some_and(|replay| !replay.is_watching()),
         Command::Open if model.place() == Place::Plan => {
-            model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
+            model.plan_seen().iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
         }
         command => possible(model, command).is_ok(),
     };

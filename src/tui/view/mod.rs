@@ -14,13 +14,16 @@ mod pager;
 mod palette;
 mod plan;
 mod removal;
+mod replay;
 mod run;
+mod runs;
 mod steps;
 mod tail;
 
 use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
 
+use super::keymap::Place;
 use super::layout::{LEAST, areas};
 use super::look::Tone;
 use super::model::Model;
@@ -67,8 +70,10 @@ fn draw_screen(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     match model.screen() {
         Screen::Fleet(screen) => fleet::draw(model, screen, canvas, &areas),
         Screen::Plan(screen) => plan::draw(model, screen, canvas, &areas),
+        Screen::Run(screen) if model.place() == Place::Replay => replay::draw(model, screen, canvas, &areas),
         Screen::Run(screen) => run::draw(model, screen, canvas, &areas),
-        Screen::Pager(pager) => pager::draw(pager, canvas, &areas),
+        Screen::Runs(screen) => runs::draw(model, screen, canvas, &areas),
+        Screen::Pager(pager) => pager::draw(model, pager, canvas, &areas),
         Screen::Node(screen) => node::draw(model, screen, canvas, &areas),
         Screen::Diff(screen) => difference::draw(model, screen, canvas, &areas),
         Screen::Tail(screen) => tail::draw(model, screen, canvas, &areas),

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, cells};
-use super::{help, run, steps};
+use super::{help, replay, run, steps};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::model::Model;
@@ -17,7 +17,7 @@ pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
     let columns = model.width();
     match about {
         About::RunNode(node) => run::node_lines(model, node, columns),
-        About::RunStep(cluster, step) => match &model.run {
+        About::RunStep(cluster, step) => match model.watched() {
             Some(run) => steps::lines(run, cluster, *step, columns),
             None => Vec::new(),
         },
@@ -26,19 +26,20 @@ pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
 }
 
 /// Draws a text.
-pub(super) fn draw(pager: &Pager, canvas: &mut Canvas<'_>, areas: &Areas) {
+pub(super) fn draw(model: &Model, pager: &Pager, canvas: &mut Canvas<'_>, areas: &Areas) {
     let window = pager.scroll.window(pager.lines.len(), usize::from(areas.body.height));
-    canvas.line(areas.head, 0, &title(&pager.about));
+    canvas.line(areas.head, 0, &title(model, &pager.about));
     canvas.hidden(areas.body, &window, pager.lines.len());
     for (y, line) in (0..).zip(&pager.lines[window]) {
         canvas.line(areas.body, y, line);
     }
 }
 
-fn title(about: &About) -> TextLine {
+fn title(model: &Model, about: &About) -> TextLine {
     match about {
-        About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run"),
-        About::RunStep(..) => TextLine::new(Tone::Head, " a step of the whole cluster, in this run"),
+        About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run").with(Tone::Faint, &replay::when(model)),
+        About::RunStep(..) => TextLine::new(Tone::Head, " a step of the whole cluster, in this run")
+            .with(Tone::Faint, &replay::when(model)),
         About::Help(_) => TextLine::new(Tone::Head, " muster").with(Tone::Faint, "  keys and marks"),
     }
 }

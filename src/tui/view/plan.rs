@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::canvas::Canvas;
-use super::{head, removal};
+use super::{head, removal, replay};
 use crate::hint::Hint;
 use crate::name::{ClusterName, NodeName, collapse};
 use crate::plan::{Alike, Blocker, Change, ChangeKind, ClusterPlan, Note, Plan, Removal, Scope};
 use crate::tui::dialog::{stop_words, wave_words};
+use crate::tui::keymap::Place;
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
@@ -20,9 +21,16 @@ const WIDEST: usize = 118;
 
 /// Draws the screen.
 pub(super) fn draw(model: &Model, screen: &PlanScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
+    if model.place() == Place::PastPlan {
+        return draw_list(screen, canvas, areas, &replay::plan_title(model));
+    }
     let left = head::title(model);
     let right = if model.busy.planning || model.busy.looking.is_some() { head::age(model) } else { origin(model) };
-    canvas.ends(areas.head, 0, &left, &right);
+    draw_list(screen, canvas, areas, &(left, right));
+}
+
+fn draw_list(screen: &PlanScreen, canvas: &mut Canvas<'_>, areas: &Areas, (left, right): &(TextLine, TextLine)) {
+    canvas.ends(areas.head, 0, left, right);
     let window = screen.cursor.window(screen.lines.len(), usize::from(areas.body.height));
     canvas.hidden(areas.body, &window, screen.lines.len());
     for (y, at) in (0..).zip(window) {
@@ -49,11 +57,12 @@ fn origin(model: &Model) -> TextLine {
 
 /// The lines of the plan that the model holds, for the present width; of removals that are `folded`, only the first.
 pub(crate) fn lines(model: &Model, folded: &BTreeSet<(usize, usize)>) -> Vec<PlanLine> {
-    let Some(plan) = model.plan.as_deref() else {
+    let Some(plan) = model.plan_seen() else {
         return plain(vec![TextLine::new(Tone::Plain, " the plan was carried out or is gone: p makes another")]);
     };
     let columns = model.width().saturating_sub(2).min(WIDEST);
-    Composer { plan, look: model.look, columns, homes: homes(plan), folded }.compose()
+    let is_past = model.place() == Place::PastPlan;
+    Composer { plan, look: model.look, columns, homes: homes(plan), folded, is_past }.compose()
 }
 
 fn plain(lines: Vec<TextLine>) -> Vec<PlanLine> {
@@ -81,6 +90,8 @@ struct Composer<'a> {
     columns: usize,
     homes: BTreeMap<&'a NodeName, &'a ClusterName>,
     folded: &'a BTreeSet<(usize, usize)>,
+    /// It is the plan of a recorded run.
+    is_past: bool,
 }
 
 impl Composer<'_> {
@@ -303,7 +314,9 @@ impl Composer<'_> {
         let rows = (rows > 0).then(|| format!("{} un-applied", count(rows, "row")));
         let first = [format!("{} to change", count(changing, "node")), count(self.plan.reloads(), "reload")];
         let words = first.into_iter().chain(rows).chain(others).collect::<Vec<_>>().join(", ");
-        let next = if self.plan.is_empty() {
+        let next = if self.is_past {
+            "This is what was planned then; esc goes back to what came of it"
+        } else if self.plan.is_empty() {
             "Nothing has been changed, and there is nothing to apply"
         } else {
             "Nothing has been changed. a applies exactly this"

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use super::{pager, steps};
+use super::{pager, replay, steps};
 use crate::name::{ClusterName, NodeName};
 use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun, Verdict};
 use crate::tui::layout::Areas;
@@ -21,10 +21,13 @@ const NAME: std::ops::RangeInclusive<usize> = 10..=26;
 
 /// Draws the screen.
 pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
-    let Some(run) = &model.run else { return };
-    let counts = run.state.counts();
-    canvas.ends(areas.head, 0, &title(run), &progress(run, counts, model.clock));
-    second_line(run, model.clock, canvas, areas.head);
+    let Some(run) = model.watched() else { return };
+    let (counts, clock) = (run.state.counts(), model.now());
+    canvas.ends(areas.head, 0, &title(run), &progress(run, counts, clock));
+    match replay::no_verdict(model) {
+        Some(line) => canvas.line(areas.head, 1, &line),
+        None => second_line(run, clock, canvas, areas.head),
+    }
     if run.rows.is_empty() {
         canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  the run is being prepared"));
         return;
@@ -38,7 +41,7 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
     canvas.hidden(areas.body, &window, run.rows.len());
     for (y, at) in (0..).zip(window) {
         let is_here = at == screen.cursor.at;
-        let line = row(run, &run.rows[at], (name, wide), model.clock, is_here, canvas.look);
+        let line = row(run, &run.rows[at], (name, wide), clock, is_here, canvas.look);
         canvas.line(areas.body, y, &line);
         if is_here {
             canvas.highlight(areas.body, y);
@@ -214,7 +217,7 @@ fn cell_text(cell: &Cell, clock: Timestamp, is_on: bool) -> (Tone, String) {
 
 fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let columns = usize::from(area.width);
-    let mut lines = end_lines(run, columns);
+    let mut lines = end_lines(model, run, columns);
     match run.rows.get(screen.cursor.at) {
         Some(RunRow::Node(node)) => lines.extend(node_lines(model, node, columns)),
         Some(RunRow::Step(cluster, step)) => lines.extend(steps::lines(run, cluster, *step, columns)),
@@ -249,13 +252,14 @@ fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<Te
 }
 
 /// What to do next, once the run is over.
-fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
+fn end_lines(model: &Model, run: &Watched, columns: usize) -> Vec<TextLine> {
     let Some(verdict) = run.verdict() else { return Vec::new() };
     let lead = TextLine::new(Tone::Head, " what to do  ");
     let held = verdict == Verdict::NotReached && run.state.stopped.is_empty() && steps::any_held(run);
     let next =
         if held { "n goes to what is held; once that is gone, p plans what is left" } else { next_words(verdict) };
-    let mut lines = hanging(&lead, Tone::Plain, next, columns);
+    let next = replay::next_words(model, verdict).unwrap_or_else(|| next.to_owned());
+    let mut lines = hanging(&lead, Tone::Plain, &next, columns);
     for (cluster, why) in &run.state.stopped {
         lines.extend(hanging(&TextLine::new(Tone::Bad, &format!(" {cluster} stopped: ")), Tone::Plain, why, columns));
     }
@@ -296,7 +300,7 @@ const fn next_words(verdict: Verdict) -> &'static str {
 
 /// A node in the run: its cause, what to do, and what it printed.
 pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<TextLine> {
-    let Some((run, state)) = model.run.as_ref().and_then(|run| Some((run, run.state.nodes.get(node)?))) else {
+    let Some((run, state)) = model.watched().and_then(|run| Some((run, run.state.nodes.get(node)?))) else {
         return vec![TextLine::new(Tone::Plain, &format!(" {node} is not in the run"))];
     };
     let mark = mark(state);

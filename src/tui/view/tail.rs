@@ -74,7 +74,10 @@ fn wrapped(line: &str, columns: usize, more: &str) -> Vec<TextLine> {
     let room = columns.saturating_sub(2).max(8);
     let line = clip(line, room * ROWS, more);
     let rows = wrap(&line, room);
-    rows.iter().enumerate().map(|(at, row)| TextLine::new(tone, &format!("{}{row}", if at == 0 { " " } else { "  " }))).collect()
+    rows.iter()
+        .enumerate()
+        .map(|(at, row)| TextLine::new(tone, &format!("{}{row}", if at == 0 { " " } else { "  " })))
+        .collect()
 }
 
 /// By the word for its level, as nginx writes it: `[error]`.

@@ -17,3 +17,4 @@ mod removal_api;
 mod removal_held;
 mod repository;
 mod runs;
+mod watch;

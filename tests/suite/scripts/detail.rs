@@ -68,13 +68,15 @@ fn contents_come_whole_whatever_the_names_of_the_files() {
         let node = Node::new();
         let dir = node.root.join("kong/plugins/odd");
         fs::create_dir_all(dir.join("-rf dir")).unwrap();
-        let names = ["plain.lua", "-rf", "a b", "$(touch owned) `id` \"q\" 'q' ; & |", "über.lua", "per%41cent", "-rf dir/x"];
+        let names =
+            ["plain.lua", "-rf", "a b", "$(touch owned) `id` \"q\" 'q' ; & |", "über.lua", "per%41cent", "-rf dir/x"];
         let content = |name: &str| format!("\u{1b}[2J {name}\r\n\tno end of line");
         for name in names {
             fs::write(dir.join(name), content(name)).unwrap();
         }
         fs::write(dir.join("empty"), "").unwrap();
-        let paths: Vec<String> = names.iter().chain(&["empty"]).map(|name| format!("kong/plugins/odd/{name}")).collect();
+        let paths: Vec<String> =
+            names.iter().chain(&["empty"]).map(|name| format!("kong/plugins/odd/{name}")).collect();
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         let detail = look(shell, &node, &paths, None);
         for name in names {

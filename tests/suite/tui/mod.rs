@@ -8,6 +8,7 @@ mod hostile;
 mod keys;
 pub(crate) mod pty;
 mod removal;
+mod runs;
 mod screens;
 mod script;
 mod sizes;

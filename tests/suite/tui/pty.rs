@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use muster::name::RunId;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
 use muster::tui::{AsItIs, Driver, Look, Message, Opening, Part, run};
@@ -49,6 +51,12 @@ impl Driver for Made {
     fn ask(&self, _: muster::name::NodeName) {}
 
     fn compare(&self, _: muster::tui::DiffAbout) {}
+
+    fn list_runs(&self) {}
+
+    fn open_run(&self, _: RunId, _: PathBuf) {}
+
+    fn close_run(&self) {}
 }
 
 fn opening() -> Opening {

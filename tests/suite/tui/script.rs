@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::stream::{pending, unfold};
 use jiff::Timestamp;
-use muster::name::NodeName;
+use muster::name::{NodeName, RunId};
 use muster::plan::Plan;
 use muster::run::CancelLevel;
 use muster::tui::{DiffAbout, Driver, Ended, Host, Look, Message, Model, Part, Title, run_on};
@@ -116,6 +117,18 @@ impl Driver for Asked {
 
     fn compare(&self, about: DiffAbout) {
         self.note(format!("compare {about:?}"));
+    }
+
+    fn list_runs(&self) {
+        self.note("list runs");
+    }
+
+    fn open_run(&self, run: RunId, journal: PathBuf) {
+        self.note(format!("open {run} in {}", journal.display()));
+    }
+
+    fn close_run(&self) {
+        self.note("close the recording");
     }
 }
 
