@@ -43,8 +43,12 @@ pub(super) fn draw(model: &Model, pager: &Pager, canvas: &mut Canvas<'_>, areas:
 
 fn title(model: &Model, about: &About) -> TextLine {
     match about {
-        About::Node(_) => {
-            let looked = model.picture.as_ref().map(|picture| time_of_day(picture.looked)).unwrap_or_default();
+        About::Node(node) => {
+            let looked = model.picture.as_ref().map(|picture| {
+                let own = picture.node(node).and_then(|row| row.standing.looked);
+                time_of_day(own.unwrap_or(picture.looked))
+            });
+            let looked = looked.unwrap_or_default();
             TextLine::new(Tone::Head, &format!(" a node, as it was seen at {looked} UTC"))
                 .with(Tone::Faint, "  marks: files, directive, loaded, used")
         }
