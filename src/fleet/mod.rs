@@ -193,3 +193,7 @@ impl Fleet {
 pub fn unseen(survey: &Survey) -> impl Iterator<Item = &NodeName> {
     survey.nodes.iter().filter(|(_, seen)| !matches!(seen, NodeSurvey::Seen(_))).map(|(name, _)| name)
 }
+
+#[cfg(test)]
+#[path = "look_tests.rs"]
+mod tests;

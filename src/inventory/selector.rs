@@ -331,6 +331,29 @@ mod tests {
         assert_eq!(selector.exact_names().collect::<Vec<_>>(), ["eu-1"]);
     }
 
+    #[test]
+    fn the_choice_of_some_nodes_chooses_exactly_these() {
+        let all: Vec<NodeName> =
+            ["eu-1", "eu-2", "eu-3", "eu-03", "eu-10", "gw", "gw.example.org", "10.0.0.7", "10.0.0.8", "fe80::1%eth0"]
+                .iter()
+                .map(|name| NodeName::parse(name).unwrap())
+                .collect();
+        let cluster = ClusterName::parse("eu-1").unwrap();
+        for mask in 0..1usize << all.len() {
+            let some: Vec<&NodeName> =
+                all.iter().enumerate().filter(|(at, _)| mask >> at & 1 == 1).map(|(_, node)| node).collect();
+            let selector = Selector::of_nodes(some.iter().copied()).unwrap();
+            let chosen: Vec<&NodeName> =
+                all.iter().filter(|node| selector.matches(node, &Labels::new(), &cluster)).collect();
+            assert_eq!(chosen, some, "{selector}");
+        }
+        let many: Vec<NodeName> = (0..5_000).map(|at| NodeName::parse(&format!("n{}", 2 * at)).unwrap()).collect();
+        assert!(
+            Selector::of_nodes(&many).unwrap().matches(&many[4_999], &Labels::new(), &cluster),
+            "longer than a person types"
+        );
+    }
+
     proptest! {
         #[test]
         fn a_name_chooses_itself_and_no_other(name in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,12}", other in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,12}") {

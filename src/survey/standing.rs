@@ -145,12 +145,6 @@ impl Survey {
         self.earlier.get(node).copied().unwrap_or(self.at)
     }
 
-    /// The times of the looks at its nodes, from the oldest to the newest.
-    pub fn span(&self) -> (Timestamp, Timestamp) {
-        let oldest = self.earlier.values().copied().chain([self.at]).min().unwrap_or(self.at);
-        (oldest, self.at)
-    }
-
     /// Takes in what an earlier survey has of nodes that this one did not look at, as it was seen then.
     pub fn keep(&mut self, before: Self) {
         for (name, seen) in before.nodes {

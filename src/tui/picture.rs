@@ -437,6 +437,30 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_was_not_seen_says_when_it_last_was() {
+        let of = |last_seen: Option<&str>| {
+            let mut fleet = fleet();
+            let node = fleet.clusters.values_mut().next().unwrap().nodes.values_mut().next().unwrap();
+            node.condition = Condition::Unknown { why: "looking at gw-10: timed out".to_owned(), hints: Vec::new() };
+            node.standing = Standing {
+                looked: Some("2026-03-02T14:05:00Z".parse().unwrap()),
+                sight: Some(Sight::Unreachable),
+                last_seen: last_seen.map(|at| at.parse().unwrap()),
+                ..Standing::default()
+            };
+            Picture::of(&fleet, Timestamp::UNIX_EPOCH, 3).clusters[0].nodes[1].state.clone()
+        };
+        let today = of(Some("2026-03-02T14:02:11Z"));
+        assert_eq!(today.why, "looking at gw-10: timed out; last seen 14:02:11 UTC");
+        assert_eq!(today.why_within(34), "timed out; last seen 14:02:11 UTC");
+        assert_eq!((today.why_within(30), today.why_within(12)), ("timed out; last seen 14:02:11", "timed out"));
+        assert!(of(Some("2026-03-01T23:02:11Z")).why.ends_with("; last seen 2026-03-01 23:02:11 UTC"));
+        let never = of(None);
+        assert_eq!(never.why, "looking at gw-10: timed out; not seen since muster was started");
+        assert_eq!(never.why_within(24), "timed out; not seen yet");
+    }
+
+    #[test]
     fn the_reason_is_said_in_as_many_words_as_there_is_room_for() {
         let picture = Picture::of(&fleet(), Timestamp::UNIX_EPOCH, 3);
         let drift = &picture.clusters[0].nodes[0].state;

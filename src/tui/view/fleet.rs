@@ -234,8 +234,9 @@ fn node_row(
     let name = fit(node.name.as_str(), columns.name - 2, more);
     let mut line = TextLine::new(Tone::Plain, cursor)
         .with(Tone::Head, &format!(" {selected} "))
-        .with(Tone::Plain, &format!("{name}  "))
-        .with(Tone::Faint, &format!("{} ", fit(node.kong.as_deref().unwrap_or("?"), columns.kong - 1, more)));
+        .with(Tone::Plain, &format!("{name}  "));
+    let (tone, kong) = kong_cell(node);
+    line = line.with(tone, &format!("{} ", fit(kong, columns.kong - 1, more)));
     line = cell(line, columns.role, role_cell(node), more);
     for (at, wide) in &columns.plugins {
         let marks = node.cells.get(*at).copied().flatten();
@@ -271,6 +272,15 @@ fn cell(line: TextLine, wide: usize, (tone, text): (Tone, String), more: &str) -
 fn unknown(node: &NodeRow) -> Option<(Tone, String)> {
     let unseen = matches!(node.standing.sight, Some(Sight::Unreachable | Sight::Refused));
     unseen.then(|| (Tone::Unknown, "?".to_owned()))
+}
+
+/// The version, or that Kong is stopped, which a node that also drifts would not say otherwise; the version is in the pane.
+fn kong_cell(node: &NodeRow) -> (Tone, &str) {
+    match &node.kong {
+        _ if node.stopped => (Tone::Change, "stopped"),
+        Some(version) => (Tone::Faint, version),
+        None => (Tone::Unknown, "?"),
+    }
 }
 
 fn role_cell(node: &NodeRow) -> (Tone, String) {

@@ -1,5 +1,6 @@
 //! More about the row under the cursor of the fleet: a node, or a group of nodes.
 
+use jiff::SignedDuration;
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
@@ -7,8 +8,8 @@ use super::pager;
 use crate::survey::Lock;
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::model::Model;
-use crate::tui::picture::{NodeRow, Picture};
-use crate::tui::screen::{FleetScreen, Group, GroupKey, Grouping, node_at};
+use crate::tui::picture::{ClusterRows, NodeRow, Picture};
+use crate::tui::screen::{FleetRow, FleetScreen, Group, GroupKey, Grouping, node_at};
 use crate::tui::shown::{count, moment, shown, width};
 use crate::tui::text::{TextLine, hanging};
 
@@ -26,9 +27,13 @@ pub(super) fn draw(model: &Model, screen: &FleetScreen, picture: &Picture, canva
 
 fn node_lines(model: &Model, screen: &FleetScreen, picture: &Picture, node: &NodeRow, columns: usize) -> Vec<TextLine> {
     let mut rest = pager::node_lines(model, picture, node, columns).into_iter().skip(1);
-    let mut lines = vec![head(screen, picture, node)];
+    let home = match screen.row() {
+        Some(FleetRow::Node(cluster, _)) => picture.clusters.get(cluster),
+        Some(FleetRow::Group(_)) | None => None,
+    };
+    let mut lines = vec![head(screen, home, node)];
     let indent = TextLine::new(Tone::Plain, "   ");
-    lines.extend(lock_words(node).iter().flat_map(|(tone, words)| hanging(&indent, *tone, words, columns)));
+    lines.extend(lock_words(picture, node).iter().flat_map(|(tone, words)| hanging(&indent, *tone, words, columns)));
     // On one line where that is wide enough: there are few.
     let mut facts = facts(picture, node);
     let together = facts.join(&format!(" {} ", model.look.dot()));
@@ -40,27 +45,29 @@ fn node_lines(model: &Model, screen: &FleetScreen, picture: &Picture, node: &Nod
     lines
 }
 
-fn head(screen: &FleetScreen, picture: &Picture, node: &NodeRow) -> TextLine {
+fn head(screen: &FleetScreen, home: Option<&ClusterRows>, node: &NodeRow) -> TextLine {
     let state = &node.state;
     let kong = node.kong.as_deref().map_or("version of Kong unknown".to_owned(), |version| format!("Kong {version}"));
+    let stopped = if node.stopped { ", stopped" } else { "" };
     let role = node.standing.role.map(|role| format!(", {role}")).unwrap_or_default();
     // Where its group does not say it.
-    let home = (screen.grouping != Grouping::Cluster).then(|| {
-        let home = picture.clusters.iter().find(|cluster| cluster.nodes.iter().any(|row| row.name == node.name));
-        home.map(|cluster| format!(", in {}", cluster.name)).unwrap_or_default()
-    });
+    let home = home.filter(|_| screen.grouping != Grouping::Cluster);
+    let home = home.map(|cluster| format!(", in {}", cluster.name)).unwrap_or_default();
     TextLine::new(Tone::Head, &format!(" {}  ", node.name))
         .with(tone_of(state.mark), &format!("{} {}", state.mark, state.word))
-        .with(Tone::Faint, &format!("  {kong}{role}{}", home.unwrap_or_default()))
+        .with(Tone::Faint, &format!("  {kong}{stopped}{role}{home}"))
 }
 
 /// Who holds it.
-fn lock_words(node: &NodeRow) -> Option<(Tone, String)> {
+fn lock_words(picture: &Picture, node: &NodeRow) -> Option<(Tone, String)> {
     match node.standing.lock.as_ref()? {
         Lock::Free => None,
         Lock::Held { who, run, left } => {
-            let words = format!("held by {who}, run {}, for {left} s more unless renewed", run.short());
-            Some((Tone::Change, words))
+            // By the look's time: how long is left would be wrong a second later.
+            let left = i64::try_from(*left).ok().map(SignedDuration::from_secs);
+            let until = node.standing.looked.zip(left).and_then(|(looked, left)| looked.checked_add(left).ok());
+            let until = until.map(|at| format!(", until {} UTC unless renewed", moment(at, picture.looked)));
+            Some((Tone::Change, format!("held by {who}, run {}{}", run.short(), until.unwrap_or_default())))
         }
         Lock::Unclear { why } => Some((Tone::Unknown, format!("whether a run holds it is unknown: {why}"))),
     }

@@ -124,3 +124,25 @@ async fn a_signal_in_the_middle_of_a_run_does_the_same() {
     terminal.end("verdict: interrupted, exit 130");
     assert_nothing_left(temp.path()).await;
 }
+
+#[tokio::test]
+async fn what_is_selected_is_looked_at_and_planned_alone() {
+    let (mut terminal, temp) = start();
+    // A node of either cluster.
+    terminal.send("j jjj ");
+    terminal.until("two selected", |screen| screen.contents().contains("2 selected (esc)"));
+    terminal.send("R");
+    terminal.within(LONG, "the look at two", |screen| screen.contents().contains("2 nodes were looked at again"));
+    terminal.send("P");
+    terminal.until("a plan", |screen| key(screen, "apply").is_some());
+    let plan = terminal.look(vt100::Screen::contents);
+    assert!(
+        plan.contains("1 of 2 nodes") && plan.contains("1 of 4 nodes") && plan.contains("eu-c2: not selected"),
+        "{plan}"
+    );
+    press(&mut terminal, "back");
+    terminal.until("the fleet", |screen| screen.contents().contains("2 selected (esc)"));
+    press(&mut terminal, "quit");
+    terminal.end("no run was begun");
+    assert_nothing_left(temp.path()).await;
+}

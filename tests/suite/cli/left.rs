@@ -75,7 +75,15 @@ async fn outside_of_what_was_chosen_at_the_start_nothing_is_planned() {
         text.contains("It could not be done") && text.contains("eu-2 is outside of what was chosen")
     });
     terminal.send("\r");
-    terminal.send("gj");
+    // All nodes of the group, by its heading; what is outside is named, and nothing else is planned instead.
+    terminal.send("\x1b[H");
+    terminal.send(" ");
+    terminal.until("both selected", |screen| screen.contents().contains("2 selected (esc)"));
+    terminal.send("P");
+    terminal.until("another refusal", |screen| screen.contents().contains("eu-2 is outside of what was chosen"));
+    terminal.send("\r");
+    terminal.send(" j");
+    terminal.until("none selected", |screen| !screen.contents().contains("selected (esc)"));
     terminal.send("P");
     terminal.until("a plan", |screen| key(screen, "apply").is_some());
     press(&mut terminal, "quit");
