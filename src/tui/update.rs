@@ -14,6 +14,7 @@ use super::model::Model;
 use super::palette::{self, Chosen, Palette};
 use super::picture::Picture;
 use super::screen::{About, Pager, PlanScreen, RunScreen, Screen, Watched};
+use super::shown::first_line;
 use super::view;
 use crate::plan::Plan;
 use crate::run::{CancelLevel, Event, EventKind};
@@ -82,7 +83,7 @@ fn paste(model: &mut Model, text: &str) {
         Some(Dialog::Apply(confirm)) => confirm.typed.add(text),
         Some(Dialog::Leave(typed)) => typed.add(text),
         Some(Dialog::Filter) => {
-            let line: String = text.lines().next().unwrap_or_default().chars().take(MOST_FILTER).collect();
+            let line: String = first_line(text).chars().take(MOST_FILTER).collect();
             let typed = filter_text(model) + &line;
             filter(model, typed);
         }
