@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossterm::event::Event as Input;
 use jiff::Timestamp;
 
+use super::feed::Ticket;
 use super::picture::Picture;
 use crate::hint::Hint;
 use crate::plan::Plan;
@@ -32,6 +33,10 @@ pub enum Message {
     Planned(Arc<Plan>),
     /// A fact of the run, or chatter.
     Run(Box<Event>),
+    /// Chatter of the run, of which only so much waits at a time ([`super::Feed`]).
+    Chatter(Box<Event>, Ticket),
+    /// A frame is about to be drawn: what was put off until somebody looks is done.
+    Frame,
     /// Something that was asked for could not be done.
     Failed {
         /// What.
