@@ -24,7 +24,7 @@ use crate::name::{NodeName, RunId, collapse};
 use crate::plan::{Allow, Plan, Selection};
 use crate::report::text;
 use crate::run::{CancelLevel, Event, Reporter, RunState, Verdict};
-use crate::tui::{self, DiffAbout, Doing, Driver, Look, Message, Notice, Opening, Part, Title};
+use crate::tui::{self, DiffAbout, Doing, Driver, Feed, Look, Message, Notice, Opening, Part, Title};
 
 /// Half of the time that a run is given to end after the screen was left: long enough for a commit that is under way.
 const HALF: Duration = Duration::from_secs(15);
@@ -280,7 +280,7 @@ impl Shared {
             allow: self.allow.clone(),
             operator: self.operator.clone(),
             runs: self.runs.clone(),
-            reporters: vec![Box::new(Screen(self.sender.clone()))],
+            reporters: vec![Box::new(Screen(Feed::new(self.sender.clone())))],
             control,
             clock: self.clock.clone(),
         };
@@ -333,12 +333,11 @@ impl Shared {
 }
 
 /// Hands a run's events to the screen.
-struct Screen(UnboundedSender<Message>);
+struct Screen(Feed);
 
 impl Reporter for Screen {
     fn event(&mut self, event: &Event, _: &RunState) {
-        // The run goes on when the screen was left; the journal has it.
-        drop(self.0.send(Message::Run(Box::new(event.clone()))));
+        self.0.event(event);
     }
 }
 

@@ -20,8 +20,11 @@ use crate::run::Verdict;
 
 /// The time between two frames at least: what happens in between is drawn together.
 const FRAME: Duration = Duration::from_millis(33);
-/// How many messages are taken in before a frame is due again, so that a storm of them cannot hold the screen.
-const MOST_AT_ONCE: usize = 20_000;
+/// The same after a key: what somebody waits for comes sooner, and a storm of sizes or pasted keys is still drawn together.
+const QUICK: Duration = Duration::from_millis(6);
+/// How many messages are taken in before a key is listened to again, so that a storm of them cannot hold the screen: each
+/// takes some microseconds at most.
+const MOST_AT_ONCE: usize = 1_000;
 
 /// Tells the wall time.
 pub type Clock<'a> = &'a (dyn Fn() -> Timestamp + Send + Sync);
@@ -65,6 +68,21 @@ enum Woken {
     Gone(String),
 }
 
+/// When a frame is drawn: after something has happened, and not too soon after the one before.
+struct Frames {
+    last: Option<Instant>,
+    due: Option<Instant>,
+}
+
+impl Frames {
+    /// Something has happened.
+    fn want(&mut self, message: &Message) {
+        let gap = if matches!(message, Message::Input(_)) { QUICK } else { FRAME };
+        let due = self.last.map_or_else(Instant::now, |last| last + gap);
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
+    }
+}
+
 /// Runs the interface until it is left: a key, a signal, a lost terminal, a task that died.
 ///
 /// An error is one of the terminal: it could not be drawn on.
@@ -82,19 +100,18 @@ where
     S: Stream<Item = Signal> + Unpin,
 {
     let mut sources = Sources { keys, signals, messages, clock };
-    let mut next_frame = Instant::now();
-    let mut dirty = true;
+    let mut frames = Frames { last: None, due: Some(Instant::now()) };
     let mut end = Ended { verdict: None, signal: None, died: None };
     loop {
-        let first = match sources.wait(dirty, next_frame, model.tick()).await {
+        let first = match sources.wait(frames.due, model.tick()).await {
             Woken::By(message) => message,
             Woken::Frame => {
                 // A terminal that a panic text was written on is no longer ours.
                 if host.is_up() {
+                    update(model, Message::Frame);
                     terminal.draw(|frame| draw(model, frame)).map_err(io::Error::other)?;
                 }
-                dirty = false;
-                next_frame = Instant::now() + FRAME;
+                frames = Frames { last: Some(Instant::now()), due: None };
                 continue;
             }
             Woken::Gone(what) => {
@@ -102,7 +119,7 @@ where
                 break;
             }
         };
-        dirty = true;
+        frames.want(&first);
         for message in sources.batch(first) {
             note_end(&message, &mut end);
             for effect in update(model, message) {
@@ -166,11 +183,12 @@ where
 {
     /// Waits for the next thing. All arms may share one `select!`: each takes from a queue or is a timer, so that the
     /// arms that lose have taken nothing. In order, as a storm of messages must never keep a key from being heard.
-    async fn wait(&mut self, dirty: bool, next_frame: Instant, tick: Option<Duration>) -> Woken {
+    async fn wait(&mut self, due: Option<Instant>, tick: Option<Duration>) -> Woken {
+        let next_frame = due.unwrap_or_else(Instant::now);
         let next = Instant::now() + tick.unwrap_or_default();
         tokio::select! {
             biased;
-            () = sleep_until(next_frame), if dirty => Woken::Frame,
+            () = sleep_until(next_frame), if due.is_some() => Woken::Frame,
             Some(signal) = self.signals.next() => Woken::By(Message::Signal(signal)),
             key = self.keys.next() => match key {
                 Some(Ok(input)) => Woken::By(Message::Input(input)),

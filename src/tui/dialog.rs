@@ -8,7 +8,7 @@ use super::equal::Equal;
 use super::look::Tone;
 use super::message::Notice;
 use super::palette::Palette;
-use super::shown::{count, shown};
+use super::shown::{count, first_line, shown};
 use super::view::{losses, removal_of};
 use crate::name::{NodeName, collapse};
 use crate::plan::{Change, ChangeKind, ClusterPlan, Plan};
@@ -94,7 +94,7 @@ impl Typed {
     /// Takes text in, typed or pasted: its first line. A paste never enters anything.
     pub fn add(&mut self, text: &str) {
         self.wrong = false;
-        let line = text.lines().next().unwrap_or_default();
+        let line = first_line(text);
         let room = MOST_TYPED.saturating_sub(self.text.chars().count());
         self.text.push_str(&shown(&line.chars().take(room).collect::<String>()));
     }
@@ -295,8 +295,11 @@ mod tests {
     #[test]
     fn a_paste_of_several_lines_enters_nothing() {
         let mut typed = Typed::new("all");
-        typed.add("all\nyes\n");
-        assert_eq!(typed.text, "all");
+        for paste in ["all\nyes\n", "all\ryes\r"] {
+            typed.text.clear();
+            typed.add(paste);
+            assert_eq!(typed.text, "all");
+        }
         typed.add(&"x".repeat(100_000));
         assert!(typed.text.len() <= MOST_TYPED);
     }

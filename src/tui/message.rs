@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossterm::event::Event as Input;
 use jiff::Timestamp;
 
+use super::feed::Ticket;
 use super::picture::Picture;
 use super::screen::DiffAbout;
 use crate::diff::{CloserLook, Comparison, Inspection};
@@ -39,6 +40,10 @@ pub enum Message {
     Runs(RunsHeard),
     /// Of the recording that was opened last.
     Replay(RunId, Reel),
+    /// Chatter of the run, of which only so much waits at a time ([`super::Feed`]).
+    Chatter(Box<Event>, Ticket),
+    /// A frame is about to be drawn: what was put off until somebody looks is done.
+    Frame,
     /// Something that was asked for could not be done.
     Failed {
         /// What.

@@ -61,6 +61,8 @@ pub struct Model {
     pub dialog: Option<Dialog>,
     /// The answer to the last key, where it had no other; gone with the next.
     pub said: Option<String>,
+    /// Texts about the run have to be laid out anew before the next frame.
+    pub(super) put_off: bool,
     home: Screen,
     above: Vec<Screen>,
     /// What lay over the fleet before the recorded runs were shown.
@@ -86,6 +88,7 @@ impl Model {
             busy: Busy::default(),
             dialog: None,
             said: None,
+            put_off: false,
             home: Screen::Fleet(FleetScreen::default()),
             above: Vec::new(),
             aside: Vec::new(),

@@ -6,7 +6,7 @@ use super::key::Key;
 use super::keymap::{Binding, Command, KEYMAP, Place};
 use super::model::Model;
 use super::possible::possible;
-use super::shown::shown;
+use super::shown::{first_line, shown};
 
 /// What was typed, and which of the actions found is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -74,7 +74,7 @@ impl Palette {
 
     /// Takes text in, typed or pasted: its first line.
     pub(super) fn add(&mut self, text: &str) {
-        let line: String = text.lines().next().unwrap_or_default().chars().take(MOST).collect();
+        let line: String = first_line(text).chars().take(MOST).collect();
         self.change(|text| text.extend(shown(&line).chars().take(MOST.saturating_sub(text.chars().count()))));
     }
 

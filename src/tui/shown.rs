@@ -27,6 +27,11 @@ pub(super) fn shown(text: &str) -> String {
     clean
 }
 
+/// What stands before the first end of a line. Terminals send the ends of lines that are pasted as carriage returns.
+pub(super) fn first_line(text: &str) -> &str {
+    text.split(['\r', '\n']).next().unwrap_or_default()
+}
+
 /// How many columns a clean text takes.
 pub(super) fn width(text: &str) -> usize {
     text.width()
@@ -147,6 +152,11 @@ mod tests {
         );
         assert_eq!(shown("\tif x"), "    if x");
         assert_eq!(shown("plain – text"), "plain – text");
+    }
+
+    #[test]
+    fn a_paste_ends_a_line_in_any_of_three_ways() {
+        assert_eq!(["a b\rc", "a b\nc", "a b\r\nc", "a b"].map(first_line), ["a b"; 4]);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use super::palette::{self, Chosen, Palette};
 use super::picture::Picture;
 use super::recordings;
 use super::screen::{About, Pager, PlanScreen, RunScreen, Screen, Source, Watched};
+use super::shown::first_line;
 use super::view;
 use crate::plan::Plan;
-use crate::run::{CancelLevel, Event, EventKind};
+use crate::run::{CancelLevel, Event, EventKind, StepEnd};
 
 /// Takes a message in.
 pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
@@ -55,7 +56,11 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             planned(model, plan);
             Vec::new()
         }
-        Message::Run(event) => run_event(model, &event),
+        Message::Run(event) | Message::Chatter(event, _) => run_event(model, &event),
+        Message::Frame => {
+            catch_up(model);
+            Vec::new()
+        }
         Message::Failed { doing, notice } => {
             failed(model, doing, notice);
             Vec::new()
@@ -110,7 +115,7 @@ fn paste(model: &mut Model, text: &str) {
         Some(Dialog::Apply(confirm)) => confirm.typed.add(text),
         Some(Dialog::Leave(typed)) => typed.add(text),
         Some(Dialog::Filter) => {
-            let line: String = text.lines().next().unwrap_or_default().chars().take(MOST_FILTER).collect();
+            let line: String = first_line(text).chars().take(MOST_FILTER).collect();
             let typed = filter_text(model) + &line;
             filter(model, typed);
         }
@@ -331,20 +336,28 @@ fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
         model.drop_screens(Place::Diff);
         model.drop_screens(Place::Plan);
     }
-    let follows = matches!(
-        event.kind,
-        EventKind::StepEnded { .. } | EventKind::ClusterStepEnded { .. } | EventKind::RunStarted { .. }
-    );
+    let follows = match &event.kind {
+        // A step that ended well is no trouble to go to, and there may be thousands of them in a second.
+        EventKind::StepEnded { end, .. } => !matches!(end, StepEnd::Done { .. }),
+        EventKind::ClusterStepEnded { .. } | EventKind::RunStarted { .. } => true,
+        _ => false,
+    };
     if follows {
         follow(model);
     }
-    if !matches!(event.kind, EventKind::StepPrinted { .. } | EventKind::StepProgressed { .. }) {
-        refresh_pagers(model, |about| matches!(about, About::RunNode(_) | About::RunStep(..)));
-    }
+    // Texts about the run are laid out once for a frame, not for each of thousands of events.
+    model.put_off = true;
     if matches!(event.kind, EventKind::RunEnded { .. }) {
         return ended(model);
     }
     Vec::new()
+}
+
+/// Does what was put off until a frame is drawn.
+fn catch_up(model: &mut Model) {
+    if std::mem::take(&mut model.put_off) {
+        refresh_pagers(model, |about| matches!(about, About::RunNode(_) | About::RunStep(..)));
+    }
 }
 
 /// After the verdict nothing is left to stop or to leave. The picture of the fleet is of before the run; where the run has

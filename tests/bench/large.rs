@@ -231,7 +231,7 @@ fn status(key: &str) -> u64 {
     kib / 1024
 }
 
-fn resident() -> u64 {
+pub(crate) fn resident() -> u64 {
     status("VmRSS")
 }
 

@@ -1,6 +1,6 @@
 //! The bench: what muster costs over doing the same remote work by plain `ssh`, and what a large fleet costs.
 //!
-//! `cargo bench --bench bench` measures everything; `-- survey`, `-- install`, `-- plan` choose parts, `--quick` takes
+//! `cargo bench --bench bench` measures everything; `-- survey`, `-- install`, `-- plan`, `-- tui` choose parts, `--quick` takes
 //! fewer rounds. docs/performance.md says what each floor does, and keeps the figures.
 
 mod fleet;
@@ -10,6 +10,7 @@ mod plain;
 mod recorder;
 mod survey;
 mod table;
+mod tui;
 
 #[path = "../suite/harness/mod.rs"]
 #[expect(
@@ -37,8 +38,8 @@ struct Options {
     fast: bool,
 }
 
-const PARTS: [&str; 3] = ["plan", "survey", "install"];
-const USAGE: &str = "cargo bench --bench bench -- [plan|survey|install]... [--quick] [--nodes N] [--fast-kex]";
+const PARTS: [&str; 4] = ["plan", "tui", "survey", "install"];
+const USAGE: &str = "cargo bench --bench bench -- [plan|tui|survey|install]... [--quick] [--nodes N] [--fast-kex]";
 
 impl Options {
     fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
@@ -93,6 +94,9 @@ fn main() -> ExitCode {
     let mut table = Table::default();
     if options.parts.iter().any(|part| part == "plan") {
         large::measure(&options, &mut table);
+    }
+    if options.parts.iter().any(|part| part == "tui") {
+        tui::measure(&options, &mut table);
     }
     if options.parts.iter().any(|part| part == "survey" || part == "install") {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
