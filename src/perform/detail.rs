@@ -75,7 +75,8 @@ mod tests {
         let scripted = Scripted::default();
         scripted.plays(Script::Detail, lines, status);
         let site = scripted::site("eu-1");
-        detail(&scripted, &site, request(), Duration::from_secs(10)).await
+        let remote = crate::remote::Connect::connect(&scripted, &site.address).await.unwrap();
+        detail(&*remote, &site, request(), Duration::from_secs(10)).await
     }
 
     #[tokio::test]

@@ -100,7 +100,7 @@ impl Composer<'_> {
             self.facts(found)
         }));
         let (receipts, more) = self.receipts(found);
-        let words = count(receipts.len() + more, "run");
+        let words = count(receipts.len() + more, "receipt");
         lines.extend(self.section(Section::Receipts, "receipts, the newest first", &words, || {
             self.receipt_lines(receipts, more)
         }));

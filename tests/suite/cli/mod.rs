@@ -5,6 +5,7 @@ mod converge;
 mod demo;
 mod demo_tui;
 mod failing;
+mod inspect;
 mod interrupt;
 mod left;
 mod locks;

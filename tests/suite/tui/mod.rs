@@ -4,6 +4,7 @@ mod filter;
 mod fixture;
 mod hostile;
 mod keys;
+mod node;
 pub(crate) mod pty;
 mod removal;
 mod screens;
