@@ -83,7 +83,7 @@ fn running(kong: &KongPaths, facts: &NodeFacts, group: &mut Group<'_>) {
         }
         None => match Doubt::of(kong, facts) {
             None => group.odd("master", "Kong is not running", PROCESSES),
-            Some(_) => group.odd("master", "none is found, and something of Kong still answers or runs", PROCESSES),
+            Some(doubt) => group.odd("master", format!("none is found: {}", doubt.what), PROCESSES),
         },
     }
     for (process, tied) in &facts.orphans {
@@ -280,7 +280,3 @@ fn ours(facts: &NodeFacts, group: &mut Group<'_>) {
         group.odd("guard", words, "survey: guard");
     }
 }
-
-#[cfg(test)]
-#[path = "facts_tests.rs"]
-mod tests;

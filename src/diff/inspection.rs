@@ -120,8 +120,16 @@ pub struct CloserLook {
     pub receipts: Vec<ReceiptFacts>,
     /// How many there are on the node, where they could be counted.
     pub receipts_all: Option<usize>,
-    /// The end of the error log, or why it is not there.
+    /// The end of the error log, or why it is not there (in JSON: `{"trouble": …}`).
+    #[serde(serialize_with = "tail_or_trouble")]
     pub log: Result<LogTail, String>,
+}
+
+fn tail_or_trouble<S: serde::Serializer>(log: &Result<LogTail, String>, serializer: S) -> Result<S::Ok, S::Error> {
+    match log {
+        Ok(tail) => tail.serialize(serializer),
+        Err(trouble) => BTreeMap::from([("trouble", trouble)]).serialize(serializer),
+    }
 }
 
 impl PluginFiles {

@@ -213,8 +213,18 @@ fn within(file: &Comparison) -> Vec<[Within; 2]> {
 fn pair(rows: &mut Vec<Row>, file: usize, all: &[ComparedLine], lines: std::ops::Range<usize>) {
     let (mut left, mut right): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
     let flush = |left: &mut Vec<usize>, right: &mut Vec<usize>, rows: &mut Vec<Row>| {
-        let number = left.len().max(right.len());
-        rows.extend((0..number).map(|at| Row::Pair(file, left.get(at).copied(), right.get(at).copied())));
+        let (mut l, mut r) = (0, 0);
+        for (i, j) in alike(all, left, right).into_iter().chain([(left.len(), right.len())]) {
+            // What has no like stands beside what is in its place.
+            for at in 0..(i - l).max(j - r) {
+                let of = |list: &[usize], from: usize, to: usize| (from + at < to).then(|| list[from + at]);
+                rows.push(Row::Pair(file, of(left, l, i), of(right, r, j)));
+            }
+            if i < left.len() {
+                rows.push(Row::Pair(file, Some(left[i]), Some(right[j])));
+            }
+            (l, r) = (i + 1, j + 1);
+        }
         left.clear();
         right.clear();
     };
@@ -233,6 +243,47 @@ fn pair(rows: &mut Vec<Row>, file: usize, all: &[ComparedLine], lines: std::ops:
         }
     }
     flush(&mut left, &mut right, rows);
+}
+
+/// Blocks of more pairs than this are not searched for lines that are alike.
+const MOST_PAIRS: usize = 2_500;
+
+/// Which removed line became which added one: those that begin and end alike, in the order of both, as many as can be.
+fn alike(all: &[ComparedLine], left: &[usize], right: &[usize]) -> Vec<(usize, usize)> {
+    if left.is_empty() || right.is_empty() || left.len() * right.len() > MOST_PAIRS {
+        return Vec::new();
+    }
+    // The best sum of what is alike from here on.
+    let mut best = vec![vec![0; right.len() + 1]; left.len() + 1];
+    let score = |i: usize, j: usize| likeness(&all[left[i]].text, &all[right[j]].text);
+    for i in (0..left.len()).rev() {
+        for j in (0..right.len()).rev() {
+            let with = score(i, j).map_or(0, |score| score + best[i + 1][j + 1]);
+            best[i][j] = with.max(best[i + 1][j]).max(best[i][j + 1]);
+        }
+    }
+    let (mut i, mut j, mut pairs) = (0, 0, Vec::new());
+    while i < left.len() && j < right.len() {
+        if best[i][j] == best[i + 1][j] {
+            i += 1;
+        } else if best[i][j] == best[i][j + 1] {
+            j += 1;
+        } else {
+            pairs.push((i, j));
+            (i, j) = (i + 1, j + 1);
+        }
+    }
+    pairs
+}
+
+/// How much of two lines is the same at their beginning and end, in hundredths; none if it is less than half.
+fn likeness(one: &str, other: &str) -> Option<usize> {
+    let [one, other] = [one, other].map(|text| text.trim().as_bytes());
+    let longest = one.len().max(other.len());
+    let head = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let tail = one[head..].iter().rev().zip(other[head..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let hundredths = (head + tail) * 100 / longest.max(1);
+    (hundredths >= 50).then_some(hundredths)
 }
 
 const fn sign(kind: LineKind) -> (char, Tone) {

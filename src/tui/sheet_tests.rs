@@ -38,6 +38,17 @@ fn wide_it_is_one_beside_the_other() {
 }
 
 #[test]
+fn a_line_stands_beside_what_it_became() {
+    let sheet = sheet("log(1)\nreturn exit(401)\nend\n", "return exit(403)\nend\n");
+    let rows = texts(&sheet, WIDE);
+    assert!(rows[0].contains("- log(1)") && !rows[0].contains('+'), "{rows:?}");
+    assert!(rows[1].contains("401") && rows[1].contains("403"), "{rows:?}");
+    let many: String = (0..300).map(|n| format!("{n}\n")).collect();
+    let other: String = (0..300).map(|n| format!("x{n}x\n")).collect();
+    assert_eq!(self::sheet(&many, &other).len(WIDE), 300, "too many to look for likes: one beside the other");
+}
+
+#[test]
 fn wide_characters_and_tabs_keep_the_sides_apart() {
     let sheet = sheet(&"日本\tx\n".repeat(3), &format!("{}\n", "日本語".repeat(60)));
     for at in 0..sheet.len(WIDE) {

@@ -98,7 +98,7 @@ pub(super) fn foot(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
 
 /// The keys of this screen, as many as there is room for; those for help and for leaving always.
 fn keys(model: &Model, columns: usize) -> TextLine {
-    let always = |binding: &Binding| matches!(binding.command, Command::Help | Command::Quit);
+    let always = |binding: &Binding| matches!(binding.command, Command::Help | Command::Quit | Command::Back);
     let here: Vec<&Binding> = KEYMAP.iter().filter(|b| is_useful(model, b)).collect();
     let needed: usize = here.iter().filter(|b| always(b)).map(|b| piece_width(model, b)).sum();
     let mut room = columns.saturating_sub(needed + 1);

@@ -55,8 +55,10 @@ fn of_plugin(composer: &Composer<'_>, plugin: &PluginFiles) -> Vec<NodeLine> {
         return lines;
     }
     let mut above = "";
-    for file in &plugin.files {
-        let (dir, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+    // The files of a directory before those of the directories in it.
+    let mut files: Vec<(&str, &str, &FileState)> = plugin.files.iter().map(place).collect();
+    files.sort_by_key(|(dir, name, _)| (*dir, *name));
+    for (dir, name, file) in files {
         if dir != above {
             above = dir;
             lines.push(plain(TextLine::new(Tone::Faint, &format!("      {dir}/"))));
@@ -70,6 +72,11 @@ fn of_plugin(composer: &Composer<'_>, plugin: &PluginFiles) -> Vec<NodeLine> {
         lines.push(plain(TextLine::new(Tone::Faint, "      no file is there")));
     }
     lines
+}
+
+fn place(file: &FileState) -> (&str, &str, &FileState) {
+    let (dir, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+    (dir, name, file)
 }
 
 fn of_file(composer: &Composer<'_>, plugin: &PluginFiles, file: &FileState, name: &str) -> NodeLine {

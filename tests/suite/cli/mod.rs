@@ -6,6 +6,7 @@ mod demo;
 mod demo_keys;
 mod demo_tui;
 mod failing;
+mod inspect;
 mod interrupt;
 mod left;
 mod locks;

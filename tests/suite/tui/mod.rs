@@ -6,6 +6,7 @@ mod fixture;
 mod fleet;
 mod hostile;
 mod keys;
+mod node;
 pub(crate) mod pty;
 mod removal;
 mod runs;
