@@ -99,9 +99,9 @@ pub(super) fn next_words(model: &Model, verdict: Verdict) -> Option<String> {
     let resume = Hint::type_(format!("muster resume {}", replay.run));
     Some(match (&replay.rest, has_verdict(replay), verdict) {
         (Rest::Damaged(why), ..) => format!("{why}; what stands before that can be trusted"),
-        (_, false, _) => format!("{resume}; it looks, and plans what is left anew"),
+        (_, false, _) => format!("{resume}  (looks, and plans what is left anew)"),
         (.., Verdict::InLine | Verdict::Converged) => "nothing: every node was in line when it ended".to_owned(),
-        _ => format!("{resume}; it plans what is left anew"),
+        _ => format!("{resume}  (plans what is left anew)"),
     })
 }
 
