@@ -83,7 +83,7 @@ mod tests {
             feed.event(&printed("x".to_owned()));
         }
         assert_eq!(messages.len(), MOST_WAITING);
-        let fact = event(2, EventKind::PauseRequested { paused: true });
+        let fact = event(2, EventKind::PauseRequested { paused: true, by: None });
         feed.event(&fact);
         assert_eq!(messages.len(), MOST_WAITING + 1);
         drop(messages.try_recv());

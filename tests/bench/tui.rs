@@ -121,6 +121,7 @@ fn picture(clusters: &[(ClusterName, Vec<NodeName>)]) -> Picture {
         kong: Some("3.9.1".to_owned()),
         cells: (0..PLUGINS).map(|at| marks(if at % 7 == 0 { "~=~=" } else { "====" })).collect(),
         stopped: false,
+        standing: muster::survey::Standing::default(),
         state: NodeState {
             mark: '~',
             word: "drift",
@@ -133,6 +134,7 @@ fn picture(clusters: &[(ClusterName, Vec<NodeName>)]) -> Picture {
     let nodes = clusters.iter().map(|(_, nodes)| nodes.len()).sum();
     Picture {
         looked: now(),
+        oldest: now(),
         seen: nodes,
         nodes,
         columns: (0..PLUGINS).map(|at| format!("plugin-{at}")).collect(),
@@ -225,6 +227,7 @@ fn begun(clusters: &[(ClusterName, Vec<NodeName>)], plan: &Plan) -> Event {
         operator: "bench@here".into(),
         steps: plan.steps.len(),
         steps_of: clusters.iter().flat_map(|(_, nodes)| nodes.iter().map(|node| (node.clone(), 1))).collect(),
+        cluster_steps: Vec::new(),
         waves: clusters.iter().map(|(cluster, _)| (cluster.clone(), 1)).collect(),
         clusters: clusters.to_vec(),
     };
@@ -309,6 +312,12 @@ impl Driver for Nobody {
     fn plan(&self, _: Part) {}
     fn apply(&self, _: Arc<Plan>) {}
     fn cancel(&self, _: CancelLevel) {}
+    fn inspect(&self, _: NodeName) {}
+    fn ask(&self, _: NodeName) {}
+    fn compare(&self, _: muster::tui::DiffAbout) {}
+    fn list_runs(&self) {}
+    fn open_run(&self, _: RunId, _: std::path::PathBuf) {}
+    fn close_run(&self) {}
 }
 
 impl Host for Nobody {

@@ -95,15 +95,17 @@ impl Composer<'_> {
         let (words, _) = node_files::counted(&found.plugins);
         lines.extend(self.section(Section::Files, "files", &words, || node_files::lines(self, &found.plugins)));
         let odd = found.facts.iter().filter(|fact| fact.odd).count();
-        let words = if odd > 0 { format!("{}, {odd} to look at", found.facts.len()) } else { found.facts.len().to_string() };
-        lines.extend(self.section(Section::Facts, "facts, each with where it comes from", &words, || {
-            self.facts(found)
-        }));
+        let words =
+            if odd > 0 { format!("{}, {odd} to look at", found.facts.len()) } else { found.facts.len().to_string() };
+        lines
+            .extend(self.section(Section::Facts, "facts, each with where it comes from", &words, || self.facts(found)));
         let (receipts, more) = self.receipts(found);
         let words = count(receipts.len() + more, "receipt");
-        lines.extend(self.section(Section::Receipts, "receipts, the newest first", &words, || {
-            self.receipt_lines(receipts, more)
-        }));
+        lines.extend(
+            self.section(Section::Receipts, "receipts, the newest first", &words, || {
+                self.receipt_lines(receipts, more)
+            }),
+        );
         lines.extend(self.section(Section::Log, "error log", &self.log_words(found), || self.log(found)));
         lines
     }
