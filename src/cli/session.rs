@@ -194,8 +194,7 @@ fn allowed(allow: &[Allow], desired: &Desired) -> Result<(), Failure> {
     }) else {
         return Ok(());
     };
-    let mut failure =
-        Failure::usage(format!("--allow {}={node}: the inventory has no node of this name", code.word()));
+    let mut failure = Failure::usage(format!("--allow {}={node}: the inventory has no node of this name", code.word()));
     let near = nearest(node.as_str(), inventory.nodes().map(|node| node.name.as_str()));
     failure.hints = vec![match near {
         Some(near) => Hint::do_(format!("did you mean {near}?")),

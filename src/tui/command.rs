@@ -6,12 +6,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::cursor::Step;
 use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
+use super::editing;
 use super::effect::{Effect, Part};
 use super::keymap::{Command, Place};
 use super::model::Model;
 use super::screen::{About, FleetRow, RunRow, RunScreen, Screen};
 use super::update::{interrupt, read, refresh};
-use super::view::removal_of;
 use crate::run::CancelLevel;
 
 /// Does what a key asks for.
@@ -31,11 +31,15 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
             model.back();
         }
         Command::Apply => apply(model),
+        Command::LeaveOut => return editing::leave_out(model),
+        Command::Lift => return editing::lift(model),
+        Command::Save => editing::save(model),
         Command::Diff => diff(model),
         Command::Watch => watch(model),
         Command::Filter => filter(model),
         Command::Stop => stop(model),
         Command::Help => help(model),
+        Command::Plan if model.place() == Place::Plan => return editing::anew(model),
         Command::Plan => return plan(model, Part::All),
         Command::PlanHere => return here(model).map_or_else(Vec::new, |part| plan(model, part)),
         Command::Look => return look(model, Part::All),
@@ -57,7 +61,7 @@ fn go(model: &mut Model, step: Step) {
     let run_rows = model.run.as_ref().map_or(0, |run| run.rows.len());
     match model.screen_mut() {
         Screen::Fleet(fleet) => fleet.cursor.step(step, fleet.rows.len(), height),
-        Screen::Plan(plan) => plan.cursor.step(step, plan.lines.len(), height),
+        Screen::Plan(plan) => plan.cursor.step(step, plan.text.lines.len(), height),
         Screen::Pager(pager) => pager.scroll.scroll(step, pager.lines.len(), height),
         Screen::Run(run) => {
             run.cursor.step(step, run_rows, height);
@@ -79,11 +83,13 @@ fn next_trouble(model: &mut Model) {
     let found = match (model.screen_mut(), picture.as_deref(), run.as_ref()) {
         (Screen::Fleet(fleet), Some(picture), _) => fleet.next_trouble(picture, height),
         (Screen::Run(screen), _, Some(run)) => screen.next_trouble(run, height),
+        (Screen::Plan(screen), ..) => screen.next_blocker(height),
         _ => false,
     };
     model.run = run;
     if !found {
-        say(model, "every node that is shown is well");
+        let is_plan = model.place() == Place::Plan;
+        say(model, if is_plan { "nothing stands in the way" } else { "every node that is shown is well" });
     }
 }
 
@@ -127,21 +133,13 @@ fn open(model: &mut Model) {
     }
 }
 
-/// Folds or unfolds a removal; of another change, shows more.
+/// Folds or unfolds what is under the cursor.
 fn open_change(model: &mut Model) {
-    let plan = model.plan.clone();
     let Screen::Plan(screen) = model.screen_mut() else { return };
-    let place = screen.lines.get(screen.cursor.at).and_then(|line| line.change);
-    let removal = place.zip(plan.as_deref()).and_then(|((cluster, change), plan)| {
-        let cluster = plan.clusters.get(cluster)?;
-        removal_of(cluster, cluster.changes.get(change)?)
-    });
-    match (place, removal) {
-        (Some(place), Some(_)) => {
-            screen.fold(place);
-            refresh(model);
-        }
-        _ => diff(model),
+    if screen.fold() {
+        refresh(model);
+    } else {
+        say(model, "nothing is folded away here");
     }
 }
 
@@ -163,6 +161,7 @@ fn plan(model: &mut Model, part: Part) -> Vec<Effect> {
         say(model, "the fleet has not been looked at yet");
         return Vec::new();
     }
+    editing::drop_edits(model);
     model.busy.planning = true;
     vec![Effect::Plan(part)]
 }
@@ -186,13 +185,15 @@ fn apply(model: &mut Model) {
         _ if model.busy.planning => say(model, "a new plan is being made"),
         None => say(model, "there is no plan: p makes one"),
         Some(plan) if plan.is_empty() => say(model, "there is nothing to apply"),
-        Some(plan) => model.dialog = Some(Dialog::Apply(Box::new(Confirm::new(Arc::clone(&plan))))),
+        Some(plan) => {
+            model.dialog = Some(Dialog::Apply(Box::new(Confirm::new(Arc::clone(&plan), &model.made_from.edits))));
+        }
     }
 }
 
 fn diff(model: &mut Model) {
     let change = match model.screen() {
-        Screen::Plan(screen) => screen.lines.get(screen.cursor.at).and_then(|line| line.change),
+        Screen::Plan(screen) => screen.row().and_then(|row| row.change),
         Screen::Fleet(_) | Screen::Run(_) | Screen::Pager(_) => None,
     };
     match change {

@@ -33,6 +33,12 @@ pub enum Command {
     PlanHere,
     /// Carry the plan out.
     Apply,
+    /// Leave what is under the cursor out of the plan, or take it in again.
+    LeaveOut,
+    /// Lift the blocker under the cursor, or take that back.
+    Lift,
+    /// Save the plan in a file.
+    Save,
     /// More of a change: line by line where both contents are known.
     Diff,
     /// Look at all nodes again.
@@ -133,7 +139,7 @@ pub const KEYMAP: &[Binding] = &[
         "open",
         &[plain(KeyCode::Enter)],
         "fold",
-        "fold or unfold a removal; more of another change",
+        "fold or unfold what is under the cursor",
         &[Place::Plan],
     ),
     bind(Command::Diff, "diff", &[key('d')], "diff", "more of the change under the cursor", &[Place::Plan]),
@@ -151,7 +157,15 @@ pub const KEYMAP: &[Binding] = &[
         &[key('p')],
         "plan",
         "make a plan for the whole fleet",
-        &[Place::Fleet, Place::Node, Place::Plan, Place::Run],
+        &[Place::Fleet, Place::Node, Place::Run],
+    ),
+    bind(
+        Command::Plan,
+        "plan",
+        &[key('p')],
+        "plan",
+        "make this plan anew, with what you left out and lifted",
+        &[Place::Plan],
     ),
     bind(
         Command::PlanHere,
@@ -162,6 +176,23 @@ pub const KEYMAP: &[Binding] = &[
         &[Place::Fleet, Place::Node],
     ),
     bind(Command::Apply, "apply", &[key('a')], "apply", "carry out this plan; asks first", &[Place::Plan]),
+    bind(
+        Command::LeaveOut,
+        "leave-out",
+        &[key(' ')],
+        "leave out",
+        "leave the node, plugin or cluster under the cursor out; take it in again",
+        &[Place::Plan],
+    ),
+    bind(
+        Command::Lift,
+        "lift",
+        &[key('l')],
+        "lift",
+        "lift the blocker under the cursor, where that may be; take it back",
+        &[Place::Plan],
+    ),
+    bind(Command::Save, "save", &[key('s')], "save", "save this plan in a file", &[Place::Plan]),
     bind(
         Command::Look,
         "look-again",
@@ -194,6 +225,7 @@ pub const KEYMAP: &[Binding] = &[
         "to the next node that is not well",
         &[Place::Fleet, Place::Run],
     ),
+    bind(Command::NextTrouble, "next-trouble", &[key('n')], "", "to the next blocker", &[Place::Plan]),
     bind(Command::Stop, "stop", &[key('x')], "stop", "stop the run: how hard is asked", &[Place::Run]),
     bind(Command::Watch, "watch", &[key('w')], "run", "to the run", &[Place::Fleet, Place::Node, Place::Plan]),
     bind(
@@ -216,7 +248,15 @@ pub const KEYMAP: &[Binding] = &[
     bind(Command::Up, "up", &[plain(KeyCode::Up), key('k')], "", "up", &[]),
     bind(Command::Down, "down", &[plain(KeyCode::Down), key('j')], "", "down", &[]),
     bind(Command::PageUp, "page-up", &[plain(KeyCode::PageUp), ctrl('b')], "", "a page up", &[]),
-    bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f'), key(' ')], "", "a page down", &[]),
+    bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f')], "", "a page down", &[]),
+    bind(
+        Command::PageDown,
+        "page-down",
+        &[key(' ')],
+        "",
+        "a page down",
+        &[Place::Fleet, Place::Node, Place::Diff, Place::Run, Place::Help],
+    ),
     bind(Command::First, "first", &[plain(KeyCode::Home), key('g')], "", "to the first line", &[]),
     bind(Command::Last, "last", &[plain(KeyCode::End), key('G')], "", "to the last line", &[]),
     bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "", "columns to the left", &[Place::Fleet]),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crossterm::event::Event as Input;
 use jiff::Timestamp;
 
+use super::edits::Made;
 use super::picture::Picture;
 use crate::hint::Hint;
-use crate::plan::Plan;
 use crate::run::Event;
 
 /// Something that happened.
@@ -29,7 +29,9 @@ pub enum Message {
     /// The fleet was looked at.
     Looked(Arc<Picture>),
     /// A plan was made.
-    Planned(Arc<Plan>),
+    Planned(Made),
+    /// What became of a plan that was to be saved.
+    Saved(Saved),
     /// A fact of the run, or chatter.
     Run(Box<Event>),
     /// Something that was asked for could not be done.
@@ -52,6 +54,17 @@ pub enum Doing {
     Plan,
     /// A run.
     Apply,
+}
+
+/// What became of a plan that was to be saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// It is in this file.
+    Written(String),
+    /// Another plan is in this file, and stays there until the word for it is typed.
+    There(String),
+    /// It could not be saved.
+    Refused(Notice),
 }
 
 /// Words for the person: what was found, and what to do.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use ratatui::layout::Size;
 
 use super::dialog::Dialog;
+use super::edits::{Edits, MadeFrom};
 use super::keymap::{self, Command, Place};
 use super::layout;
 use super::look::Look;
@@ -38,6 +39,10 @@ pub struct Model {
     pub picture: Option<Arc<Picture>>,
     /// The plan that was made last, until it is applied or the fleet is looked at again.
     pub plan: Option<Arc<Plan>>,
+    /// What that plan was made from.
+    pub made_from: MadeFrom,
+    /// What is to be left out and lifted: of the plan that is shown, or of the one that is being made.
+    pub edits: Edits,
     /// The run that was begun last.
     pub run: Option<Watched>,
     /// What is under way.
@@ -60,6 +65,8 @@ impl Model {
             title,
             picture: None,
             plan: None,
+            made_from: MadeFrom::default(),
+            edits: Edits::default(),
             run: None,
             busy: Busy::default(),
             dialog: None,

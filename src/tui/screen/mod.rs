@@ -9,7 +9,7 @@ mod run;
 pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
 pub(super) use pager::{About, Pager};
-pub(super) use plan::{PlanLine, PlanScreen};
+pub(super) use plan::{Liftable, PlanLine, PlanRow, PlanScreen, PlanText, RowKey, is_open};
 pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};
 
 use std::mem::discriminant;

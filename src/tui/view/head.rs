@@ -107,9 +107,8 @@ fn is_useful(model: &Model, binding: &Binding) -> bool {
         Command::Watch => model.run.is_some(),
         Command::Stop => model.is_running(),
         Command::Plan | Command::PlanHere | Command::Look => !model.is_running(),
-        Command::Open if model.place() == Place::Plan => {
-            model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
-        }
+        Command::Open | Command::LeaveOut | Command::Save if model.place() == Place::Plan => model.plan.is_some(),
+        Command::Lift => crate::tui::editing::can_lift(model),
         Command::Apply => model.plan.as_ref().is_some_and(|plan| !plan.is_empty()),
         _ => true,
     };

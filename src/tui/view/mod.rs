@@ -22,7 +22,7 @@ use super::text::TextLine;
 use canvas::Canvas;
 
 pub(super) use pager::lines as pager_lines;
-pub(super) use plan::{lines as plan_lines, removal_of};
+pub(super) use plan::{removal_of, text as plan_text};
 pub(super) use removal::losses;
 
 /// Draws what the model says.

@@ -4,6 +4,7 @@ mod filter;
 mod fixture;
 mod hostile;
 mod keys;
+mod plan;
 pub(crate) mod pty;
 mod removal;
 mod screens;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
-use muster::tui::{Driver, Look, Message, Part, run};
+use muster::tui::{Driver, Edits, Look, Message, Part, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -33,6 +33,12 @@ impl Driver for Made {
             std::thread::spawn(|| panic!("a task broke"));
         }
     }
+
+    fn plan_with(&self, part: Part, _: Edits) {
+        self.plan(part);
+    }
+
+    fn save(&self, _: Arc<Plan>, _: String, _: bool) {}
 
     fn apply(&self, _: Arc<Plan>) {}
 
