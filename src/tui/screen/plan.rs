@@ -41,6 +41,16 @@ impl RowKey {
     }
 }
 
+impl RowKey {
+    /// The row that some nodes stand below.
+    fn under(&self) -> Option<&Self> {
+        match self {
+            Self::Alike(under, _) | Self::Node(under, _) => Some(under),
+            _ => None,
+        }
+    }
+}
+
 /// What can be lifted: the code, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Liftable {
@@ -114,12 +124,15 @@ impl PlanScreen {
     pub fn set_text(&mut self, text: PlanText, height: usize) {
         let before = self.row().map(|row| (row.key.clone(), self.cursor.at - self.first_line(self.cursor.at)));
         self.text = text;
-        if let Some((key, below)) = before
-            && let Some(first) = self.line_of(&key)
-        {
-            let last = first
-                + self.text.lines[first..].iter().take_while(|line| line.row == self.text.lines[first].row).count();
-            self.cursor.at = (first + below).min(last.saturating_sub(1));
+        if let Some((key, below)) = before {
+            if let Some(first) = self.line_of(&key) {
+                let row = self.text.lines[first].row;
+                let all = self.text.lines[first..].iter().take_while(|line| line.row == row).count();
+                self.cursor.at = first + below.min(all.saturating_sub(1));
+            } else if let Some(above) = key.under().and_then(|key| self.line_of(key)) {
+                // A node that was left out is gone; the next one stands below the same row.
+                self.cursor.at = above;
+            }
         }
         self.cursor.settle(self.text.lines.len(), height);
     }
@@ -231,6 +244,15 @@ mod tests {
         assert_eq!(screen.cursor.at, 0, "the row has fewer lines now");
         screen.set_text(text(&[("e", 1), ("f", 1)]), 20);
         assert!(screen.cursor.at < 4);
+    }
+
+    #[test]
+    fn the_cursor_of_a_node_that_is_gone_goes_to_what_it_stood_below() {
+        let mut screen = screen(&[("a", 1), ("c", 2), ("d", 1)], 5);
+        let gone = RowKey::Node(Arc::new(cluster("c")), NodeName::parse("eu-1").unwrap());
+        screen.text.rows[2].key = gone;
+        screen.set_text(text(&[("x", 3), ("c", 2), ("d", 1)]), 20);
+        assert_eq!((screen.row().unwrap().key.clone(), screen.cursor.at), (cluster("c"), 4));
     }
 
     #[test]

@@ -245,11 +245,11 @@ impl<'a> Composer<'a> {
         let head = TextLine::new(Tone::Faint, &format!("  {} ", self.marker(row)))
             .with(Tone::Bad, &format!("{} {} ", change.kind.mark(), fit(change.kind.verb(), 7, "")))
             .with(Tone::Head, &format!("{}{version}  ", change.name));
-        let head = self.hanging(&head, Tone::Plain, &change.detail);
         if !self.is_open(&row.key) {
-            return head;
+            return self.hanging(&head, Tone::Plain, &change.detail);
         }
-        head.into_iter().chain(removal::lines(removal, self.look, self.columns)).collect()
+        // The three steps say it all.
+        std::iter::once(head).chain(removal::lines(removal, self.look, self.columns)).collect()
     }
 
     /// What is to be known of a cluster, what a reload would also apply first.

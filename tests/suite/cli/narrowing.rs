@@ -61,7 +61,7 @@ async fn what_stands_behind_an_exclamation_mark_is_left_out_and_the_rest_is_appl
     }
     let again = ["--plan", "--cluster", "!us", "--node", "!eu-2", "--detailed-exitcode"];
     gateways.muster(&again).await.assert(0, &["nothing to do on the selected nodes"]);
-    gateways.muster(&["--plan", "--node", "!eu-7"]).await.assert(64, &["!eu-7", "there are: eu-[1-2], us-1"]);
+    gateways.muster(&["--plan", "--node", "!eu-7"]).await.assert(64, &["!eu-7", "there are: eu-[1,2], us-1"]);
 }
 
 #[tokio::test]

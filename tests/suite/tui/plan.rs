@@ -118,8 +118,8 @@ fn nodes_that_are_alike_are_one_line_until_they_are_unfolded() {
     plan.notes.retain(|note| note.topic != "waiting");
     let keys = [("request-tag 1.4.0", enter())];
     let screen = whole(&to_plan(plan.clone()), &keys);
-    assert!(screen.contains("▸ eu-[2-3]  2 nodes"), "{screen}");
-    let keys = [("request-tag 1.4.0", enter()), ("eu-[2-3]  2 nodes", enter())];
+    assert!(screen.contains("▸ eu-[2,3]  2 nodes"), "{screen}");
+    let keys = [("request-tag 1.4.0", enter()), ("eu-[2,3]  2 nodes", enter())];
     let screen = whole(&to_plan(plan.clone()), &keys);
     assert!(screen.lines().any(|line| line.trim() == "eu-3"), "{screen}");
     let one = [&keys[..], &[("          eu-3", space())]].concat();
