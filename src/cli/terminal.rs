@@ -24,7 +24,10 @@ use crate::name::{NodeName, RunId, collapse};
 use crate::plan::{Allow, Plan, Selection};
 use crate::report::text;
 use crate::run::{CancelLevel, Event, Reporter, RunState, Verdict};
-use crate::tui::{self, DiffAbout, Doing, Driver, Feed, Look, Message, Notice, Opening, Part, Title};
+use crate::tui::{
+    self, DiffAbout, Doing, Driver, Edits, Equal, Feed, Look, Made, MadeFrom, Message, Notice, Opening, Part, Saved,
+    Title,
+};
 
 /// Half of the time that a run is given to end after the screen was left: long enough for a commit that is under way.
 const HALF: Duration = Duration::from_secs(15);
@@ -51,7 +54,8 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>, keys: Arc<tu
         last: Mutex::new(None),
         sender: sender.clone(),
         fleet: fleet.clone(),
-        planned: Mutex::new(selection.clone()),
+        planned: Mutex::new((selection.clone(), allow.clone())),
+        dir: env.dir.clone(),
         selection,
         allow,
         options,
@@ -120,8 +124,10 @@ struct FleetDriver(Arc<Shared>);
 struct Shared {
     fleet: Arc<Fleet>,
     selection: Selection,
-    /// What the last plan was made for: afterwards only that has to be in line.
-    planned: Mutex<Selection>,
+    /// What the last plan was made for, with what was lifted: afterwards only that has to be in line.
+    planned: Mutex<(Selection, Vec<Allow>)>,
+    /// Where files are named from.
+    dir: PathBuf,
     allow: Vec<Allow>,
     /// As they were given.
     options: super::Options,
@@ -237,27 +243,75 @@ impl Shared {
         self.keep(picture);
     }
 
-    fn plan(&self, part: &Part) {
+    fn plan(&self, part: &Part, edits: Edits) {
         match self.picture() {
             None => self.failed(Doing::Plan, "nothing was looked at yet".to_owned(), Vec::new()),
-            Some(picture) => self.plan_of(part, &picture),
+            Some(picture) => self.plan_of(part, edits, &picture),
         }
     }
 
-    fn plan_of(&self, part: &Part, picture: &Picture) {
-        match self.selection(part) {
-            Ok(selection) => {
-                *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = selection.clone();
-                let plan = self.fleet.plan(picture, selection, self.allow.clone());
-                let plan = super::equal::carry_plan(plan, &self.options, self.demo);
-                self.send(Message::Planned(Arc::new(plan)));
-            }
+    fn plan_of(&self, part: &Part, edits: Edits, picture: &Picture) {
+        let selection = match self.selection(part) {
+            Ok(selection) => selection,
             Err(name) => {
                 let text = format!("{name} is outside of what was chosen when muster was started");
                 let hint = Hint::do_("leave, and start it without --cluster and --node, or with others");
-                self.failed(Doing::Plan, text, vec![hint]);
+                return self.failed(Doing::Plan, text, vec![hint]);
             }
-        }
+        };
+        let selection = match self.without(&selection, &edits) {
+            Ok(selection) => selection,
+            Err(why) => {
+                let hint =
+                    Hint::do_("leave out its nodes instead: only what the inventory names can be left out by name");
+                return self.failed(Doing::Plan, format!("it cannot be left out: {why}"), vec![hint]);
+            }
+        };
+        let mut allow = self.allow.clone();
+        allow.extend(edits.allow.iter().filter(|lifted| !self.allow.contains(lifted)).cloned());
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = (selection.clone(), allow.clone());
+        let options = super::equal::edited(&self.options, &selection, &allow);
+        let equal =
+            Equal { plan: super::equal::plan(&options, self.demo), apply: super::equal::apply(&options, self.demo) };
+        let plan = self.fleet.plan(picture, selection, allow);
+        let plan = Arc::new(super::equal::carry_plan(plan, &options, self.demo));
+        let from = MadeFrom { part: part.clone(), edits, equal };
+        self.send(Message::Planned(Made { plan, from }));
+    }
+
+    /// A selection without what was left out, as the command line says it too.
+    fn without(&self, selection: &Selection, edits: &Edits) -> Result<Selection, String> {
+        let nodes = collapse(&edits.nodes);
+        let nodes: Vec<&str> = nodes.split(", ").filter(|range| !range.is_empty()).collect();
+        let clusters = edits.clusters.iter().map(crate::name::ClusterName::as_str);
+        let out = |of: &Option<Selector>, names: Vec<&str>| {
+            Selector::without(of.as_ref(), names).map_err(|error| error.to_string())
+        };
+        let selection = Selection {
+            clusters: out(&selection.clusters, clusters.collect())?,
+            nodes: out(&selection.nodes, nodes)?,
+            plugins: out(&selection.plugins, edits.plugins.iter().map(String::as_str).collect())?,
+            unproven: selection.unproven,
+        };
+        super::session::known(&selection, &self.fleet.desired).map_err(|failure| failure.text)?;
+        Ok(selection)
+    }
+
+    /// Saves a plan; what stands there already is asked about, or refused.
+    fn save(&self, plan: &Plan, file: String, replace: bool) {
+        use super::save::{Found, found, save};
+        let path = self.dir.join(&file);
+        let saved = if found(&path) == Found::Plan && !replace {
+            Saved::There(file)
+        } else {
+            match save(plan, &path) {
+                Ok(()) => Saved::Written(file),
+                Err(failure) => {
+                    Saved::Refused(Notice { text: failure.text, details: failure.because, hints: failure.hints })
+                }
+            }
+        };
+        self.send(Message::Saved(saved));
     }
 
     async fn apply(&self, plan: Arc<Plan>) {
@@ -273,11 +327,12 @@ impl Shared {
         };
         let control = Control::new();
         *self.control.lock().unwrap_or_else(PoisonError::into_inner) = control.clone();
+        let (selection, allow) = self.planned.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let apply = Apply {
             plan,
             picture,
-            selection: self.planned.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            allow: self.allow.clone(),
+            selection,
+            allow,
             operator: self.operator.clone(),
             runs: self.runs.clone(),
             reporters: vec![Box::new(Screen(Feed::new(self.sender.clone())))],
@@ -389,7 +444,15 @@ impl Driver for FleetDriver {
     }
 
     fn plan(&self, part: Part) {
-        drop(self.beside(|shared| async move { shared.plan(&part) }));
+        self.plan_with(part, Edits::default());
+    }
+
+    fn plan_with(&self, part: Part, edits: Edits) {
+        drop(self.beside(|shared| async move { shared.plan(&part, edits) }));
+    }
+
+    fn save(&self, plan: Arc<Plan>, file: String, replace: bool) {
+        drop(self.beside(|shared| async move { shared.save(&plan, file, replace) }));
     }
 
     fn apply(&self, plan: Arc<Plan>) {

@@ -364,7 +364,12 @@ fn pending(draft: &mut Draft<'_>) {
             details.push(format!("plugins  {now} > {next}"));
         }
     }
-    if details.is_empty() || draft.request.allows(BlockerCode::PendingSettings, Some(&draft.node.name)) {
+    if details.is_empty() {
+        return;
+    }
+    if draft.request.allows(BlockerCode::PendingSettings, Some(&draft.node.name)) {
+        let text = format!("by the same reload, prepared by others and never loaded: {}", details.join("; "));
+        draft.plan.notes.push(("also applied".to_owned(), text));
         return;
     }
     let settings = if details.len() == 1 {
@@ -439,7 +444,12 @@ pub(super) fn conf(draft: &mut Draft<'_>) -> bool {
             draft.block(BlockerCode::ManagedConf, what, vec![line], hints);
             true
         }
-        _ => false,
+        Some(line) => {
+            let text = format!("{path} is edited though something else writes it, which may undo that: {line}");
+            draft.plan.notes.push(("allowed".to_owned(), text));
+            false
+        }
+        None => false,
     }
 }
 

@@ -183,11 +183,18 @@ fn a_removal_is_three_numbered_steps_and_its_danger_is_the_first_line() {
     eu-prod   27 of 29 nodes · waves: 1, then 9, then 17 · stops at the first
       failure · one reload per node
       - remove   legacy-hmac
-          1 un-apply   once           2 rows, kept in the undo bundle:
-                                      service billing (workspace default)
-                                      global (workspace team-x), disabled
-          2 directive  eu-[1-6,8-28]  in the one reload of each; counted again right before each
-          3 files      eu-[1-28]      once all 28 have proven step 2
+          1 un-apply   once           DELETES 2 rows, kept in the undo bundle:
+                                      traffic loses it in 1 service
+                                      1 row is disabled already: no traffic loses it
+                                      there
+                                      on all 28 nodes of the cluster, as soon as the
+                                      rows are gone and before any reload
+                                      - service billing (workspace default)
+                                      - global (workspace team-x), disabled
+          2 directive  eu-[1-6,8-28]  in the one reload of each; rows are counted
+                                      again right before each
+          3 files      eu-[1-28]      once all 28 have proven step 2 and their old
+                                      workers have ended
       . eu-41: marked out in the inventory
 
     27 nodes to change, 27 reloads. 1 blocked.
@@ -213,16 +220,20 @@ fn a_removal_that_is_held_says_so_at_the_step_that_is() {
     assert_snapshot!(&text[from..], @"
     eu-prod   9 rows un-applied, no node is changed
       - remove   legacy-hmac
-          1 un-apply   once  9 of 10 rows to be disabled:
-                             route r0, disabled
-                             route r1
-                             route r2
-                             route r3
-                             route r4
-                             route r5
-                             route r6
-                             route r7
-                             and 2 more
+          1 un-apply   once  DISABLES 9 of 10 rows:
+                             traffic loses it in 9 routes
+                             1 row is disabled already: no traffic loses it there
+                             on all 28 nodes of the cluster, as soon as the rows are
+                             gone and before any reload
+                             - route r1
+                             - route r2
+                             - route r3
+                             - route r4
+                             - route r5
+                             - route r6
+                             - route r7
+                             - route r8
+                             - and 2 more; muster --plan --format json has them all
           2 directive  none  held, see below
           3 files      none  held, see below
 

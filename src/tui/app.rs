@@ -135,6 +135,8 @@ where
                     }
                     Effect::Look(part) => driver.look(part),
                     Effect::Plan(part) => driver.plan(part),
+                    Effect::PlanWith(part, edits) => driver.plan_with(part, edits),
+                    Effect::Save { plan, file, replace } => driver.save(plan, file, replace),
                     Effect::Apply(plan) => driver.apply(plan),
                     Effect::Cancel(level) => driver.cancel(level),
                     Effect::Inspect(node) => driver.inspect(node),

@@ -6,6 +6,7 @@ use super::arrange;
 use super::closely;
 use super::cursor::Step;
 use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
+use super::editing;
 use super::effect::{Effect, Part};
 use super::equal;
 use super::keymap::{Command, Place};
@@ -15,7 +16,6 @@ use super::possible::possible;
 use super::recordings;
 use super::screen::{About, FleetRow, RunRow, RunScreen, Screen, Source, node_at};
 use super::update::{interrupt, read, refresh};
-use super::view::removal_of;
 use crate::run::CancelLevel;
 
 /// Does what a key asks for.
@@ -43,6 +43,9 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Group => arrange::regroup(model),
         Command::Sort => arrange::resort(model),
         Command::Apply => apply(model),
+        Command::LeaveOut => return editing::leave_out(model),
+        Command::Lift => return editing::lift(model),
+        Command::Save => editing::save(model),
         Command::Diff => return diff(model),
         Command::NextSection => closely::next_section(model),
         Command::ErrorLog => return closely::log(model),
@@ -58,6 +61,7 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Help => help(model),
         Command::Palette => model.dialog = Some(Dialog::Palette(Palette::default())),
         Command::Equal => model.dialog = Some(Dialog::Equal(equal::commands(model))),
+        Command::Plan if model.place() == Place::Plan => return editing::anew(model),
         Command::Plan => return plan(model, Part::All),
         Command::PlanHere => return here(model).map_or_else(Vec::new, |part| plan(model, part)),
         Command::Look => return look(model, Part::All),
@@ -80,7 +84,7 @@ fn go(model: &mut Model, step: Step) {
     let columns = model.width();
     match model.screen_mut() {
         Screen::Fleet(fleet) => fleet.cursor.step(step, fleet.rows.len(), height),
-        Screen::Plan(plan) => plan.cursor.step(step, plan.lines.len(), height),
+        Screen::Plan(plan) => plan.cursor.step(step, plan.text.lines.len(), height),
         Screen::Pager(pager) => pager.scroll.scroll(step, pager.lines.len(), height),
         Screen::Node(node) => node.cursor.step(step, node.lines.len(), height),
         Screen::Diff(diff) => diff.scroll.scroll(step, diff.sheet.len(columns), height),
@@ -113,10 +117,12 @@ fn next_trouble(model: &mut Model) {
     let found = match (model.screen_and_run(), picture.as_deref()) {
         ((Screen::Fleet(fleet), _), Some(picture)) => fleet.next_trouble(picture, height),
         ((Screen::Run(screen), Some(run)), _) => screen.next_trouble(run, height),
+        ((Screen::Plan(screen), _), _) => screen.next_blocker(height),
         _ => false,
     };
     if !found {
-        say(model, "every node that is shown is well");
+        let is_plan = model.place() == Place::Plan;
+        say(model, if is_plan { "nothing stands in the way" } else { "every node that is shown is well" });
     }
 }
 
@@ -178,20 +184,13 @@ fn open(model: &mut Model) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Folds or unfolds a removal; of another change, shows more.
+/// Folds or unfolds what is under the cursor.
 fn open_change(model: &mut Model) {
-    let Screen::Plan(screen) = model.screen() else { return };
-    let place = screen.lines.get(screen.cursor.at).and_then(|line| line.change);
-    let removal = place.zip(model.plan_seen()).and_then(|((cluster, change), plan)| {
-        let cluster = plan.clusters.get(cluster)?;
-        removal_of(cluster, cluster.changes.get(change)?)
-    });
-    match (place, removal.is_some(), model.screen_mut()) {
-        (Some(place), true, Screen::Plan(screen)) => {
-            screen.fold(place);
-            refresh(model);
-        }
-        _ => drop(diff(model)),
+    let Screen::Plan(screen) = model.screen_mut() else { return };
+    if screen.fold() {
+        refresh(model);
+    } else {
+        say(model, "nothing is folded away here");
     }
 }
 
@@ -205,6 +204,7 @@ fn run_row(model: &Model) -> Option<About> {
 }
 
 fn plan(model: &mut Model, part: Part) -> Vec<Effect> {
+    editing::drop_edits(model);
     model.busy.planning = true;
     vec![Effect::Plan(part)]
 }
@@ -216,13 +216,13 @@ fn look(model: &mut Model, part: Part) -> Vec<Effect> {
 
 fn apply(model: &mut Model) {
     if let Some(plan) = model.plan.clone() {
-        model.dialog = Some(Dialog::Apply(Box::new(Confirm::new(plan))));
+        model.dialog = Some(Dialog::Apply(Box::new(Confirm::new(plan, &model.made_from.edits))));
     }
 }
 
 fn diff(model: &mut Model) -> Vec<Effect> {
     let change = match model.screen() {
-        Screen::Plan(screen) => screen.lines.get(screen.cursor.at).and_then(|line| line.change),
+        Screen::Plan(screen) => screen.row().and_then(|row| row.change),
         Screen::Node(_) => return closely::diff(model),
         _ => None,
     };

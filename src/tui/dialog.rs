@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::edits::Edits;
 use super::equal::Equal;
 use super::look::Tone;
 use super::message::Notice;
 use super::palette::Palette;
+use super::screen::Liftable;
 use super::shown::{count, first_line, shown};
 use super::view::{losses, removal_of};
 use crate::name::{NodeName, collapse};
@@ -25,12 +27,42 @@ pub enum Dialog {
     Leave(Typed),
     /// Which nodes of the fleet are shown; what was typed is the screen's.
     Filter,
+    /// Whether to lift a blocker of the plan.
+    Lift(Box<Lift>),
+    /// In which file to save the plan.
+    Save(Box<SaveAs>),
     /// Something could not be done.
     Notice(Notice),
     /// What to do, found by its words.
     Palette(Palette),
     /// The commands for what is seen.
     Equal(Vec<Equal>),
+}
+
+/// Whether to lift a blocker.
+#[derive(Debug, Clone)]
+pub struct Lift {
+    /// Which, and where.
+    pub what: Liftable,
+    /// What will then happen, the worst first.
+    pub then: Vec<(Tone, String)>,
+    /// The name of the node, or of the cluster.
+    pub typed: Typed,
+}
+
+/// In which file to save a plan.
+#[derive(Debug, Clone)]
+pub struct SaveAs {
+    /// The plan, as it was shown.
+    pub plan: Arc<Plan>,
+    /// The name of the file.
+    pub name: Typed,
+    /// Why it was not saved yet.
+    pub said: Option<String>,
+    /// Another plan is there: the word that replaces it.
+    pub replace: Option<Typed>,
+    /// It is being saved.
+    pub saving: bool,
 }
 
 /// Whether to apply a plan.
@@ -101,10 +133,12 @@ impl Typed {
 }
 
 impl Confirm {
-    /// The question for a plan.
-    pub fn new(plan: Arc<Plan>) -> Self {
+    /// The question for a plan, with what the operator changed about it.
+    pub fn new(plan: Arc<Plan>, edits: &Edits) -> Self {
         let typed = Typed::new(word(&plan));
-        Self { consequences: consequences(&plan), typed, plan }
+        let mut consequences = consequences(&plan);
+        consequences.extend(edits.words().map(|words| (Tone::Change, format!("edited by you: {words}"))));
+        Self { plan, consequences, typed }
     }
 }
 

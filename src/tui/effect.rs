@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::edits::Edits;
 use super::screen::DiffAbout;
 use crate::name::{ClusterName, NodeName, RunId};
 use crate::plan::Plan;
@@ -29,6 +30,17 @@ pub enum Effect {
     Look(Part),
     /// Make a plan from the last survey.
     Plan(Part),
+    /// Make a plan from the last survey that follows what was left out and lifted.
+    PlanWith(Part, Edits),
+    /// Save a plan in a file of this name; in place of another plan if so.
+    Save {
+        /// The plan.
+        plan: Arc<Plan>,
+        /// The file, from the working directory.
+        file: String,
+        /// Another plan that is there is replaced.
+        replace: bool,
+    },
     /// Carry a plan out.
     Apply(Arc<Plan>),
     /// Cancel the run, this hard.
@@ -57,6 +69,8 @@ pub enum Effect {
 ///
 /// - `look` ends in `Looked` or `Failed`, after any number of `Looking`;
 /// - `plan` ends in `Planned` or `Failed`;
+/// - `plan_with` as `plan`;
+/// - `save` ends in `Saved`;
 /// - `apply` gives the run's events as `Run`, the last of them `RunEnded`, and then, if the run looked again, what it saw as
 ///   `Looked`; or `Failed` if it could not begin or could not go on;
 /// - `cancel` shows as an event of the run;
@@ -72,6 +86,10 @@ pub trait Driver {
     fn look(&self, part: Part);
     /// Makes a plan from the last survey. A part narrows what is changed, never what is looked at.
     fn plan(&self, part: Part);
+    /// The same without what was left out, and with what was lifted.
+    fn plan_with(&self, part: Part, edits: Edits);
+    /// Saves a plan. Nothing but a plan is ever replaced, and that only if so.
+    fn save(&self, plan: Arc<Plan>, file: String, replace: bool);
     /// Carries out exactly this plan.
     fn apply(&self, plan: Arc<Plan>);
     /// Cancels the run that is on. It only ever rises.

@@ -37,6 +37,12 @@ pub enum Command {
     PlanHere,
     /// Carry the plan out.
     Apply,
+    /// Leave what is under the cursor out of the plan, or take it in again.
+    LeaveOut,
+    /// Lift the blocker under the cursor, or take that back.
+    Lift,
+    /// Save the plan in a file.
+    Save,
     /// More of a change: line by line where both contents are known.
     Diff,
     /// To the next section of a screen that has some.
@@ -156,7 +162,7 @@ pub const KEYMAP: &[Binding] = &[
         "open",
         &[plain(KeyCode::Enter)],
         "fold",
-        "fold or unfold a removal; more of another change",
+        "fold or unfold what is under the cursor",
         &[Place::Plan, Place::PastPlan],
     ),
     bind(
@@ -259,8 +265,33 @@ pub const KEYMAP: &[Binding] = &[
         &[key('p')],
         "plan",
         "make a plan for the whole fleet",
-        &[Place::Fleet, Place::Node, Place::Plan, Place::Run],
+        &[Place::Fleet, Place::Node, Place::Run],
     ),
+    bind(
+        Command::Plan,
+        "plan",
+        &[key('p')],
+        "plan",
+        "make this plan anew, with what you left out and lifted",
+        &[Place::Plan],
+    ),
+    bind(
+        Command::LeaveOut,
+        "leave-out",
+        &[key(' ')],
+        "leave out",
+        "leave the node, plugin or cluster under the cursor out; take it in again",
+        &[Place::Plan],
+    ),
+    bind(
+        Command::Lift,
+        "lift",
+        &[key('l')],
+        "lift",
+        "lift the blocker under the cursor, where that may be; take it back",
+        &[Place::Plan],
+    ),
+    bind(Command::Save, "save", &[key('s')], "save", "save this plan in a file", &[Place::Plan]),
     bind(
         Command::Filter,
         "filter",
@@ -343,6 +374,7 @@ pub const KEYMAP: &[Binding] = &[
         "sort by name, worst state, version of Kong, last run",
         &[Place::Fleet],
     ),
+    bind(Command::NextTrouble, "next-trouble", &[key('n')], "", "to the next blocker", &[Place::Plan]),
     bind(Command::Stop, "stop", &[key('x')], "stop", "stop the run: how hard is asked", &[Place::Run]),
     bind(
         Command::Stop,

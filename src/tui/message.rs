@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossterm::event::Event as Input;
 use jiff::Timestamp;
 
+use super::edits::Made;
 use super::feed::Ticket;
 use super::picture::Picture;
 use super::screen::DiffAbout;
@@ -33,7 +34,9 @@ pub enum Message {
     /// The fleet was looked at.
     Looked(Arc<Picture>),
     /// A plan was made.
-    Planned(Arc<Plan>),
+    Planned(Made),
+    /// What became of a plan that was to be saved.
+    Saved(Saved),
     /// A fact of the run, or chatter.
     Run(Box<Event>),
     /// Of the runs that were recorded.
@@ -118,6 +121,17 @@ pub enum Doing {
     Apply,
     /// A recording.
     Replay,
+}
+
+/// What became of a plan that was to be saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Saved {
+    /// It is in this file.
+    Written(String),
+    /// Another plan is in this file, and stays there until the word for it is typed.
+    There(String),
+    /// It could not be saved.
+    Refused(Notice),
 }
 
 /// Words for the person: what was found, and what to do.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use ratatui::layout::Size;
 
 use super::dialog::Dialog;
+use super::edits::{Edits, MadeFrom};
 use super::equal::{AsItIs, Carry};
 use super::keymap::{Command, KEYMAP, Key, Place};
 use super::keys::Keys;
@@ -49,6 +50,10 @@ pub struct Model {
     pub picture: Option<Arc<Picture>>,
     /// The plan that was made last, until it is applied or the fleet is looked at again.
     pub plan: Option<Arc<Plan>>,
+    /// What that plan was made from.
+    pub made_from: MadeFrom,
+    /// What is to be left out and lifted: of the plan that is shown, or of the one that is being made.
+    pub edits: Edits,
     /// The run that was begun last.
     pub run: Option<Watched>,
     /// The runs that were recorded.
@@ -82,6 +87,8 @@ impl Model {
             title,
             picture: None,
             plan: None,
+            made_from: MadeFrom::default(),
+            edits: Edits::default(),
             run: None,
             recordings: Recordings::default(),
             replay: None,

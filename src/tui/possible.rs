@@ -1,5 +1,6 @@
 //! What can be done now, and why the rest cannot: one table, which the keys, the bottom line and the palette share.
 
+use super::editing;
 use super::keymap::{Command, KEYMAP, Place};
 use super::model::Model;
 use super::recordings;
@@ -31,6 +32,7 @@ pub(super) fn possible(model: &Model, command: Command) -> Result<(), String> {
             no("the fleet has not been looked at yet")
         }
         Command::Apply => apply(model),
+        Command::LeaveOut | Command::Lift | Command::Save => editing::hindrance(model).map_or(Ok(()), no),
         Command::Diff => diff(model),
         Command::Watch if model.run.is_none() => no("no run was begun here"),
         Command::Stop if !running => no("no run is on"),
@@ -72,7 +74,7 @@ fn apply(model: &Model) -> Result<(), String> {
 
 fn diff(model: &Model) -> Result<(), String> {
     match model.screen() {
-        Screen::Plan(screen) if screen.lines.get(screen.cursor.at).is_none_or(|line| line.change.is_none()) => {
+        Screen::Plan(screen) if screen.row().is_none_or(|row| row.change.is_none()) => {
             Err("no change is under the cursor".to_owned())
         }
         _ => Ok(()),

@@ -235,9 +235,9 @@ fn plan(model: &mut Model) {
         Some(Ok(_)) => {
             let height = model.height(Place::PastPlan);
             model.push(Screen::Plan(PlanScreen { source: Source::Replay, ..PlanScreen::default() }));
-            let lines = view::plan_lines(model, &BTreeSet::new());
+            let text = view::plan_text(model, &BTreeSet::new());
             if let Screen::Plan(screen) = model.screen_mut() {
-                screen.set_lines(lines, height);
+                screen.set_text(text, height);
                 screen.go_to_first_change(height);
             }
         }

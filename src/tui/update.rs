@@ -8,6 +8,7 @@ use ratatui::layout::Size;
 use super::closely;
 use super::command;
 use super::dialog::{Answer, Dialog, next_rung};
+use super::editing;
 use super::effect::Effect;
 use super::keymap::{Command, Place};
 use super::message::{Doing, Message, Notice, Signal};
@@ -15,7 +16,7 @@ use super::model::Model;
 use super::palette::{self, Chosen, Palette};
 use super::picture::Picture;
 use super::recordings;
-use super::screen::{About, Pager, PlanScreen, RunScreen, Screen, Source, Watched};
+use super::screen::{About, Pager, RunScreen, Screen, Source, Watched};
 use super::shown::first_line;
 use super::view;
 use crate::plan::Plan;
@@ -52,8 +53,12 @@ fn take(model: &mut Model, message: Message) -> Vec<Effect> {
             looked(model, &picture);
             closely::looked(model)
         }
-        Message::Planned(plan) => {
-            planned(model, plan);
+        Message::Planned(made) => {
+            editing::planned(model, made);
+            Vec::new()
+        }
+        Message::Saved(saved) => {
+            editing::saved(model, saved);
             Vec::new()
         }
         Message::Run(event) | Message::Chatter(event, _) => run_event(model, &event),
@@ -114,6 +119,8 @@ fn paste(model: &mut Model, text: &str) {
     match &mut model.dialog {
         Some(Dialog::Apply(confirm)) => confirm.typed.add(text),
         Some(Dialog::Leave(typed)) => typed.add(text),
+        Some(Dialog::Lift(lift)) => lift.typed.add(text),
+        Some(Dialog::Save(asked)) => asked.replace.as_mut().unwrap_or(&mut asked.name).add(text),
         Some(Dialog::Filter) => {
             let line: String = first_line(text).chars().take(MOST_FILTER).collect();
             let typed = filter_text(model) + &line;
@@ -131,7 +138,11 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         model.dialog = Some(dialog);
         return command::perform(model, command);
     }
+    if let Dialog::Save(asked) = dialog {
+        return editing::save_key(model, asked, key);
+    }
     let answer = match &mut dialog {
+        Dialog::Lift(lift) => lift.typed.key(key),
         Dialog::Filter => return on_filter_key(model, key),
         Dialog::Apply(confirm) => confirm.typed.key(key),
         Dialog::Leave(typed) => typed.key(key),
@@ -139,11 +150,12 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         Dialog::Palette(palette) => return on_palette_key(model, palette.clone(), key),
         Dialog::Notice(_) if command::choice(key).is_some() => Answer::No,
         Dialog::Equal(_) if command::choice(key).is_some() || closes(model, key) => Answer::No,
-        Dialog::Notice(_) | Dialog::Equal(_) => Answer::Open,
+        Dialog::Notice(_) | Dialog::Equal(_) | Dialog::Save(_) => Answer::Open,
     };
     match (answer, dialog) {
         (Answer::Open, dialog) => model.dialog = Some(dialog),
         (Answer::Yes, Dialog::Apply(confirm)) => return begin(model, confirm.plan),
+        (Answer::Yes, Dialog::Lift(lift)) => return editing::lifted(model, &lift.what),
         (Answer::Yes, Dialog::Leave(_)) => return vec![Effect::Cancel(CancelLevel::Close), Effect::Quit],
         (Answer::Yes | Answer::No, _) => {}
     }
@@ -300,41 +312,13 @@ fn looked(model: &mut Model, picture: &Arc<Picture>) {
     refresh(model);
 }
 
-fn planned(model: &mut Model, plan: Arc<Plan>) {
-    model.busy.planning = false;
-    model.plan = Some(plan);
-    // The difference that is read belongs to the plan before.
-    model.drop_screens(Place::Diff);
-    let here = matches!(model.place(), Place::Fleet | Place::Node | Place::Plan);
-    let asked_from = here && model.source() == Source::Live;
-    // What was typed so far is the filter.
-    if matches!(model.dialog, Some(Dialog::Filter)) {
-        model.dialog = None;
-    }
-    // A question about the plan before must not be answered for this one.
-    if matches!(model.dialog, Some(Dialog::Apply(_))) {
-        model.dialog = None;
-        model.said = Some(format!("the plan has changed: read it, then {}", model.key_words(Command::Apply)));
-    }
-    if asked_from || model.place() == Place::Run && !model.is_running() {
-        let mut screen = PlanScreen::default();
-        let height = model.height(Place::Plan);
-        screen.set_lines(view::plan_lines(model, &screen.folded), height);
-        screen.go_to_first_change(height);
-        model.push(Screen::Plan(screen));
-    }
-    refresh(model);
-}
-
 fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
     let Some(run) = model.run.as_mut() else { return Vec::new() };
     run.apply(event);
     model.clock = model.clock.max(event.at);
     if matches!(event.kind, EventKind::RunStarted { .. }) {
         // It is spent: what is left to do has to be planned anew.
-        model.plan = None;
-        model.drop_screens(Place::Diff);
-        model.drop_screens(Place::Plan);
+        editing::forget(model);
     }
     let follows = match &event.kind {
         // A step that ended well is no trouble to go to, and there may be thousands of them in a second.
@@ -388,7 +372,11 @@ fn follow(model: &mut Model) {
 fn failed(model: &mut Model, doing: Doing, notice: Notice) {
     match doing {
         Doing::Look => model.busy.looking = None,
-        Doing::Plan => model.busy.planning = false,
+        Doing::Plan => {
+            model.busy.planning = false;
+            // What is shown is still the plan before.
+            model.edits = model.made_from.edits.clone();
+        }
         Doing::Replay => {
             model.drop_screens(Place::PastPlan);
             model.drop_screens(Place::Replay);
@@ -429,17 +417,17 @@ pub(super) fn refresh(model: &mut Model) {
 fn refresh_plan(model: &mut Model) {
     let height = model.height(Place::Plan);
     // There is one plan screen at most.
-    let folded = model.screens_mut().find_map(|screen| match screen {
-        Screen::Plan(screen) => Some(screen.folded.clone()),
+    let turned = model.screens_mut().find_map(|screen| match screen {
+        Screen::Plan(screen) => Some(screen.turned.clone()),
         _ => None,
     });
-    let Some(folded) = folded else { return };
-    let lines = view::plan_lines(model, &folded);
-    for screen in model.screens_mut() {
-        if let Screen::Plan(screen) = screen {
-            screen.set_lines(lines.clone(), height);
-        }
-    }
+    let Some(turned) = turned else { return };
+    let text = view::plan_text(model, &turned);
+    let plans = model.screens_mut().filter_map(|screen| match screen {
+        Screen::Plan(screen) => Some(screen),
+        _ => None,
+    });
+    plans.take(1).for_each(|screen| screen.set_text(text.clone(), height));
 }
 
 pub(super) fn refresh_pagers(model: &mut Model, which: fn(&About) -> bool) {

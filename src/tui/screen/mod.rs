@@ -16,7 +16,7 @@ pub(super) use group::{Group, GroupKey, Grouping, Order};
 pub use node::DiffAbout;
 pub(super) use node::{DiffScreen, Fold, NodeLine, NodeScreen, Section, TailScreen, Target};
 pub(super) use pager::{About, Pager};
-pub(super) use plan::{PlanLine, PlanScreen};
+pub(super) use plan::{Liftable, PlanLine, PlanRow, PlanScreen, PlanText, RowKey, is_open};
 pub(super) use run::{Expected, RunRow, RunScreen, Source, UnderWay, Watched, mark, note, note_during};
 pub(super) use runs::RunsScreen;
 

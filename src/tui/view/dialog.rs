@@ -6,7 +6,7 @@ use super::canvas::{Canvas, cells};
 use super::run::{asked_words, under_way};
 use super::runs;
 use crate::run::CancelLevel;
-use crate::tui::dialog::{Confirm, Dialog, LADDER, Typed, changed_clusters};
+use crate::tui::dialog::{Confirm, Dialog, LADDER, Lift, SaveAs, Typed, changed_clusters};
 use crate::tui::keymap::{Command, Key, Place};
 use crate::tui::look::{Look, Tone};
 use crate::tui::message::Notice;
@@ -31,6 +31,8 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area
         Dialog::Apply(confirm) => apply(confirm, canvas.look, columns),
         Dialog::Stop(level) => stop(model, *level, canvas.look, columns),
         Dialog::Leave(typed) => leave(model, typed, canvas.look, columns),
+        Dialog::Lift(lift) => lift_body(lift, canvas.look, columns),
+        Dialog::Save(asked) => save_body(asked, canvas.look, columns),
         Dialog::Notice(notice) => notice_body(notice, columns),
     };
     body.draw(canvas, area)
@@ -173,6 +175,47 @@ fn stop_key(model: &Model) -> String {
         (None, Some(key)) => format!("{key} on the screen of the run"),
         (None, None) => "stop in the palette".to_owned(),
     }
+}
+
+fn lift_body(lift: &Lift, look: Look, columns: usize) -> Body {
+    let bullet = TextLine::new(Tone::Plain, &format!("{} ", look.dot()));
+    let deeper = TextLine::new(Tone::Plain, "    ");
+    let line = |(tone, text): &(Tone, String)| match text.strip_prefix("  ") {
+        Some(below) => hanging(&deeper, *tone, below, columns),
+        None => hanging(&bullet, *tone, text, columns),
+    };
+    let lines = lift.then.iter().flat_map(line).collect();
+    let what = match lift.what.nodes.len() {
+        1 => "type the node's name to lift it",
+        _ => "type the cluster's name to lift it",
+    };
+    typed_body(format!("Lift {}", lift.what.code.word()), lines, what, &lift.typed, (look, columns))
+}
+
+fn save_body(asked: &SaveAs, look: Look, columns: usize) -> Body {
+    let indent = TextLine::default();
+    let mut lines = match &asked.said {
+        Some(said) => hanging(&indent, Tone::Bad, said, columns),
+        None => {
+            hanging(&indent, Tone::Plain, "as muster --plan --format json prints it, for you alone to read", columns)
+        }
+    };
+    if let Some(replace) = &asked.replace {
+        lines.push(TextLine::new(Tone::Plain, "it is lost if this one takes its place"));
+        return typed_body("Save the plan".to_owned(), lines, "type replace to go on", replace, (look, columns));
+    }
+    let lead = "file:  ";
+    let room = columns.saturating_sub(width(lead) + 1);
+    let text = clip(&asked.name.text, room, look.more());
+    let state = if asked.saving { "saving" } else { "" };
+    let keys = "enter: save   Ctrl-U: another name   esc: no";
+    let cursor = Some(width(lead) + width(&text));
+    let end = vec![
+        TextLine::new(Tone::Head, lead).with(Tone::Plain, &text),
+        TextLine::new(Tone::Plain, state),
+        TextLine::new(Tone::Faint, keys),
+    ];
+    Body { title: "Save the plan".to_owned(), tone: Tone::Change, lines, end, cursor }
 }
 
 fn notice_body(notice: &Notice, columns: usize) -> Body {

@@ -123,9 +123,8 @@ fn is_useful(model: &Model, binding: &Binding) -> bool {
             matches!(model.screen(), Screen::Node(_))
         }
         Command::Play => model.replay.as_ref().is_some_and(|replay| !replay.is_watching()),
-        Command::Open if model.place() == Place::Plan => {
-            model.plan_seen().iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())
-        }
+        Command::Open if matches!(model.place(), Place::Plan | Place::PastPlan) => model.plan_seen().is_some(),
+        Command::Lift => crate::tui::editing::can_lift(model) && possible(model, Command::Lift).is_ok(),
         command => possible(model, command).is_ok(),
     };
     now && binding.is_on(model.place()) && !binding.short.is_empty() && !key_words(model, binding).is_empty()

@@ -33,7 +33,7 @@ use canvas::Canvas;
 
 pub(super) use node::lines as node_screen_lines;
 pub(super) use pager::lines as pager_lines;
-pub(super) use plan::{lines as plan_lines, removal_of};
+pub(super) use plan::{removal_of, text as plan_text};
 pub(super) use removal::losses;
 pub(super) use tail::lines as tail_lines;
 

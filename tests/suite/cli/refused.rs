@@ -55,6 +55,13 @@ async fn a_wrong_command_line_is_64_and_says_what_to_type() {
         (&["status", "--apply"], &["--apply"]),
         (&["check", "--node", "eu-1"], &["--node", "muster check"]),
         (&["--plan", "--allow", "no-such-code"], &["no-such-code"]),
+        (
+            &["--plan", "--allow", "pending-settings=eu-11"],
+            &["--allow pending-settings=eu-11: the inventory has no node of this name", "did you mean eu-1?"],
+        ),
+        (&["--plan", "--allow", "managed-conf=elsewhere"], &["there are: eu-1\n"]),
+        (&["--plan", "--node", "!eu-7"], &["!eu-7", "there are: eu-1"]),
+        (&["status", "--out", "x.json"], &["--out does not go with muster status"]),
         (&[], &["terminal", "muster --plan"]),
         (&["--format", "json"], &["--format json", "terminal UI"]),
     ] {

@@ -523,5 +523,5 @@ pub(super) fn looked() -> Message {
 
 /// The message that a plan was made.
 pub(super) fn planned() -> Message {
-    Message::Planned(Arc::new(plan()))
+    Message::Planned(plan().into())
 }

@@ -55,7 +55,7 @@ fn a_hostile_plan_or_notice_does_not_reach_the_terminal() {
     let change = &mut evil.clusters[0].changes[0];
     (change.name, change.detail, change.diff) = (EVIL.into(), EVIL.into(), vec![EVIL.into()]);
     (evil.blockers[0].what, evil.notes[0].text) = (EVIL.into(), EVIL.into());
-    let planned = [say(looked()), typed("p"), say(Message::Planned(Arc::new(evil)))].concat();
+    let planned = [say(looked()), typed("p"), say(Message::Planned(evil.into()))].concat();
     for keys in [vec![], typed("d"), typed("a"), vec![Act::Input(Input::Paste(EVIL.to_owned()))]] {
         assert_clean(&play((80, 24), Look::FULL, [planned.clone(), keys].concat()).screen);
     }
@@ -107,7 +107,7 @@ fn messages() -> impl Strategy<Value = Message> {
         Message::Looked(Arc::new(large(40))),
         Message::Looked(Arc::new(muster::tui::Picture::default())),
         planned(),
-        Message::Planned(Arc::new(empty_plan())),
+        Message::Planned(empty_plan().into()),
         Message::Looking { done: 1, of: 2 },
         Message::Clock(start()),
         Message::Signal(Signal::Interrupt),

@@ -7,6 +7,7 @@ mod fleet;
 mod hostile;
 mod keys;
 mod node;
+mod plan;
 pub(crate) mod pty;
 mod removal;
 mod runs;

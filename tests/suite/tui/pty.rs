@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use muster::name::RunId;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
-use muster::tui::{AsItIs, Driver, Look, Message, Opening, Part, run};
+use muster::tui::{AsItIs, Driver, Edits, Look, Message, Opening, Part, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -35,6 +35,12 @@ impl Driver for Made {
             _ => drop(std::thread::spawn(|| panic!("a task broke"))),
         }
     }
+
+    fn plan_with(&self, part: Part, _: Edits) {
+        self.plan(part);
+    }
+
+    fn save(&self, _: Arc<Plan>, _: String, _: bool) {}
 
     fn apply(&self, _: Arc<Plan>) {
         for act in Recording::begin().acts {

@@ -56,7 +56,7 @@ fn a_plan_says_the_danger_first_and_then_each_step() {
 
 #[test]
 fn a_removal_folds_and_unfolds() {
-    let folded = [planned(), typed("jjjj"), enter()].concat();
+    let folded = [planned(), enter()].concat();
     let closed = play((120, 40), Look::FULL, folded.clone()).screen;
     assert!(!closed.contains("1 un-apply") && closed.contains("2 rows deleted, out of the directive of 3"), "{closed}");
     let open = play((120, 40), Look::FULL, [folded, enter()].concat()).screen;

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use muster::name::{NodeName, RunId};
 use muster::plan::Plan;
 use muster::run::CancelLevel;
-use muster::tui::{DiffAbout, Driver, Ended, Host, Look, Message, Model, Part, Title, run_on};
+use muster::tui::{DiffAbout, Driver, Edits, Ended, Host, Look, Message, Model, Part, Title, run_on};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::layout::Size;
@@ -97,6 +97,20 @@ impl Driver for Asked {
 
     fn plan(&self, part: Part) {
         self.note(format!("plan {part:?}"));
+    }
+
+    fn plan_with(&self, part: Part, edits: Edits) {
+        let Edits { clusters, nodes, plugins, allow } = edits;
+        let names = |all: Vec<String>| all.join(" ");
+        let out = clusters.iter().map(ToString::to_string).chain(nodes.iter().map(ToString::to_string));
+        let out = names(out.chain(plugins).collect());
+        let allow = names(allow.iter().map(ToString::to_string).collect());
+        self.note(format!("plan {part:?} without [{out}] allowing [{allow}]"));
+    }
+
+    fn save(&self, plan: Arc<Plan>, file: String, replace: bool) {
+        let over = if replace { " over another" } else { "" };
+        self.note(format!("save {} steps as {file}{over}", plan.steps.len()));
     }
 
     fn apply(&self, plan: Arc<Plan>) {
