@@ -356,7 +356,7 @@ fn press(code: KeyCode) -> Message {
 /// Everything that leads to a run of the whole fleet.
 fn to_run(fleet: &Fleet) -> Vec<Message> {
     let typed = "aall".chars().map(|c| press(KeyCode::Char(c)));
-    let looked = [Message::Looked(Arc::clone(&fleet.picture)), Message::Planned(muster::tui::Made { plan: Arc::clone(&fleet.plan), from: muster::tui::MadeFrom::default() })];
+    let looked = [Message::Looked(Arc::clone(&fleet.picture)), Message::Planned(Arc::clone(&fleet.plan).into())];
     let begun = [press(KeyCode::Enter), Message::Run(Box::new(fleet.begun.clone()))];
     looked.into_iter().chain(typed).chain(begun).collect()
 }
@@ -441,7 +441,7 @@ fn storm(fleet: &Fleet, feed: Feed, over: Arc<AtomicBool>) -> std::thread::JoinH
 fn frames(fleet: &Fleet, table: &mut Table) {
     let keys = |text: &str| text.chars().map(|c| press(KeyCode::Char(c))).collect::<Vec<_>>();
     let looked = || vec![Message::Looked(Arc::clone(&fleet.picture))];
-    let planned = || [looked(), vec![Message::Planned(muster::tui::Made { plan: Arc::clone(&fleet.plan), from: muster::tui::MadeFrom::default() })]].concat();
+    let planned = || [looked(), vec![Message::Planned(Arc::clone(&fleet.plan).into())]].concat();
     let screens = [
         ("fleet", looked()),
         ("fleet, filtered", [looked(), keys("/edge-*"), vec![press(KeyCode::Enter)]].concat()),
