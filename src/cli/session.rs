@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::{Command, CommandLine, Env, Mode, Options, Signals, apply, inspect, locks, plan, restore, resume, status, terminal};
+use super::{
+    Command, CommandLine, Env, Mode, Options, Signals, apply, inspect, locks, plan, restore, resume, status, terminal,
+};
 use crate::demo::Demo;
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
@@ -42,7 +44,9 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
             resume::Way::On => with_fleet(if yes { Use::Apply } else { Use::Plan }, options, None, env).await,
         },
         Some(Command::RestoreRows { run, yes }) => with_fleet(Use::RestoreRows { run, yes }, options, None, env).await,
-        Some(Command::Inspect { of, lines }) => with_fleet(Use::Inspect { of, lines }, options, demo.as_ref().map(Demo::about), env).await,
+        Some(Command::Inspect { of, lines }) => {
+            with_fleet(Use::Inspect { of, lines }, options, demo.as_ref().map(Demo::about), env).await
+        }
         Some(_) => with_fleet(Use::Status, options, demo.as_ref().map(Demo::about), env).await,
         None => {
             let what = match mode {

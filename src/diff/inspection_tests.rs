@@ -77,7 +77,8 @@ fn inspected(facts: NodeFacts) -> (Inspection, Inspection) {
         .into(),
     };
     let fleet = diff(&inventory, &bundles, &survey);
-    let of = |node: &str| inspect(&inventory, &bundles, &survey, fleet.node(&name(node)).unwrap(), &name(node)).unwrap();
+    let of =
+        |node: &str| inspect(&inventory, &bundles, &survey, fleet.node(&name(node)).unwrap(), &name(node)).unwrap();
     assert!(inspect(&inventory, &bundles, &survey, fleet.node(&name("eu-1")).unwrap(), &name("us-1")).is_none());
     (of("eu-1"), of("eu-2"))
 }
@@ -106,7 +107,11 @@ fn each_file_of_bundle_and_node_has_its_state() {
     assert!(acme.differs());
     assert_eq!(acme.files[3].kind, Some("no regular file"));
     let geo = seen.plugins.iter().find(|plugin| plugin.name == "geo").unwrap();
-    assert_eq!(geo.files.iter().map(|file| file.state.sign()).collect::<String>(), "=", "of others it is known that it is there");
+    assert_eq!(
+        geo.files.iter().map(|file| file.state.sign()).collect::<String>(),
+        "=",
+        "of others it is known that it is there"
+    );
 }
 
 #[test]
@@ -138,12 +143,28 @@ fn a_setting_says_where_it_stands_and_where_places_disagree() {
 }
 
 #[test]
+fn releases_before_the_search_path_are_no_disagreement() {
+    let mut values = vec![
+        ("/lua/?.lua;;".to_owned(), vec![".kong_env".to_owned()]),
+        ("/home/releases/a/?.lua;/lua/?.lua;;".to_owned(), vec!["workers".to_owned()]),
+    ];
+    facts::staged(&mut values);
+    assert_eq!(values[1].1.len(), 2);
+    let mut other = vec![values[0].clone(), ("/else/?.lua".to_owned(), vec!["workers".to_owned()])];
+    facts::staged(&mut other);
+    assert_eq!(other[1].1.len(), 1);
+}
+
+#[test]
 fn the_machine_and_the_places_are_told_with_their_sources() {
     let (seen, _) = inspected(edited());
     let of = |name: &str| seen.facts.iter().rfind(|fact| fact.name == name).unwrap();
     assert_eq!(of("clock").value, "2023-11-14 22:15:00 UTC, 3 s after the look began");
     assert!(!of("clock").odd);
-    assert_eq!(of("prefix").value, "/usr/local/kong, really /opt/kong, mode 755, owner 997:997, not writable for the login, 2 MiB free");
+    assert_eq!(
+        of("prefix").value,
+        "/usr/local/kong, really /opt/kong, mode 755, owner 997:997, not writable for the login, 2 MiB free"
+    );
     assert!(of("prefix").odd && of("error log").odd);
     assert_eq!((of("muster's home").value.as_str(), of("muster's home").odd), ("/home, not there", false));
     assert!(seen.facts.iter().all(|fact| !fact.source.is_empty()));
@@ -172,7 +193,10 @@ fn the_files_of_what_is_to_be_absent_are_those_that_are_there() {
 fn a_receipt_is_told_in_words() {
     let text = "muster-receipt 1\nrun 01ARZ3NDEKTSV4RRFFQ69G5FAV\nstep 3\nintent link acme\ndid link acme\n";
     let open = ReceiptFacts::of(&Receipt::parse(text).unwrap());
-    assert_eq!((open.words().as_str(), open.did.as_slice()), ("open: no end was written", &["link acme".to_owned()][..]));
+    assert_eq!(
+        (open.words().as_str(), open.did.as_slice()),
+        ("open: no end was written", &["link acme".to_owned()][..])
+    );
     assert_eq!(open.at.strftime("%Y").to_string(), "2016");
     for (result, words) in [
         ("changed", "changed, and proven where something was reloaded"),

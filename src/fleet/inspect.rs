@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::{Fleet, Picture};
 use crate::diff::{self, CloserLook, Comparison, FileState, Inspection, Mark, ReceiptFacts};
 use crate::hint::Hint;
-use crate::inventory::Selector;
 use crate::name::{BundlePath, NodeName};
 use crate::perform::{self, Reach as _, detail};
 use crate::plan::{Allow, Selection};
@@ -23,14 +22,14 @@ const FILES: usize = 200;
 type Contents = BTreeMap<BundlePath, Result<Vec<u8>, Withheld>>;
 
 impl Fleet {
-    /// All that is known of a node, and what a plan for it alone would change. Asks nobody. `None`: there is no such node.
+    /// All that is known of a node, and what the next plan would change on it. Asks nobody. `None`: there is no such node.
     pub fn inspection(&self, picture: &Picture, node: &NodeName, allow: Vec<Allow>) -> Option<Inspection> {
         let known = picture.diff.node(node)?;
         let (inventory, bundles) = (&self.desired.inventory, &self.desired.bundles);
         let mut inspection = diff::inspect(inventory, bundles, &picture.survey, known, node)?;
         if let Some(facts) = picture.survey.seen(node) {
-            let nodes = Selector::parse(node.as_str()).ok();
-            let plan = self.plan(picture, Selection { nodes, ..Selection::default() }, allow);
+            // For everything, as a removal is planned for whole clusters: what `p` would plan, as far as it is about this node.
+            let plan = self.plan(picture, Selection::default(), allow);
             let conf = facts.conf_file.as_ref().map(crate::hint::Sealed::open);
             inspection.planned = plan.on_node(node, &inspection.cluster, conf.map(std::ops::Deref::deref));
         }
@@ -95,7 +94,9 @@ impl Fleet {
             return Err(perform::cause("no-such-file", format!("{plugin} has {what} on {node}, as it was seen")));
         }
         let compared = self.compared(picture, node, &files).await?.into_iter();
-        compared.map(|one| if path.is_some() { one } else { Ok(one.unwrap_or_else(|cause| not_given(&cause))) }).collect()
+        compared
+            .map(|one| if path.is_some() { one } else { Ok(one.unwrap_or_else(|cause| not_given(&cause))) })
+            .collect()
     }
 
     /// Compares every file of a node that differs, in one go; those that it does not give say why.
@@ -132,9 +133,7 @@ impl Fleet {
         let needed: Vec<BundlePath> = files.iter().filter_map(|(_, file)| self.needed(node, file)).collect();
         let there = if needed.is_empty() { Contents::new() } else { self.contents(node, needed).await? };
         let secrets = secrets(facts);
-        let one = |(plugin, file): &(String, FileState)| {
-            Ok(self.file(node, plugin, file, &there)?.without(&secrets))
-        };
+        let one = |(plugin, file): &(String, FileState)| Ok(self.file(node, plugin, file, &there)?.without(&secrets));
         Ok(files.iter().map(one).collect())
     }
 
@@ -166,13 +165,7 @@ impl Fleet {
         })
     }
 
-    fn file(
-        &self,
-        node: &NodeName,
-        plugin: &str,
-        file: &FileState,
-        there: &Contents,
-    ) -> Result<Comparison, Cause> {
+    fn file(&self, node: &NodeName, plugin: &str, file: &FileState, there: &Contents) -> Result<Comparison, Cause> {
         let wanted = self.wanted(node, &file.path);
         if let Some(kind) = file.kind {
             return Err(perform::cause("no-content", format!("{} on {node}: {kind}", file.path)));
@@ -201,11 +194,7 @@ impl Fleet {
     }
 
     /// Asks a node, twice if the connection that was kept turns out to be dead: looking changes nothing.
-    async fn ask(
-        &self,
-        node: &NodeName,
-        fill: impl FnOnce(DetailRequest) -> DetailRequest,
-    ) -> Result<Detail, Cause> {
+    async fn ask(&self, node: &NodeName, fill: impl FnOnce(DetailRequest) -> DetailRequest) -> Result<Detail, Cause> {
         let gone = || perform::cause("unknown-node", format!("{node} is not in the inventory, or is out"));
         let site = self.sites.get(node).ok_or_else(gone)?;
         let request = fill(DetailRequest {

@@ -17,8 +17,8 @@ pub(super) enum Within {
 
 /// The words that Lua keeps for itself.
 const LUA: [&str; 22] = [
-    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil", "not",
-    "or", "repeat", "return", "then", "true", "until", "while",
+    "and", "break", "do", "else", "elseif", "end", "false", "for", "function", "goto", "if", "in", "local", "nil",
+    "not", "or", "repeat", "return", "then", "true", "until", "while",
 ];
 
 /// A line in pieces, and what the next one begins in. `plain` is the tone of what is nothing special.

@@ -136,7 +136,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
                 fleet.fold(&picture, &cluster, height);
                 None
             }
-            (Some(FleetRow::Node(..)), Some(Part::Node(node))) => return closely::open(model, node),
+            (Some(FleetRow::Node(..)), Some(Part::Node(node))) => return closely::open(model, &node),
             _ => None,
         },
         (Screen::Run(_), _) => run_row(model),

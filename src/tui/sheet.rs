@@ -98,9 +98,8 @@ impl Sheet {
     }
 
     fn is_change(&self, row: Row) -> bool {
-        let changed = |file: usize, line: usize| {
-            matches!(self.files[file].lines[line].kind, LineKind::Removed | LineKind::Added)
-        };
+        let changed =
+            |file: usize, line: usize| matches!(self.files[file].lines[line].kind, LineKind::Removed | LineKind::Added);
         match row {
             Row::Line(file, line) => changed(file, line),
             Row::Pair(file, left, right) => [left, right].into_iter().flatten().any(|line| changed(file, line)),
@@ -148,7 +147,13 @@ impl Sheet {
     }
 
     /// One of the two sides, filled to its width.
-    fn half(&self, file: usize, line: Option<usize>, side: usize, (look, columns, skip): (Look, usize, usize)) -> TextLine {
+    fn half(
+        &self,
+        file: usize,
+        line: Option<usize>,
+        side: usize,
+        (look, columns, skip): (Look, usize, usize),
+    ) -> TextLine {
         let Some(at) = line else { return TextLine::new(Tone::Plain, &" ".repeat(columns)) };
         let line = &self.files[file].lines[at];
         let (sign, tone) = sign(line.kind);
@@ -167,7 +172,13 @@ impl Sheet {
         format!("{text:>width$}", width = self.digits)
     }
 
-    fn code(&self, file: usize, at: usize, side: usize, (look, room, skip): (Look, usize, usize)) -> Vec<(Tone, String)> {
+    fn code(
+        &self,
+        file: usize,
+        at: usize,
+        side: usize,
+        (look, room, skip): (Look, usize, usize),
+    ) -> Vec<(Tone, String)> {
         let compared = &self.files[file];
         let line = &compared.lines[at];
         let (_, plain) = sign(line.kind);
@@ -223,7 +234,11 @@ fn pair(rows: &mut Vec<Row>, file: usize, all: &[ComparedLine], lines: std::ops:
             LineKind::Added => right.push(at),
             kind => {
                 flush(&mut left, &mut right, rows);
-                rows.push(if kind == LineKind::Same { Row::Pair(file, Some(at), Some(at)) } else { Row::Line(file, at) });
+                rows.push(if kind == LineKind::Same {
+                    Row::Pair(file, Some(at), Some(at))
+                } else {
+                    Row::Line(file, at)
+                });
             }
         }
     }

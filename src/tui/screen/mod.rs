@@ -9,8 +9,8 @@ mod run;
 
 pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
-pub(super) use node::{DiffScreen, Fold, NodeLine, NodeScreen, Section, TailScreen, Target};
 pub use node::DiffAbout;
+pub(super) use node::{DiffScreen, Fold, NodeLine, NodeScreen, Section, TailScreen, Target};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
 pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};

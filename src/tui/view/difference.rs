@@ -64,7 +64,8 @@ fn numbers(screen: &DiffScreen) -> TextLine {
 /// What stands there until contents come, or instead of them.
 fn waiting(screen: &DiffScreen, columns: usize) -> Vec<TextLine> {
     let Some(trouble) = &screen.files.trouble else {
-        let words = if screen.files.asking { "  asking the node for its content" } else { "  there is nothing to compare" };
+        let words =
+            if screen.files.asking { "  asking the node for its content" } else { "  there is nothing to compare" };
         return vec![TextLine::new(Tone::Faint, words)];
     };
     let mut lines = hanging(&TextLine::new(Tone::Plain, "  "), Tone::Unknown, &trouble.text, columns);

@@ -15,8 +15,8 @@ use crate::tui::text::{TextLine, hanging};
 const LOG: usize = 8;
 /// How many receipts are seen: older ones are counted.
 const RECEIPTS: usize = 20;
-/// The columns of the names of facts.
-const NAME: usize = 24;
+/// The most columns for the names of facts.
+const NAME: usize = 30;
 
 /// Draws the screen.
 pub(super) fn draw(model: &Model, screen: &NodeScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
@@ -95,15 +95,17 @@ impl Composer<'_> {
         let (words, _) = node_files::counted(&found.plugins);
         lines.extend(self.section(Section::Files, "files", &words, || node_files::lines(self, &found.plugins)));
         let odd = found.facts.iter().filter(|fact| fact.odd).count();
-        let words = if odd > 0 { format!("{}, {odd} to look at", found.facts.len()) } else { found.facts.len().to_string() };
-        lines.extend(self.section(Section::Facts, "facts, each with where it comes from", &words, || {
-            self.facts(found)
-        }));
+        let words =
+            if odd > 0 { format!("{}, {odd} to look at", found.facts.len()) } else { found.facts.len().to_string() };
+        lines
+            .extend(self.section(Section::Facts, "facts, each with where it comes from", &words, || self.facts(found)));
         let (receipts, more) = self.receipts(found);
         let words = count(receipts.len() + more, "receipt");
-        lines.extend(self.section(Section::Receipts, "receipts, the newest first", &words, || {
-            self.receipt_lines(receipts, more)
-        }));
+        lines.extend(
+            self.section(Section::Receipts, "receipts, the newest first", &words, || {
+                self.receipt_lines(receipts, more)
+            }),
+        );
         lines.extend(self.section(Section::Log, "error log", &self.log_words(found), || self.log(found)));
         lines
     }
@@ -180,7 +182,7 @@ impl Composer<'_> {
         }
         if let Some(conf) = &planned.conf {
             let text = TextLine::new(Tone::Plain, &format!("    edit {}", conf.path))
-                .with(Tone::Faint, &format!("  -{} +{}, enter shows the lines", conf.removed, conf.added));
+                .with(Tone::Faint, &format!("  -{} +{}, enter shows", conf.removed, conf.added));
             lines.push(line_of(text, Target::Conf));
         }
         for why in &planned.blocked {
@@ -197,7 +199,8 @@ impl Composer<'_> {
             let words = "    none: it could not be seen; R looks again";
             return vec![plain(TextLine::new(Tone::Unknown, words))];
         }
-        let names = found.facts.iter().map(|fact| width(&fact.name)).max().unwrap_or_default().min(NAME);
+        let names = found.facts.iter().map(|fact| width(&fact.name)).max().unwrap_or_default();
+        let names = names.min((self.columns / 4).clamp(16, NAME));
         let mut group = "";
         let mut lines = Vec::new();
         for fact in &found.facts {

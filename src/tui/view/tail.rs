@@ -37,7 +37,7 @@ fn title(screen: &TailScreen, of: Option<&NodeScreen>) -> TextLine {
     match tail {
         Some(tail) => {
             let cut = if tail.cut { "the last " } else { "" };
-            let words = format!("  {}, {cut}{}", tail.path, count(tail.lines.len(), "line"));
+            let words = format!("  {cut}{} of {}", count(tail.lines.len(), "line"), tail.path);
             head.with(Tone::Faint, &words)
         }
         None => head,
@@ -74,7 +74,10 @@ fn wrapped(line: &str, columns: usize, more: &str) -> Vec<TextLine> {
     let room = columns.saturating_sub(2).max(8);
     let line = clip(line, room * ROWS, more);
     let rows = wrap(&line, room);
-    rows.iter().enumerate().map(|(at, row)| TextLine::new(tone, &format!("{}{row}", if at == 0 { " " } else { "  " }))).collect()
+    rows.iter()
+        .enumerate()
+        .map(|(at, row)| TextLine::new(tone, &format!("{}{row}", if at == 0 { " " } else { "  " })))
+        .collect()
 }
 
 /// By the word for its level, as nginx writes it: `[error]`.

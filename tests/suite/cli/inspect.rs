@@ -10,7 +10,10 @@ const SECRET: &str = "s3cret-of-postgres";
 
 /// Everything that muster could write on a node: path, mode, size, times.
 fn state(dirs: &[&Path]) -> String {
-    let out = Command::new("find").args(dirs).args(["-not", "-path", "*/logs/*", "-printf", "%p %y %m %s %C@ %T@\n"]).output();
+    let out = Command::new("find")
+        .args(dirs)
+        .args(["-not", "-path", "*/logs/*", "-printf", "%p %y %m %s %C@ %T@\n"])
+        .output();
     let mut lines: Vec<String> = String::from_utf8(out.unwrap().stdout).unwrap().lines().map(str::to_owned).collect();
     lines.sort();
     lines.join("\n")
@@ -50,7 +53,10 @@ async fn a_node_is_told_closely_and_nothing_is_changed() {
     let before = state(&places);
     let said = gateways.muster(&["inspect", "eu-1", "--diff"]).await;
     without_secret(&said);
-    said.assert(0, &["eu-1  ~ drift  in eu", "~  kong/plugins/acme-auth/handler.lua", "+  kong/plugins/acme-auth/debug.lua"]);
+    said.assert(
+        0,
+        &["eu-1  ~ drift  in eu", "~  kong/plugins/acme-auth/handler.lua", "+  kong/plugins/acme-auth/debug.lua"],
+    );
     // Facts with their sources, where several places have one and the same.
     said.assert(0, &["(Admin API)", "kong.conf, line ", "survey: processes"]);
     // Receipts, and the end of the log without what is secret.
@@ -76,8 +82,11 @@ async fn a_script_gets_the_same_facts() {
     };
     assert_eq!([state("handler.lua"), state("debug.lua"), state("schema.lua")], ["differs", "extra", "as-wanted"]);
     assert!(value["facts"].as_array().unwrap().iter().all(|fact| fact["source"].is_string()));
-    assert!(value["closer"]["log"]["lines"].as_array().unwrap().iter().any(|l| l.as_str().unwrap().contains("no login")));
-    let diff = value["diffs"].as_array().unwrap().iter().find(|diff| diff["path"].as_str().unwrap().ends_with("handler.lua"));
+    assert!(
+        value["closer"]["log"]["lines"].as_array().unwrap().iter().any(|l| l.as_str().unwrap().contains("no login"))
+    );
+    let diff =
+        value["diffs"].as_array().unwrap().iter().find(|diff| diff["path"].as_str().unwrap().ends_with("handler.lua"));
     let lines = diff.unwrap()["lines"].as_array().unwrap();
     assert_eq!((lines[0]["kind"].as_str(), lines[0]["text"].as_str()), (Some("removed"), Some("-- edited by hand")));
 }
@@ -91,9 +100,15 @@ async fn what_a_plan_would_edit_in_kong_conf_is_shown_without_other_lines() {
     fs::write(&node.conf, format!("pg_password = {SECRET}\n{conf}")).unwrap();
     let said = gateways.muster(&["inspect", "eu-1"]).await;
     without_secret(&said);
-    said.assert(0, &["+ install acme-auth 1.0.0", "- plugins = bundled", "+ plugins = bundled,acme-auth", "(not shown)"]);
+    said.assert(
+        0,
+        &["+ install acme-auth 1.0.0", "- plugins = bundled", "+ plugins = bundled,acme-auth", "(not shown)"],
+    );
     let at: Vec<&str> = said.out.lines().filter(|line| line.contains("- plugins = bundled")).collect();
-    assert!(at.iter().any(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())), "a line has its number: {at:?}");
+    assert!(
+        at.iter().any(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit())),
+        "a line has its number: {at:?}"
+    );
 }
 
 #[tokio::test]

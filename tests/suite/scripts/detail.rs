@@ -68,13 +68,15 @@ fn contents_come_whole_whatever_the_names_of_the_files() {
         let node = Node::new();
         let dir = node.root.join("kong/plugins/odd");
         fs::create_dir_all(dir.join("-rf dir")).unwrap();
-        let names = ["plain.lua", "-rf", "a b", "$(touch owned) `id` \"q\" 'q' ; & |", "über.lua", "per%41cent", "-rf dir/x"];
+        let names =
+            ["plain.lua", "-rf", "a b", "$(touch owned) `id` \"q\" 'q' ; & |", "über.lua", "per%41cent", "-rf dir/x"];
         let content = |name: &str| format!("\u{1b}[2J {name}\r\n\tno end of line");
         for name in names {
             fs::write(dir.join(name), content(name)).unwrap();
         }
         fs::write(dir.join("empty"), "").unwrap();
-        let paths: Vec<String> = names.iter().chain(&["empty"]).map(|name| format!("kong/plugins/odd/{name}")).collect();
+        let paths: Vec<String> =
+            names.iter().chain(&["empty"]).map(|name| format!("kong/plugins/odd/{name}")).collect();
         let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
         let detail = look(shell, &node, &paths, None);
         for name in names {
@@ -172,7 +174,7 @@ fn the_end_of_a_log_is_sent_and_a_log_that_leads_to_secrets_is_not() {
     for shell in Shell::all() {
         let node = Node::new();
         let log = node.prefix.join("error.log");
-        let text: String = (0..5_000).map(|n| format!("2026/11/20 15:00:00 [error] line {n}\n")).collect();
+        let text = (0..5_000).map(|n| format!("2026/11/20 15:00:00 [error] line {n}\n")).collect::<Vec<_>>().concat();
         fs::write(&log, format!("{text}odd \0 \u{1b}[31m byte\nlast without end")).unwrap();
         let tail = look(shell, &node, &[], Some(&log)).log.unwrap().unwrap();
         let n = tail.lines.len();
