@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_unified_difference_is_read_back() {
-        let old: String = (1..30).map(|n| format!("line {n}\n")).collect();
+        let old = (1..30).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
         let new = old.replace("line 10\n", "line ten\n").replace("line 25\n", "");
         let lines = super::super::unified("a/x.lua", old.as_bytes(), new.as_bytes());
         let read = Comparison::of_unified(&[lines.clone(), lines].concat());
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn excerpts_leave_out_what_is_far_from_every_change() {
-        let old: String = (0..100).map(|n| format!("{n}\n")).collect();
+        let old = (0..100).map(|n| format!("{n}\n")).collect::<Vec<_>>().concat();
         let new = old.replace("\n50\n", "\nx\n").replace("\n52\n", "\ny\n");
         let made = Comparison::of("x", old.as_bytes(), new.as_bytes());
         assert_eq!(

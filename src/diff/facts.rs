@@ -154,6 +154,9 @@ fn places(key: &str, facts: &NodeFacts) -> Vec<(String, String)> {
     places
 }
 
+/// Those that decide what is loaded and served come first, and are told even where no place sets them.
+const FIRST: [&str; 5] = ["plugins", "lua_package_path", "database", "role", "log_level"];
+
 /// Every setting that may be read out loud and that some place has. What all places have alike is one fact.
 fn settings(kong: &KongPaths, facts: &NodeFacts, group: &mut Group<'_>) {
     if facts.conf_file.is_none() {
@@ -163,8 +166,6 @@ fn settings(kong: &KongPaths, facts: &NodeFacts, group: &mut Group<'_>) {
         };
         group.odd("kong.conf", format!("{} {why}", kong.conf), "survey: files");
     }
-    // Those that decide what is loaded come first.
-    const FIRST: [&str; 5] = ["plugins", "lua_package_path", "database", "role", "log_level"];
     let rest = setting::READABLE.iter().copied().filter(|key| !FIRST.contains(key));
     for key in FIRST.into_iter().chain(rest) {
         let mut values: Vec<(String, Vec<String>)> = Vec::new();
@@ -180,10 +181,26 @@ fn settings(kong: &KongPaths, facts: &NodeFacts, group: &mut Group<'_>) {
         {
             values.push((value.to_owned(), vec!["Kong's default, as no place sets it".to_owned()]));
         }
-        let odd = values.len() > 1;
+        if key == "lua_package_path" {
+            staged(&mut values);
+        }
+        let odd = values.len() > 1 && !values.iter().any(|(_, sources)| sources.iter().any(|source| source == STAGED));
         for (value, sources) in values {
             group.push(key, &value, &sources.join("; "), odd);
         }
+    }
+}
+
+/// What is said of a search path that begins with releases of ours.
+const STAGED: &str = "the releases of the last run stand before the rest";
+
+/// After a run the workers have the path of `.kong_env` with our releases before it: no disagreement.
+pub(super) fn staged(values: &mut [(String, Vec<String>)]) {
+    if let [rest @ .., (last, sources)] = values
+        && rest.iter().any(|(path, _)| last.len() > path.len() && last.ends_with(path.as_str()))
+        && rest.len() == 1
+    {
+        sources.push(STAGED.to_owned());
     }
 }
 

@@ -77,7 +77,7 @@ pub struct FileState {
     pub kind: Option<&'static str>,
 }
 
-/// What a plan for this node alone would change on it.
+/// What a plan for everything would change on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Planned {
     /// What would be done, one line each.
@@ -264,7 +264,7 @@ fn found<'a>(
     let mut all = BTreeMap::new();
     for root in roots {
         let Some(there) = facts.roots.get(root) else { continue };
-        for (relative, file) in there.files.iter() {
+        for (relative, file) in &*there.files {
             let path = if relative.is_empty() { root.to_string() } else { format!("{root}/{relative}") };
             let kind = match file.kind {
                 Kind::File => None,

@@ -144,6 +144,19 @@ fn a_setting_says_where_it_stands_and_where_places_disagree() {
 }
 
 #[test]
+fn releases_before_the_search_path_are_no_disagreement() {
+    let mut values = vec![
+        ("/lua/?.lua;;".to_owned(), vec![".kong_env".to_owned()]),
+        ("/home/releases/a/?.lua;/lua/?.lua;;".to_owned(), vec!["workers".to_owned()]),
+    ];
+    facts::staged(&mut values);
+    assert_eq!(values[1].1.len(), 2);
+    let mut other = vec![values[0].clone(), ("/else/?.lua".to_owned(), vec!["workers".to_owned()])];
+    facts::staged(&mut other);
+    assert_eq!(other[1].1.len(), 1);
+}
+
+#[test]
 fn the_machine_and_the_places_are_told_with_their_sources() {
     let (seen, _) = inspected(edited());
     let of = |name: &str| seen.facts.iter().rfind(|fact| fact.name == name).unwrap();

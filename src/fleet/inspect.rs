@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::{Fleet, Picture};
 use crate::diff::{self, CloserLook, Comparison, FileState, Inspection, Mark, ReceiptFacts};
 use crate::hint::Hint;
-use crate::inventory::Selector;
 use crate::name::{BundlePath, NodeName};
 use crate::perform::{self, Reach as _, detail};
 use crate::plan::{Allow, Selection};
@@ -23,14 +22,14 @@ const FILES: usize = 200;
 type Contents = BTreeMap<BundlePath, Result<Vec<u8>, Withheld>>;
 
 impl Fleet {
-    /// All that is known of a node, and what a plan for it alone would change. Asks nobody. `None`: there is no such node.
+    /// All that is known of a node, and what the next plan would change on it. Asks nobody. `None`: there is no such node.
     pub fn inspection(&self, picture: &Picture, node: &NodeName, allow: Vec<Allow>) -> Option<Inspection> {
         let known = picture.diff.node(node)?;
         let (inventory, bundles) = (&self.desired.inventory, &self.desired.bundles);
         let mut inspection = diff::inspect(inventory, bundles, &picture.survey, known, node)?;
         if let Some(facts) = picture.survey.seen(node) {
-            let nodes = Selector::parse(node.as_str()).ok();
-            let plan = self.plan(picture, Selection { nodes, ..Selection::default() }, allow);
+            // For everything, as a removal is planned for whole clusters: what `p` would plan, as far as it is about this node.
+            let plan = self.plan(picture, Selection::default(), allow);
             let conf = facts.conf_file.as_ref().map(crate::hint::Sealed::open);
             inspection.planned = plan.on_node(node, &inspection.cluster, conf.map(std::ops::Deref::deref));
         }

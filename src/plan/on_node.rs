@@ -49,7 +49,7 @@ fn is_of(blocker: &Blocker, node: &NodeName, cluster: &ClusterName) -> bool {
 }
 
 fn words(blocker: &Blocker) -> String {
-    let hints: String = blocker.hints.iter().map(|hint| format!("; {hint}")).collect();
+    let hints = blocker.hints.iter().map(|hint| format!("; {hint}")).collect::<Vec<_>>().concat();
     format!("{}: {}{hints}", blocker.code.word(), blocker.what)
 }
 

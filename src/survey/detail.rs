@@ -284,8 +284,22 @@ fn tail(path: String, length: u64, bytes: &[u8]) -> LogTail {
     let more = length > bytes.len() as u64;
     let whole = if more { text.split_once('\n').map_or(text.as_ref(), |(_, rest)| rest) } else { text.as_ref() };
     let all: Vec<&str> = whole.lines().collect();
-    let lines = all[all.len().saturating_sub(LINES)..].iter().map(|line| crate::kong::printable(line, LINE)).collect();
+    let lines = all[all.len().saturating_sub(LINES)..]
+        .iter()
+        .map(|line| blotted(&crate::kong::printable(line, LINE)))
+        .collect();
     LogTail { path, length, lines, cut: more || all.len() > LINES }
+}
+
+/// Kong writes the token by which its requests can be traced into its own log (3.6 on).
+const TOKEN: &str = "token for request debugging: ";
+
+/// A line without the token that Kong writes there.
+fn blotted(line: &str) -> String {
+    match line.split_once(TOKEN) {
+        Some((before, _)) => format!("{before}{TOKEN}{HIDDEN}"),
+        None => line.to_owned(),
+    }
 }
 
 impl LogTail {
@@ -398,19 +412,26 @@ mod tests {
 
     #[test]
     fn of_a_long_log_the_last_whole_lines_are_kept() {
-        let text: String = (0..2_000).map(|n| format!("line {n}\n")).collect();
+        let text = (0..2_000).map(|n| format!("line {n}\n")).collect::<Vec<_>>().concat();
         let log = tail("/l".into(), text.len() as u64 + 1, text.as_bytes());
         assert_eq!((log.lines.len(), log.lines.last().unwrap().as_str(), log.cut), (LINES, "line 1999", true));
         let cut = tail("/l".into(), 100, b"rn of a line\nwhole\n");
         assert_eq!(cut.lines, ["whole"]);
-        let long = tail("/l".into(), 0, &vec![b'x'; 60_000]);
-        assert_eq!(long.lines[0].chars().count(), LINE + 1, "a line is cut, and says so");
+        let huge = tail("/l".into(), 0, &vec![b'x'; 60_000]);
+        assert_eq!(huge.lines[0].chars().count(), LINE + 1, "a line is cut, and says so");
     }
 
     #[test]
     fn a_secret_that_somebody_logged_is_not_shown() {
         let log = tail("/l".into(), 0, b"auth failed for s3cret\nfine\n").without(&["s3cret".to_owned()]);
         assert_eq!(log.lines, ["auth failed for (not shown)", "fine"]);
+    }
+
+    #[test]
+    fn the_token_that_kong_logs_itself_is_not_shown() {
+        let line = "2026/11/20 16:21:29 [notice] 1#1: init(): [request-debug] token for request debugging: d810-bb53";
+        let log = tail("/l".into(), 0, line.as_bytes());
+        assert!(log.lines[0].ends_with("debugging: (not shown)") && !log.lines[0].contains("d810"), "{log:?}");
     }
 
     #[test]

@@ -17,10 +17,10 @@ use crate::run::Fate;
 pub(super) type Compared = Result<Arc<Vec<Arc<Comparison>>>, Notice>;
 
 /// Opens the screen of a node, and asks for what it shows.
-pub(super) fn open(model: &mut Model, node: NodeName) -> Vec<Effect> {
+pub(super) fn open(model: &mut Model, node: &NodeName) -> Vec<Effect> {
     model.push(Screen::Node(Box::new(NodeScreen::new(node.clone()))));
     let mut effects = vec![Effect::Inspect(node.clone())];
-    effects.extend(ask(model, &node).ok());
+    effects.extend(ask(model, node).ok());
     refresh(model);
     effects
 }

@@ -168,7 +168,7 @@ fn open(model: &mut Model) -> Vec<Effect> {
         (Screen::Fleet(fleet), Some(picture)) => match fleet.row() {
             Some(row @ FleetRow::Node(..)) => {
                 let node = node_at(&picture, row).map(|node| node.name.clone());
-                return node.map_or_else(Vec::new, |node| closely::open(model, node));
+                return node.map_or_else(Vec::new, |node| closely::open(model, &node));
             }
             Some(FleetRow::Group(_)) | None => {
                 fleet.fold(height);

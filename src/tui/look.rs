@@ -118,11 +118,10 @@ impl Look {
             Tone::Head => (None, Modifier::BOLD),
             Tone::Faint => (None, Modifier::DIM),
             Tone::Good => (Some(Color::Green), Modifier::empty()),
-            Tone::Change => (Some(Color::Yellow), Modifier::empty()),
+            Tone::Change | Tone::Literal => (Some(Color::Yellow), Modifier::empty()),
             Tone::Bad => (Some(Color::LightRed), Modifier::BOLD),
             Tone::Unknown => (Some(Color::LightMagenta), Modifier::empty()),
             Tone::Keyword => (Some(Color::Cyan), Modifier::empty()),
-            Tone::Literal => (Some(Color::Yellow), Modifier::empty()),
         };
         let style = Style::new().add_modifier(modifier);
         match colour.filter(|_| self.colour) {

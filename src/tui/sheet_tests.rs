@@ -43,8 +43,8 @@ fn a_line_stands_beside_what_it_became() {
     let rows = texts(&sheet, WIDE);
     assert!(rows[0].contains("- log(1)") && !rows[0].contains('+'), "{rows:?}");
     assert!(rows[1].contains("401") && rows[1].contains("403"), "{rows:?}");
-    let many: String = (0..300).map(|n| format!("{n}\n")).collect();
-    let other: String = (0..300).map(|n| format!("x{n}x\n")).collect();
+    let many = (0..300).map(|n| format!("{n}\n")).collect::<Vec<_>>().concat();
+    let other = (0..300).map(|n| format!("x{n}x\n")).collect::<Vec<_>>().concat();
     assert_eq!(self::sheet(&many, &other).len(WIDE), 300, "too many to look for likes: one beside the other");
 }
 
@@ -80,7 +80,7 @@ fn code_has_its_tones_and_a_change_has_its_sign_and_tone() {
 
 #[test]
 fn lines_far_from_changes_are_left_out_and_the_next_change_is_found() {
-    let old: String = (0..200).map(|n| format!("{n}\n")).collect();
+    let old = (0..200).map(|n| format!("{n}\n")).collect::<Vec<_>>().concat();
     let new = old.replace("\n50\n", "\nx\n").replace("\n150\n", "\ny\n");
     let sheet = sheet(&old, &new);
     for columns in [NARROW, WIDE] {
@@ -104,7 +104,7 @@ fn several_files_have_their_names() {
 
 #[test]
 fn a_file_of_twenty_thousand_lines_is_laid_out_once_and_a_row_costs_what_a_row_costs() {
-    let old: String = (0..20_000).map(|n| format!("local line_{n} = {{ [[{n}]] }}\n")).collect();
+    let old = (0..20_000).map(|n| format!("local line_{n} = {{ [[{n}]] }}\n")).collect::<Vec<_>>().concat();
     let new = old.replace("_7 ", "_seven ");
     let sheet = sheet(&old, &new);
     let begun = std::time::Instant::now();

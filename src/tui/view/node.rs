@@ -15,8 +15,8 @@ use crate::tui::text::{TextLine, hanging};
 const LOG: usize = 8;
 /// How many receipts are seen: older ones are counted.
 const RECEIPTS: usize = 20;
-/// The columns of the names of facts.
-const NAME: usize = 24;
+/// The most columns for the names of facts.
+const NAME: usize = 30;
 
 /// Draws the screen.
 pub(super) fn draw(model: &Model, screen: &NodeScreen, canvas: &mut Canvas<'_>, areas: &Areas) {
@@ -182,7 +182,7 @@ impl Composer<'_> {
         }
         if let Some(conf) = &planned.conf {
             let text = TextLine::new(Tone::Plain, &format!("    edit {}", conf.path))
-                .with(Tone::Faint, &format!("  -{} +{}, enter shows the lines", conf.removed, conf.added));
+                .with(Tone::Faint, &format!("  -{} +{}, enter shows", conf.removed, conf.added));
             lines.push(line_of(text, Target::Conf));
         }
         for why in &planned.blocked {
@@ -199,7 +199,8 @@ impl Composer<'_> {
             let words = "    none: it could not be seen; R looks again";
             return vec![plain(TextLine::new(Tone::Unknown, words))];
         }
-        let names = found.facts.iter().map(|fact| width(&fact.name)).max().unwrap_or_default().min(NAME);
+        let names = found.facts.iter().map(|fact| width(&fact.name)).max().unwrap_or_default();
+        let names = names.min((self.columns / 4).clamp(16, NAME));
         let mut group = "";
         let mut lines = Vec::new();
         for fact in &found.facts {

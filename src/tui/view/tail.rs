@@ -37,7 +37,7 @@ fn title(screen: &TailScreen, of: Option<&NodeScreen>) -> TextLine {
     match tail {
         Some(tail) => {
             let cut = if tail.cut { "the last " } else { "" };
-            let words = format!("  {}, {cut}{}", tail.path, count(tail.lines.len(), "line"));
+            let words = format!("  {cut}{} of {}", count(tail.lines.len(), "line"), tail.path);
             head.with(Tone::Faint, &words)
         }
         None => head,

@@ -87,7 +87,7 @@ async fn by_the_keys_that_it_names_it_goes_from_the_fleet_to_converged() {
     });
     press(&mut terminal, "back");
     // Escape and a letter behind it at once would be one key.
-    terminal.until("the fleet", |screen| key(screen, "open").is_some());
+    terminal.until("the fleet", |screen| key(screen, "filter").is_some());
     run(&mut terminal);
     terminal.within(LONG, "the verdict", |screen| screen.contents().contains("converged"));
     let removed = terminal.look(|screen| {

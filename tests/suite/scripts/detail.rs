@@ -174,7 +174,7 @@ fn the_end_of_a_log_is_sent_and_a_log_that_leads_to_secrets_is_not() {
     for shell in Shell::all() {
         let node = Node::new();
         let log = node.prefix.join("error.log");
-        let text: String = (0..5_000).map(|n| format!("2026/11/20 15:00:00 [error] line {n}\n")).collect();
+        let text = (0..5_000).map(|n| format!("2026/11/20 15:00:00 [error] line {n}\n")).collect::<Vec<_>>().concat();
         fs::write(&log, format!("{text}odd \0 \u{1b}[31m byte\nlast without end")).unwrap();
         let tail = look(shell, &node, &[], Some(&log)).log.unwrap().unwrap();
         let n = tail.lines.len();
