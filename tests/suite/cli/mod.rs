@@ -7,6 +7,7 @@ mod demo_keys;
 mod demo_tui;
 mod failing;
 mod interrupt;
+mod keys;
 mod left;
 mod locks;
 mod narrowing;
