@@ -8,6 +8,7 @@ mod demo_tui;
 mod failing;
 mod inspect;
 mod interrupt;
+mod keys;
 mod left;
 mod locks;
 mod narrowing;
