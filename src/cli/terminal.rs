@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
+use super::equal::Carried;
 use super::session::Session;
 use super::{Clock, Env, Output, Signals};
 use crate::execute::Control;
@@ -56,7 +57,9 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>) -> Result<u8
     }));
     let look = Look::from_environment(|name| env.vars.get(name).cloned());
     let clock = env.clock.clone();
-    let ended = tui::run((title(&fleet, demo), look), (sender, messages), &driver, &*clock).await;
+    let places = super::equal::placed("", &driver.0.options);
+    let title = Title { places, ..title(&fleet, demo) };
+    let ended = tui::run((title, look), (sender, messages), &driver, &*clock).await;
     // However the screen was left: a run that is on has to come to its end, and its journal to the disk.
     let settled = driver.settle(&mut env.err).await;
     let ended = ended.map_err(|error| Failure::internal("drawing on the terminal", &error))?;
@@ -64,7 +67,7 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>) -> Result<u8
         return Err(Failure::internal("the terminal UI ended early", &std::io::Error::other(died)));
     }
     let last = driver.0.last().filter(|_| settled);
-    farewell(env, last.as_ref(), ended.verdict);
+    farewell(env, last.as_ref(), ended.verdict, demo_is_on);
     Ok(match last.map(|state| Verdict::of(&state)).or(ended.verdict) {
         Some(verdict) => verdict.exit(),
         None if ended.signal.is_some() => exit::INTERRUPTED,
@@ -73,9 +76,14 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>) -> Result<u8
 }
 
 /// The last word stays on the terminal when the screen is gone: the same as a headless run ends with.
-fn farewell(env: &mut Env, last: Option<&RunState>, verdict: Option<Verdict>) {
+fn farewell(env: &mut Env, last: Option<&RunState>, verdict: Option<Verdict>, demo: bool) {
     let written = match (last, verdict) {
-        (Some(state), _) => writeln!(env.out, "{}", text::last_word(Verdict::of(state), state)),
+        (Some(state), _) => {
+            // The journal of a demo is gone with it.
+            let head = state.head.as_ref().filter(|_| !demo);
+            let ticket = head.map(|head| format!("; for a ticket: muster runs {} --ticket", head.run));
+            writeln!(env.out, "{}{}", text::last_word(Verdict::of(state), state), ticket.unwrap_or_default())
+        }
         (None, Some(verdict)) => text::verdict(verdict, &mut env.out),
         (None, None) => writeln!(env.out, "no run was begun; nothing was changed"),
     };
@@ -96,6 +104,7 @@ fn title(fleet: &Fleet, demo: Option<String>) -> Title {
         revision: origin.revision.short().to_owned(),
         summary: origin.summary.clone(),
         remark: demo.map(|about| format!("demo: {about}")).or(uncommitted),
+        places: String::new(),
     }
 }
 
@@ -158,6 +167,7 @@ impl Shared {
         match part {
             Part::All => None,
             Part::Node(node) => Some([node.clone()].into()),
+            Part::Nodes(nodes) => Some(nodes.iter().cloned().collect()),
             Part::Cluster(cluster) => {
                 let cluster = self.fleet.inventory().clusters.get(cluster)?;
                 Some(cluster.nodes.keys().cloned().collect())
@@ -182,6 +192,15 @@ impl Shared {
                     return Err(node.to_string());
                 }
                 selection.nodes = Selector::parse(node.as_str()).ok();
+            }
+            Part::Nodes(nodes) => {
+                let inventory = self.fleet.inventory();
+                let outside = |node: &&NodeName| !inventory.node(node).is_some_and(|node| selection.node(node));
+                if let Some(node) = nodes.iter().find(outside) {
+                    return Err(node.to_string());
+                }
+                let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+                selection.nodes = Selector::parse(&names.join(",")).ok();
             }
         }
         Ok(selection)
@@ -239,7 +258,7 @@ impl Shared {
             allow: self.allow.clone(),
             operator: self.operator.clone(),
             runs: self.runs.clone(),
-            reporters: vec![Box::new(Screen(self.sender.clone()))],
+            reporters: vec![Box::new(Carried::new(Screen(self.sender.clone()), &self.options, self.demo))],
             control,
             clock: self.clock.clone(),
         };
@@ -326,5 +345,14 @@ impl Driver for FleetDriver {
 
     fn cancel(&self, level: CancelLevel) {
         self.0.control().cancel(level);
+    }
+
+    fn pause(&self, paused: bool) {
+        let control = self.0.control();
+        if paused { control.pause() } else { control.resume() }
+    }
+
+    fn skip(&self, node: NodeName) {
+        self.0.control().skip(&node);
     }
 }

@@ -32,6 +32,8 @@ pub trait Host {
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again after somebody else had it.
     fn resume(&mut self) -> io::Result<()>;
+    /// Gives a text to the clipboard, where the terminal allows it; whether it did, nobody says.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
     /// False once the terminal was given back for good, because a panic had to be shown: nothing may be drawn any more.
     fn is_up(&self) -> bool;
 }
@@ -120,6 +122,9 @@ where
                     Effect::Plan(part) => driver.plan(part),
                     Effect::Apply(plan) => driver.apply(plan),
                     Effect::Cancel(level) => driver.cancel(level),
+                    Effect::Pause(paused) => driver.pause(paused),
+                    Effect::Skip(node) => driver.skip(node),
+                    Effect::Copy(text) => host.copy(&text)?,
                 }
             }
         }

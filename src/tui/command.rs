@@ -8,9 +8,11 @@ use super::cursor::Step;
 use super::dialog::{Confirm, Dialog, LADDER, Typed, next_rung};
 use super::effect::{Effect, Part};
 use super::keymap::{Command, Place};
+use super::logs::Subject;
 use super::model::Model;
-use super::screen::{About, FleetRow, RunRow, RunScreen, Screen};
+use super::screen::{About, FleetRow, LogScreen, RunRow, RunScreen, Screen};
 use super::update::{interrupt, read, refresh};
+use super::{reading, steer};
 use super::view::removal_of;
 use crate::run::CancelLevel;
 
@@ -23,9 +25,13 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::PageDown => go(model, Step::Pages(1)),
         Command::First => go(model, Step::First),
         Command::Last => go(model, Step::Last),
+        Command::Left | Command::Right if model.place() == Place::Log => {
+            reading::sideways(model, command == Command::Right);
+        }
         Command::Left => columns(model, -1),
         Command::Right => columns(model, 1),
         Command::NextTrouble => next_trouble(model),
+        Command::Open if model.place() == Place::Run => reading::open(model),
         Command::Open => open(model),
         Command::Back => {
             model.back();
@@ -35,6 +41,16 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Watch => watch(model),
         Command::Filter => filter(model),
         Command::Stop => stop(model),
+        Command::Skip => steer::ask_to_skip(model),
+        Command::Detail => detail(model),
+        Command::Search => reading::search(model),
+        Command::NextMatch => reading::next_match(model, true),
+        Command::PreviousMatch => reading::next_match(model, false),
+        Command::Follow => reading::follow(model),
+        Command::Wrap => reading::wrap(model),
+        Command::Pause => return steer::pause(model),
+        Command::Retry => return steer::retry(model),
+        Command::Ticket => return steer::show_ticket(model),
         Command::Help => help(model),
         Command::Plan => return plan(model, Part::All),
         Command::PlanHere => return here(model).map_or_else(Vec::new, |part| plan(model, part)),
@@ -63,6 +79,7 @@ fn go(model: &mut Model, step: Step) {
             run.cursor.step(step, run_rows, height);
             run.moved = true;
         }
+        Screen::Log(_) => reading::go(model, step),
     }
 }
 
@@ -94,7 +111,7 @@ fn here(model: &mut Model) -> Option<Part> {
         (Screen::Pager(pager), _) => match &pager.about {
             About::Node(node) | About::RunNode(node) => Some(Part::Node(node.clone())),
             About::RunStep(cluster, _) => Some(Part::Cluster(cluster.clone())),
-            About::Diff(..) | About::Help(_) => None,
+            About::Diff(..) | About::Ticket | About::Help(_) => None,
         },
         _ => None,
     };
@@ -119,11 +136,22 @@ fn open(model: &mut Model) {
             (Some(FleetRow::Node(..)), Some(Part::Node(node))) => Some(About::Node(node)),
             _ => None,
         },
-        (Screen::Run(_), _) => run_row(model),
         _ => None,
     };
     if let Some(about) = about {
         read(model, about);
+    }
+}
+
+/// All that is known of what is under the cursor, or of whose log is read.
+fn detail(model: &mut Model) {
+    let about = match model.screen() {
+        Screen::Log(LogScreen { subject: Subject::Node(node), .. }) => Some(About::RunNode(node.clone())),
+        _ => run_row(model),
+    };
+    match about {
+        Some(about) => read(model, about),
+        None => say(model, "more is known of nodes and steps only"),
     }
 }
 
@@ -193,7 +221,7 @@ fn apply(model: &mut Model) {
 fn diff(model: &mut Model) {
     let change = match model.screen() {
         Screen::Plan(screen) => screen.lines.get(screen.cursor.at).and_then(|line| line.change),
-        Screen::Fleet(_) | Screen::Run(_) | Screen::Pager(_) => None,
+        Screen::Fleet(_) | Screen::Run(_) | Screen::Log(_) | Screen::Pager(_) => None,
     };
     match change {
         Some((cluster, change)) => read(model, About::Diff(cluster, change)),

@@ -7,6 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::look::Tone;
 use super::message::Notice;
 use super::shown::{count, shown};
+use super::steer::Skipping;
 use super::view::{losses, removal_of};
 use crate::name::{NodeName, collapse};
 use crate::plan::{Change, ChangeKind, ClusterPlan, Plan};
@@ -23,6 +24,10 @@ pub enum Dialog {
     Leave(Typed),
     /// Which nodes of the fleet are shown; what was typed is the screen's.
     Filter,
+    /// Whether to skip a node of the run.
+    Skip(Box<Skipping>),
+    /// What is searched for in a log; what was typed is the screen's.
+    Search,
     /// Something could not be done.
     Notice(Notice),
 }

@@ -15,6 +15,8 @@ pub enum Part {
     Cluster(ClusterName),
     /// One node.
     Node(NodeName),
+    /// These nodes.
+    Nodes(Vec<NodeName>),
 }
 
 /// Something to be done outside of the model: `update` returns it, the loop has it done.
@@ -28,6 +30,12 @@ pub enum Effect {
     Apply(Arc<Plan>),
     /// Cancel the run, this hard.
     Cancel(CancelLevel),
+    /// Pause the run after the wave that is on, or go on.
+    Pause(bool),
+    /// Skip a node of the run.
+    Skip(NodeName),
+    /// Give this text to the clipboard, where the terminal allows it.
+    Copy(String),
     /// Draw everything anew: something else wrote on the terminal.
     Redraw,
     /// Give the terminal back to the shell until the operator returns.
@@ -42,7 +50,7 @@ pub enum Effect {
 /// - `plan` ends in `Planned` or `Failed`;
 /// - `apply` gives the run's events as `Run`, the last of them `RunEnded`, and then, if the run looked again, what it saw as
 ///   `Looked`; or `Failed` if it could not begin or could not go on;
-/// - `cancel` shows as an event of the run.
+/// - `cancel`, `pause` and `skip` show as events of the run.
 ///
 /// If a task of the driver panics, it sends `Died`.
 pub trait Driver {
@@ -54,4 +62,8 @@ pub trait Driver {
     fn apply(&self, plan: Arc<Plan>);
     /// Cancels the run that is on. It only ever rises.
     fn cancel(&self, level: CancelLevel);
+    /// Asks for a pause after the wave that is on; or takes that back, or goes on.
+    fn pause(&self, paused: bool);
+    /// Asks for a node to be skipped; the run may refuse it.
+    fn skip(&self, node: NodeName);
 }

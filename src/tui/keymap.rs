@@ -45,6 +45,26 @@ pub enum Command {
     Watch,
     /// Stop the run.
     Stop,
+    /// Pause the run after the wave that is on, or go on.
+    Pause,
+    /// Skip the node under the cursor.
+    Skip,
+    /// A plan for the nodes that failed.
+    Retry,
+    /// What became of the run, to paste.
+    Ticket,
+    /// All that is known of a node or step in the run.
+    Detail,
+    /// Search in a log.
+    Search,
+    /// To the next match.
+    NextMatch,
+    /// To the match before.
+    PreviousMatch,
+    /// Wrap long lines or cut them.
+    Wrap,
+    /// Follow the end of a log.
+    Follow,
     /// All keys.
     Help,
     /// Leave.
@@ -70,6 +90,10 @@ pub enum Place {
     Diff,
     /// The run.
     Run,
+    /// The log of a node or cluster in the run.
+    Log,
+    /// What became of the run, to paste.
+    Ticket,
     /// The keys.
     Help,
 }
@@ -141,8 +165,8 @@ pub const KEYMAP: &[Binding] = &[
         Command::Open,
         "open",
         &[plain(KeyCode::Enter)],
-        "open",
-        "all that is known of the node or step under the cursor",
+        "log",
+        "the log of the node or cluster under the cursor",
         &[Place::Run],
     ),
     bind(
@@ -194,7 +218,45 @@ pub const KEYMAP: &[Binding] = &[
         "to the next node that is not well",
         &[Place::Fleet, Place::Run],
     ),
+    bind(
+        Command::Pause,
+        "pause",
+        &[key(' ')],
+        "pause",
+        "pause after the wave that is on; again: take it back, or go on",
+        &[Place::Run],
+    ),
     bind(Command::Stop, "stop", &[key('x')], "stop", "stop the run: how hard is asked", &[Place::Run]),
+    bind(Command::Retry, "retry", &[key('R')], "retry failed", "make a plan for the nodes that failed", &[Place::Run]),
+    bind(
+        Command::Skip,
+        "skip",
+        &[key('S')],
+        "skip",
+        "skip the node under the cursor, of which no step has begun; asks first",
+        &[Place::Run],
+    ),
+    bind(
+        Command::Ticket,
+        "ticket",
+        &[key('y')],
+        "ticket",
+        "what became of the run, as a block of text to paste; also sent to the clipboard where the terminal allows it",
+        &[Place::Run, Place::Log, Place::Ticket],
+    ),
+    bind(
+        Command::Detail,
+        "detail",
+        &[key('d')],
+        "detail",
+        "all that is known of the node or step under the cursor",
+        &[Place::Run, Place::Log],
+    ),
+    bind(Command::Search, "search", &[key('/')], "search", "search in this log; capitals are meant", &[Place::Log]),
+    bind(Command::NextMatch, "next-match", &[key('n')], "next", "to the next match", &[Place::Log]),
+    bind(Command::PreviousMatch, "previous-match", &[key('N')], "", "to the match before", &[Place::Log]),
+    bind(Command::Follow, "follow", &[key('f')], "follow", "stay at the end as lines come, or stay here", &[Place::Log]),
+    bind(Command::Wrap, "wrap", &[key('w')], "wrap", "wrap long lines, or cut them", &[Place::Log]),
     bind(Command::Watch, "watch", &[key('w')], "run", "to the run", &[Place::Fleet, Place::Node, Place::Plan]),
     bind(
         Command::Back,
@@ -202,7 +264,7 @@ pub const KEYMAP: &[Binding] = &[
         &[plain(KeyCode::Esc), plain(KeyCode::Backspace)],
         "back",
         "back to where you came from",
-        &[Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help],
+        &[Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Log, Place::Ticket, Place::Help],
     ),
     bind(Command::Quit, "quit", &[key('q')], "quit", "leave; asks while a run is on", &[]),
     bind(
@@ -216,11 +278,35 @@ pub const KEYMAP: &[Binding] = &[
     bind(Command::Up, "up", &[plain(KeyCode::Up), key('k')], "", "up", &[]),
     bind(Command::Down, "down", &[plain(KeyCode::Down), key('j')], "", "down", &[]),
     bind(Command::PageUp, "page-up", &[plain(KeyCode::PageUp), ctrl('b')], "", "a page up", &[]),
-    bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f'), key(' ')], "", "a page down", &[]),
+    bind(Command::PageDown, "page-down", &[plain(KeyCode::PageDown), ctrl('f')], "", "a page down", &[]),
+    bind(
+        Command::PageDown,
+        "page-down",
+        &[key(' ')],
+        "",
+        "a page down",
+        &[Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Log, Place::Ticket, Place::Help],
+    ),
     bind(Command::First, "first", &[plain(KeyCode::Home), key('g')], "", "to the first line", &[]),
     bind(Command::Last, "last", &[plain(KeyCode::End), key('G')], "", "to the last line", &[]),
     bind(Command::Left, "left", &[plain(KeyCode::Left), key('h')], "", "columns to the left", &[Place::Fleet]),
     bind(Command::Right, "right", &[plain(KeyCode::Right), key('l')], "", "columns to the right", &[Place::Fleet]),
+    bind(
+        Command::Left,
+        "left",
+        &[plain(KeyCode::Left), key('h')],
+        "",
+        "to the left, in lines that are cut",
+        &[Place::Log],
+    ),
+    bind(
+        Command::Right,
+        "right",
+        &[plain(KeyCode::Right), key('l')],
+        "",
+        "to the right, in lines that are cut",
+        &[Place::Log],
+    ),
     bind(Command::Redraw, "redraw", &[ctrl('l')], "", "draw the screen anew", &[]),
     bind(Command::Suspend, "suspend", &[ctrl('z')], "", "to the shell; fg comes back", &[]),
     bind(
@@ -275,7 +361,16 @@ impl Key {
 mod tests {
     use super::*;
 
-    const PLACES: [Place; 6] = [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help];
+    const PLACES: [Place; 8] = [
+        Place::Fleet,
+        Place::Node,
+        Place::Plan,
+        Place::Diff,
+        Place::Run,
+        Place::Log,
+        Place::Ticket,
+        Place::Help,
+    ];
 
     #[test]
     fn no_key_has_two_meanings_on_one_screen() {

@@ -35,7 +35,7 @@ pub(super) fn areas(size: Size, place: Place) -> Areas {
     let (head, columns, pane) = match place {
         Place::Fleet => (1, 1, pane_height(size)),
         Place::Run => (2, 1, pane_height(size)),
-        Place::Plan | Place::Node | Place::Diff | Place::Help => (1, 0, 0),
+        Place::Plan | Place::Node | Place::Diff | Place::Help | Place::Log | Place::Ticket => (1, 0, 0),
     };
     let row = |y: u16, height: u16| Rect::new(0, y, size.width, height);
     let foot = row(size.height.saturating_sub(1), 1.min(size.height));
@@ -61,7 +61,16 @@ mod tests {
 
     use super::*;
 
-    const PLACES: [Place; 6] = [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Help];
+    const PLACES: [Place; 8] = [
+        Place::Fleet,
+        Place::Node,
+        Place::Plan,
+        Place::Diff,
+        Place::Run,
+        Place::Log,
+        Place::Ticket,
+        Place::Help,
+    ];
 
     #[test]
     fn a_screen_of_24_lines_has_room_for_rows_and_for_details() {
@@ -72,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_part_lies_on_another_or_outside(width in 60u16..300, height in 15u16..100, place in 0usize..6) {
+        fn no_part_lies_on_another_or_outside(width in 60u16..300, height in 15u16..100, place in 0usize..8) {
             let areas = areas(Size::new(width, height), PLACES[place]);
             let mut taken = vec![0u8; usize::from(height)];
             let parts = [areas.head, areas.columns, areas.body, areas.pane, areas.foot];

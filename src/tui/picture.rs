@@ -24,6 +24,9 @@ pub struct Title {
     pub summary: String,
     /// What has to be known all the time: uncommitted changes are not used, this is the demo.
     pub remark: Option<String>,
+    /// The options with places that a command typed elsewhere needs to be about the same fleet, each behind a space; empty where
+    /// the working directory says it all.
+    pub places: String,
 }
 
 /// The fleet after a look.

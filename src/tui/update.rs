@@ -13,7 +13,7 @@ use super::message::{Doing, Message, Notice, Signal};
 use super::model::Model;
 use super::picture::Picture;
 use super::screen::{About, Pager, PlanScreen, RunScreen, Screen, Watched};
-use super::view;
+use super::{reading, steer, view};
 use crate::plan::Plan;
 use crate::run::{CancelLevel, Event, EventKind};
 
@@ -80,6 +80,8 @@ fn paste(model: &mut Model, text: &str) {
     match &mut model.dialog {
         Some(Dialog::Apply(confirm)) => confirm.typed.add(text),
         Some(Dialog::Leave(typed)) => typed.add(text),
+        Some(Dialog::Skip(skipping)) => skipping.typed.add(text),
+        Some(Dialog::Search) => reading::paste(model, text),
         Some(Dialog::Filter) => {
             let line: String = text.lines().next().unwrap_or_default().chars().take(MOST_FILTER).collect();
             let typed = filter_text(model) + &line;
@@ -98,6 +100,8 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
     }
     let answer = match &mut dialog {
         Dialog::Filter => return on_filter_key(model, key),
+        Dialog::Search => return reading::on_search_key(model, key),
+        Dialog::Skip(skipping) => skipping.typed.key(key),
         Dialog::Apply(confirm) => confirm.typed.key(key),
         Dialog::Leave(typed) => typed.key(key),
         Dialog::Stop(level) => return on_ladder_key(model, *level, key),
@@ -107,6 +111,7 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
     match (answer, dialog) {
         (Answer::Open, dialog) => model.dialog = Some(dialog),
         (Answer::Yes, Dialog::Apply(confirm)) => return begin(model, confirm.plan),
+        (Answer::Yes, Dialog::Skip(skipping)) => return steer::skip(skipping.node),
         (Answer::Yes, Dialog::Leave(_)) => return vec![Effect::Cancel(CancelLevel::Close), Effect::Quit],
         (Answer::Yes | Answer::No, _) => {}
     }
@@ -119,7 +124,7 @@ const MOST_FILTER: usize = 300;
 fn filter_text(model: &Model) -> String {
     match model.screen() {
         Screen::Fleet(fleet) => fleet.filter.text.clone(),
-        Screen::Plan(_) | Screen::Run(_) | Screen::Pager(_) => String::new(),
+        Screen::Plan(_) | Screen::Run(_) | Screen::Log(_) | Screen::Pager(_) => String::new(),
     }
 }
 
@@ -273,8 +278,9 @@ fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
     if follows {
         follow(model);
     }
+    reading::grown(model, event);
     if !matches!(event.kind, EventKind::StepPrinted { .. } | EventKind::StepProgressed { .. }) {
-        refresh_pagers(model, |about| matches!(about, About::RunNode(_) | About::RunStep(..)));
+        refresh_pagers(model, |about| matches!(about, About::RunNode(_) | About::RunStep(..) | About::Ticket));
     }
     if matches!(event.kind, EventKind::RunEnded { .. }) {
         return ended(model);
@@ -285,7 +291,7 @@ fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
 /// After the verdict nothing is left to stop or to leave. The picture of the fleet is of before the run; where the run has
 /// looked again itself, what it saw is on its way.
 fn ended(model: &mut Model) -> Vec<Effect> {
-    if matches!(model.dialog, Some(Dialog::Stop(_) | Dialog::Leave(_))) {
+    if matches!(model.dialog, Some(Dialog::Stop(_) | Dialog::Leave(_) | Dialog::Skip(_))) {
         model.dialog = None;
     }
     if model.run.as_ref().is_some_and(|run| run.state.looked.is_some()) {
@@ -315,14 +321,23 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
             Some(run) if run.state.head.is_some() => run.lost = true,
             _ => {
                 model.run = None;
-                model.drop_screens(Place::Run);
+                for place in [Place::Run, Place::Log, Place::Ticket] {
+                    model.drop_screens(place);
+                }
             }
         },
     }
     // What is being typed is not torn away; the notice waits in the last line.
     match model.dialog {
         None | Some(Dialog::Notice(_)) => model.dialog = Some(Dialog::Notice(notice)),
-        Some(Dialog::Apply(_) | Dialog::Stop(_) | Dialog::Leave(_) | Dialog::Filter) => model.said = Some(notice.text),
+        Some(
+            Dialog::Apply(_)
+            | Dialog::Stop(_)
+            | Dialog::Leave(_)
+            | Dialog::Filter
+            | Dialog::Skip(_)
+            | Dialog::Search,
+        ) => model.said = Some(notice.text),
     }
 }
 
@@ -336,7 +351,7 @@ pub(super) fn refresh(model: &mut Model) {
         match screen {
             Screen::Fleet(screen) => screen.cursor.settle(screen.rows.len(), fleet),
             Screen::Run(screen) => screen.cursor.settle(rows, run),
-            Screen::Plan(_) | Screen::Pager(_) => {}
+            Screen::Plan(_) | Screen::Log(_) | Screen::Pager(_) => {}
         }
     }
 }
@@ -346,7 +361,7 @@ fn refresh_plan(model: &mut Model) {
     // There is one plan at most, and one screen of it.
     let folded = model.screens_mut().find_map(|screen| match screen {
         Screen::Plan(screen) => Some(screen.folded.clone()),
-        Screen::Fleet(_) | Screen::Run(_) | Screen::Pager(_) => None,
+        Screen::Fleet(_) | Screen::Run(_) | Screen::Log(_) | Screen::Pager(_) => None,
     });
     let Some(folded) = folded else { return };
     let lines = view::plan_lines(model, &folded);

@@ -2,12 +2,14 @@
 
 mod filter;
 mod fleet;
+mod log;
 mod pager;
 mod plan;
 mod run;
 
 pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, cluster_at, node_at};
+pub(super) use log::{Extent, LogScreen, Row};
 pub(super) use pager::{About, Pager};
 pub(super) use plan::{PlanLine, PlanScreen};
 pub(super) use run::{Expected, RunRow, RunScreen, UnderWay, Watched, mark, note, note_during};
@@ -25,6 +27,8 @@ pub enum Screen {
     Plan(PlanScreen),
     /// The run.
     Run(RunScreen),
+    /// The log of a node or cluster in the run.
+    Log(LogScreen),
     /// A text to read: a node, a difference, the help.
     Pager(Pager),
 }
@@ -36,6 +40,7 @@ impl Screen {
             Self::Fleet(_) => Place::Fleet,
             Self::Plan(_) => Place::Plan,
             Self::Run(_) => Place::Run,
+            Self::Log(_) => Place::Log,
             Self::Pager(pager) => pager.place(),
         }
     }

@@ -17,6 +17,8 @@ pub enum About {
     RunStep(ClusterName, StepId),
     /// A change of the plan: its cluster and its place there.
     Diff(usize, usize),
+    /// What became of the run, to paste.
+    Ticket,
     /// The keys of a screen.
     Help(Place),
 }
@@ -43,6 +45,7 @@ impl Pager {
         match self.about {
             About::Node(_) | About::RunNode(_) | About::RunStep(..) => Place::Node,
             About::Diff(..) => Place::Diff,
+            About::Ticket => Place::Ticket,
             About::Help(_) => Place::Help,
         }
     }

@@ -8,6 +8,7 @@ use crate::tui::layout::Areas;
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
 use crate::tui::screen::Screen;
+use crate::tui::steer;
 use crate::tui::shown::{clip, time_of_day, width};
 use crate::tui::text::TextLine;
 
@@ -96,7 +97,8 @@ fn keys(model: &Model, columns: usize) -> TextLine {
         if !always(binding) {
             room -= wide;
         }
-        line = line.with(Tone::Head, &key_words(binding)).with(Tone::Plain, &format!(" {}  ", binding.short));
+        let short = steer::short(model, binding.command).unwrap_or(binding.short);
+        line = line.with(Tone::Head, &key_words(binding)).with(Tone::Plain, &format!(" {short}  "));
     }
     line
 }
@@ -105,7 +107,11 @@ fn keys(model: &Model, columns: usize) -> TextLine {
 fn is_useful(model: &Model, binding: &Binding) -> bool {
     let now = match binding.command {
         Command::Watch => model.run.is_some(),
-        Command::Stop => model.is_running(),
+        Command::Stop | Command::Pause => model.is_running(),
+        Command::Skip => model.is_running() && steer::why_not(model, binding.command).is_none(),
+        Command::Retry => steer::why_not(model, binding.command).is_none(),
+        Command::Ticket => model.place() == Place::Run && model.run.is_some() && !model.is_running(),
+        Command::NextMatch => matches!(model.screen(), Screen::Log(screen) if !screen.search.found.is_empty()),
         Command::Plan | Command::PlanHere | Command::Look => !model.is_running(),
         Command::Open if model.place() == Place::Plan => {
             model.plan.iter().flat_map(|plan| &plan.clusters).any(|cluster| !cluster.removals.is_empty())

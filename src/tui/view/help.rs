@@ -46,6 +46,8 @@ const fn place_words(place: Place) -> &'static str {
         Place::Plan => "the plan",
         Place::Diff => "a difference",
         Place::Run => "the run",
+        Place::Log => "a log",
+        Place::Ticket => "the ticket",
         Place::Help => "the help",
     }
 }

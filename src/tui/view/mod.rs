@@ -2,9 +2,11 @@
 
 mod canvas;
 mod dialog;
+mod ending;
 mod fleet;
 mod head;
 mod help;
+mod log;
 mod pager;
 mod plan;
 mod removal;
@@ -59,6 +61,7 @@ fn draw_screen(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         Screen::Fleet(screen) => fleet::draw(model, screen, canvas, &areas),
         Screen::Plan(screen) => plan::draw(model, screen, canvas, &areas),
         Screen::Run(screen) => run::draw(model, screen, canvas, &areas),
+        Screen::Log(screen) => log::draw(model, screen, canvas, &areas),
         Screen::Pager(pager) => pager::draw(model, pager, canvas, &areas),
     }
     head::remark(model, canvas, &areas);

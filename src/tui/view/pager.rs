@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, cells};
-use super::{help, run, steps};
+use super::{ending, help, run, steps};
 use crate::plan::Change;
 use crate::tui::layout::Areas;
 use crate::tui::look::{Tone, tone_of};
@@ -27,6 +27,7 @@ pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
             None => Vec::new(),
         },
         About::Diff(cluster, change) => diff_lines(model, *cluster, *change, columns),
+        About::Ticket => ending::ticket_lines(model, columns),
         About::Help(place) => help::lines(*place, columns),
     }
 }
@@ -55,6 +56,8 @@ fn title(model: &Model, about: &About) -> TextLine {
                 .with(Tone::Faint, &format!("  - as it is, + as it will be, {}", count(change.nodes.len(), "node"))),
             None => TextLine::new(Tone::Head, " the difference"),
         },
+        About::Ticket => TextLine::new(Tone::Head, " to paste into a ticket")
+            .with(Tone::Faint, "  muster runs RUN --ticket prints the same"),
         About::Help(_) => TextLine::new(Tone::Head, " muster").with(Tone::Faint, "  keys and marks"),
     }
 }

@@ -6,6 +6,7 @@ mod hostile;
 mod keys;
 pub(crate) mod pty;
 mod removal;
+mod run;
 mod screens;
 mod script;
 mod sizes;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use muster::name::NodeName;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
 use muster::tui::{Driver, Look, Message, Part, run};
@@ -37,6 +38,10 @@ impl Driver for Made {
     fn apply(&self, _: Arc<Plan>) {}
 
     fn cancel(&self, _: CancelLevel) {}
+
+    fn pause(&self, _: bool) {}
+
+    fn skip(&self, _: NodeName) {}
 }
 
 /// The process that the tests below start: the interface on the terminal that it was given.

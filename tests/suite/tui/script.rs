@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::stream::{pending, unfold};
 use jiff::Timestamp;
+use muster::name::NodeName;
 use muster::plan::Plan;
 use muster::run::CancelLevel;
 use muster::tui::{Driver, Ended, Host, Look, Message, Model, Part, Title, run_on};
@@ -104,6 +105,14 @@ impl Driver for Asked {
     fn cancel(&self, level: CancelLevel) {
         self.note(format!("cancel {level:?}"));
     }
+
+    fn pause(&self, paused: bool) {
+        self.note(format!("pause {paused}"));
+    }
+
+    fn skip(&self, node: NodeName) {
+        self.note(format!("skip {node}"));
+    }
 }
 
 impl Host for Asked {
@@ -114,6 +123,11 @@ impl Host for Asked {
 
     fn resume(&mut self) -> io::Result<()> {
         self.note("resume");
+        Ok(())
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.note(format!("copy {}", text.lines().next().unwrap_or_default()));
         Ok(())
     }
 
@@ -135,6 +149,7 @@ pub(super) fn title() -> Title {
         revision: "3f2a91c".to_owned(),
         summary: "tag: raise limit".to_owned(),
         remark: None,
+        places: String::new(),
     }
 }
 
