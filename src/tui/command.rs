@@ -12,8 +12,8 @@ use super::logs::Subject;
 use super::model::Model;
 use super::screen::{About, FleetRow, LogScreen, RunRow, RunScreen, Screen};
 use super::update::{interrupt, read, refresh};
-use super::{reading, steer};
 use super::view::removal_of;
+use super::{reading, steer};
 use crate::run::CancelLevel;
 
 /// Does what a key asks for.

@@ -255,7 +255,14 @@ pub const KEYMAP: &[Binding] = &[
     bind(Command::Search, "search", &[key('/')], "search", "search in this log; capitals are meant", &[Place::Log]),
     bind(Command::NextMatch, "next-match", &[key('n')], "next", "to the next match", &[Place::Log]),
     bind(Command::PreviousMatch, "previous-match", &[key('N')], "", "to the match before", &[Place::Log]),
-    bind(Command::Follow, "follow", &[key('f')], "follow", "stay at the end as lines come, or stay here", &[Place::Log]),
+    bind(
+        Command::Follow,
+        "follow",
+        &[key('f')],
+        "follow",
+        "stay at the end as lines come, or stay here",
+        &[Place::Log],
+    ),
     bind(Command::Wrap, "wrap", &[key('w')], "wrap", "wrap long lines, or cut them", &[Place::Log]),
     bind(Command::Watch, "watch", &[key('w')], "run", "to the run", &[Place::Fleet, Place::Node, Place::Plan]),
     bind(
@@ -361,16 +368,8 @@ impl Key {
 mod tests {
     use super::*;
 
-    const PLACES: [Place; 8] = [
-        Place::Fleet,
-        Place::Node,
-        Place::Plan,
-        Place::Diff,
-        Place::Run,
-        Place::Log,
-        Place::Ticket,
-        Place::Help,
-    ];
+    const PLACES: [Place; 8] =
+        [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Log, Place::Ticket, Place::Help];
 
     #[test]
     fn no_key_has_two_meanings_on_one_screen() {

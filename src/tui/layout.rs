@@ -61,16 +61,8 @@ mod tests {
 
     use super::*;
 
-    const PLACES: [Place; 8] = [
-        Place::Fleet,
-        Place::Node,
-        Place::Plan,
-        Place::Diff,
-        Place::Run,
-        Place::Log,
-        Place::Ticket,
-        Place::Help,
-    ];
+    const PLACES: [Place; 8] =
+        [Place::Fleet, Place::Node, Place::Plan, Place::Diff, Place::Run, Place::Log, Place::Ticket, Place::Help];
 
     #[test]
     fn a_screen_of_24_lines_has_room_for_rows_and_for_details() {

@@ -62,7 +62,9 @@ pub(super) fn pause(model: &mut Model) -> Vec<Effect> {
 
 /// The node under the cursor, if it can be skipped now; else why not.
 fn skipped_node(model: &Model) -> Result<(NodeName, &NodeRun, &Watched), String> {
-    let (Screen::Run(screen), Some(run)) = (model.screen(), &model.run) else { return Err("no run is seen".to_owned()) };
+    let (Screen::Run(screen), Some(run)) = (model.screen(), &model.run) else {
+        return Err("no run is seen".to_owned());
+    };
     let node = screen.node(run).ok_or("only a node can be skipped: put the cursor on one")?;
     let state = run.state.nodes.get(node).ok_or("no step of this run is for it")?;
     if !run.is_on() {
@@ -105,10 +107,14 @@ fn consequences(node: &NodeName, state: &NodeRun, run: &Watched) -> Vec<(Tone, S
     let cluster = run.cluster_of(node);
     let fence = cluster.and_then(|cluster| Some((cluster, run.fence_of(cluster)?)));
     if let Some((cluster, plugins)) = fence.filter(|_| !state.proven()) {
-        lines.push((Tone::Bad, format!("holds the files of {plugins} on every node of {cluster}, as it goes on listing it")));
+        lines.push((
+            Tone::Bad,
+            format!("holds the files of {plugins} on every node of {cluster}, as it goes on listing it"),
+        ));
     }
     if let Some((cluster, wave)) = cluster.and_then(|cluster| Some((cluster, alone_in(run, node, cluster)?))) {
-        lines.push((Tone::Bad, format!("stops {cluster}: no wave follows wave {wave}, in which no other node is left")));
+        lines
+            .push((Tone::Bad, format!("stops {cluster}: no wave follows wave {wave}, in which no other node is left")));
     }
     lines.push((Tone::Bad, format!("nothing more of this run is done on {node}: it stays as it is now")));
     lines.push((Tone::Plain, "the verdict will be: not reached; p plans the rest afterwards".to_owned()));

@@ -238,6 +238,7 @@ fn looked(model: &mut Model, picture: &Arc<Picture>) {
 
 fn planned(model: &mut Model, plan: Arc<Plan>) {
     model.busy.planning = false;
+    model.said = None;
     model.plan = Some(plan);
     // The difference that is read belongs to the plan before.
     model.drop_screens(Place::Diff);
@@ -331,12 +332,7 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
     match model.dialog {
         None | Some(Dialog::Notice(_)) => model.dialog = Some(Dialog::Notice(notice)),
         Some(
-            Dialog::Apply(_)
-            | Dialog::Stop(_)
-            | Dialog::Leave(_)
-            | Dialog::Filter
-            | Dialog::Skip(_)
-            | Dialog::Search,
+            Dialog::Apply(_) | Dialog::Stop(_) | Dialog::Leave(_) | Dialog::Filter | Dialog::Skip(_) | Dialog::Search,
         ) => model.said = Some(notice.text),
     }
 }

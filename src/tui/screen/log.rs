@@ -232,7 +232,8 @@ impl Search {
         }
         self.found.retain(|line| *line >= log.first());
         let new = self.scanned.max(log.first())..log.end();
-        let matching = new.filter(|number| log.line(*number).is_some_and(|line| !self.places(&line.text, 1).is_empty()));
+        let matching =
+            new.filter(|number| log.line(*number).is_some_and(|line| !self.places(&line.text, 1).is_empty()));
         let matching: Vec<u64> = matching.collect();
         self.found.extend(matching);
         self.scanned = log.end();

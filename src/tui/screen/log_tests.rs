@@ -95,7 +95,11 @@ fn a_search_goes_to_matches_in_turn_and_round_the_end() {
     let logs = logs(lines.iter().map(String::as_str));
     let mut screen = LogScreen::new(subject());
     screen.search("error".to_owned(), log(&logs), EXTENT);
-    assert_eq!((screen.search.words(), screen.search.at), ("1 of 3".to_owned(), Some(4)), "the next one is at the start");
+    assert_eq!(
+        (screen.search.words(), screen.search.at),
+        ("1 of 3".to_owned(), Some(4)),
+        "the next one is at the start"
+    );
     assert!(seen(&screen, log(&logs)).contains(&"Error 4".to_owned()));
     assert!(screen.next_match(true, log(&logs), EXTENT) && screen.search.at == Some(14));
     assert!(screen.next_match(false, log(&logs), EXTENT) && screen.next_match(false, log(&logs), EXTENT));

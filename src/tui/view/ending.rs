@@ -1,5 +1,6 @@
 //! What a run came to: the verdict, what to do next, what is held and what releases it, and all of it as a block to paste.
 
+use crate::name::collapse;
 use crate::run::{Pause, Verdict};
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
@@ -37,8 +38,12 @@ pub(super) fn verdict_line(run: &Watched, verdict: Verdict) -> TextLine {
 /// What to do next, once the run is over: what is held, and why clusters were stopped.
 pub(super) fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     let Some(verdict) = run.verdict() else { return Vec::new() };
-    let lead = TextLine::new(Tone::Head, " what to do  ");
-    let mut lines = hanging(&lead, Tone::Plain, &next_words(run, verdict), columns);
+    let (first, others) = (TextLine::new(Tone::Head, " next        "), TextLine::new(Tone::Plain, &" ".repeat(13)));
+    let mut lines = Vec::new();
+    for words in next_words(run, verdict) {
+        let lead = if lines.is_empty() { &first } else { &others };
+        lines.extend(hanging(lead, Tone::Plain, &words, columns));
+    }
     for (cluster, why) in &run.state.stopped {
         lines.extend(hanging(&TextLine::new(Tone::Bad, &format!(" {cluster} stopped: ")), Tone::Plain, why, columns));
     }
@@ -55,7 +60,7 @@ pub(super) fn end_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
 /// What still differs, once the run is over.
 pub(super) fn left_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     let mut lines = Vec::new();
-    let left = run.state.looked.as_ref().map(|(_, left)| left.as_slice()).unwrap_or_default();
+    let left: Vec<&str> = run.state.still_differs().collect();
     for line in left.iter().take(LEFT) {
         lines.extend(hanging(&TextLine::new(Tone::Unknown, " still differs: "), Tone::Plain, line, columns));
     }
@@ -66,8 +71,8 @@ pub(super) fn left_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
     lines
 }
 
-/// What to do after a verdict.
-fn next_words(run: &Watched, verdict: Verdict) -> String {
+/// What to do after a verdict, one thing after the other; a command stands alone, so that it is not broken.
+fn next_words(run: &Watched, verdict: Verdict) -> Vec<String> {
     let fixed = match verdict {
         Verdict::InLine => "nothing: every node was in line already",
         Verdict::Converged => "nothing: every node was looked at again and is in line",
@@ -79,28 +84,33 @@ fn next_words(run: &Watched, verdict: Verdict) -> String {
         Verdict::NotReached => return not_reached(run),
         Verdict::Interrupted => return interrupted(run),
     };
-    fixed.to_owned()
+    vec![fixed.to_owned()]
 }
 
-fn not_reached(run: &Watched) -> String {
+fn not_reached(run: &Watched) -> Vec<String> {
     let failed = run.failed().len();
     if failed > 0 {
-        return format!(
-            "n goes to each failure; once its cause is mended, R plans {}, p all that is left; y: a block for a ticket. A new \
-             commit is seen by a new start of muster",
-            if failed == 1 { "that node".to_owned() } else { format!("those {}", count(failed, "node")) }
-        );
+        let those = if failed == 1 { "that node".to_owned() } else { format!("those {}", count(failed, "node")) };
+        return vec![format!(
+            "mend what failed (n), then R plans {those} again, p all that is left; a new commit is read by a new start of \
+             muster"
+        )];
+    }
+    let skipped = run.state.nodes.iter().filter(|(_, node)| node.skipped_by.is_some()).map(|(name, _)| name);
+    let skipped = collapse(skipped);
+    if !skipped.is_empty() {
+        return vec![format!("p plans what is left, with {skipped}, which you had skipped")];
     }
     if run.state.stopped.is_empty() && steps::any_held(run) {
-        return "n goes to what is held; once that is gone, p plans what is left".to_owned();
+        return vec!["n goes to what is held; once that is gone, p plans what is left".to_owned()];
     }
-    "p plans what is left".to_owned()
+    vec!["p plans what is left".to_owned()]
 }
 
 /// The journal knows the commit and the selection: whoever goes on elsewhere, or later, goes on with the same.
-fn interrupted(run: &Watched) -> String {
-    let id = run.state.head.as_ref().map(|head| format!("; from a shell: muster resume {}", head.run));
-    format!("it was stopped: p plans what is left{}", id.unwrap_or_default())
+fn interrupted(run: &Watched) -> Vec<String> {
+    let resume = run.state.head.as_ref().map(|head| format!("from a shell: muster resume {}", head.run));
+    std::iter::once("it was stopped: p plans what is left".to_owned()).chain(resume).collect()
 }
 
 /// What became of the run, to paste: nothing stands before a line, and what is too long for the screen goes on below.
@@ -113,6 +123,7 @@ pub(super) fn ticket_lines(model: &Model, columns: usize) -> Vec<TextLine> {
 pub(super) fn pause_words(pause: &Pause, seconds: i64) -> String {
     match pause.since {
         Some(_) => format!("{}, {seconds} s ago: space goes on", pause.words()),
-        None => format!("{}  ", pause.words()),
+        // Who asked is who looks at this; the text and the journal say it.
+        None => "pause after this wave  ".to_owned(),
     }
 }

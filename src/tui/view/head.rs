@@ -8,8 +8,8 @@ use crate::tui::layout::Areas;
 use crate::tui::look::Tone;
 use crate::tui::model::Model;
 use crate::tui::screen::Screen;
-use crate::tui::steer;
 use crate::tui::shown::{clip, time_of_day, width};
+use crate::tui::steer;
 use crate::tui::text::TextLine;
 
 /// Which commit of which repository.
@@ -44,7 +44,7 @@ pub(super) fn age(model: &Model) -> TextLine {
 
 /// What has to be known all the time, in the rule below the head.
 pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
-    let run = model.run.as_ref().filter(|run| run.is_on() && model.place() != Place::Run);
+    let run = model.run.as_ref().filter(|run| run.is_on() && !is_of_run(model.place()));
     let running = run.map(|run| {
         let counts = run.state.counts();
         format!(" a run is on: {} of {} nodes proven (w) ", run.proven(), counts.total)
@@ -57,6 +57,11 @@ pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
     if let Some(words) = running.or_else(|| filtered(model)).or(remark) {
         canvas.line_at(row, 2, 0, &TextLine::new(Tone::Change, &words));
     }
+}
+
+/// The screens of a run itself: `w` does not lead to it there.
+const fn is_of_run(place: Place) -> bool {
+    matches!(place, Place::Run | Place::Log | Place::Ticket)
 }
 
 /// That not all nodes are shown.

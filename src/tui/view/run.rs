@@ -196,14 +196,7 @@ fn cluster_row(run: &Watched, cluster: &ClusterName, cursor: &str) -> TextLine {
     }
 }
 
-fn node_row(
-    run: &Watched,
-    node: &NodeName,
-    columns: Columns,
-    clock: Timestamp,
-    cursor: &str,
-    look: Look,
-) -> TextLine {
+fn node_row(run: &Watched, node: &NodeName, columns: Columns, clock: Timestamp, cursor: &str, look: Look) -> TextLine {
     let indent = " ".repeat(lead_of(run) - 1);
     let lead = format!("{cursor}{indent}{}  ", fit(node.as_str(), columns.name - 2, look.more()));
     let mut line = TextLine::new(Tone::Plain, &lead);
@@ -242,13 +235,18 @@ fn cell_text(cell: &Cell, clock: Timestamp, is_on: bool) -> (Tone, String) {
 
 fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let columns = usize::from(area.width);
-    let mut lines = ending::end_lines(run, columns);
-    match run.rows.get(screen.cursor.at) {
-        Some(RunRow::Node(node)) => lines.extend(node_lines(model, node, columns)),
-        Some(RunRow::Step(cluster, step)) => lines.extend(steps::lines(run, cluster, *step, columns)),
-        Some(RunRow::Cluster(cluster)) => lines.extend(cluster_lines(run, cluster, columns)),
-        None => {}
-    }
+    let (here, rest) = match run.rows.get(screen.cursor.at) {
+        Some(RunRow::Node(node)) => node_parts(model, node, columns),
+        Some(RunRow::Step(cluster, step)) => (steps::lines(run, cluster, *step, columns), Vec::new()),
+        Some(RunRow::Cluster(cluster)) => (cluster_lines(run, cluster, columns), Vec::new()),
+        None => Default::default(),
+    };
+    // A failure under the cursor, and what to do about it, comes before what the whole run came to.
+    let is_bad = screen.node(run).and_then(|node| run.state.nodes.get(node)).is_some_and(|node| node.fate.is_bad());
+    let mut lines = if is_bad { here.clone() } else { Vec::new() };
+    lines.extend(ending::end_lines(run, columns));
+    lines.extend(if is_bad { Vec::new() } else { here });
+    lines.extend(rest);
     lines.extend(ending::left_lines(run, columns));
     pager::draw_beginning(canvas, area, &lines, "d shows");
 }
@@ -278,8 +276,14 @@ fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<Te
 
 /// A node in the run: its cause, what to do, and what it printed.
 pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<TextLine> {
+    let (first, rest) = node_parts(model, node, columns);
+    first.into_iter().chain(rest).collect()
+}
+
+/// The same in two: what happened and what to do, then what else is known.
+fn node_parts(model: &Model, node: &NodeName, columns: usize) -> (Vec<TextLine>, Vec<TextLine>) {
     let Some((run, state)) = model.run.as_ref().and_then(|run| Some((run, run.state.nodes.get(node)?))) else {
-        return vec![TextLine::new(Tone::Plain, &format!(" {node} is not in the run"))];
+        return (vec![TextLine::new(Tone::Plain, &format!(" {node} is not in the run"))], Vec::new());
     };
     let mark = mark(state);
     let mut head = TextLine::new(Tone::Head, &format!(" {node}  "));
@@ -295,11 +299,14 @@ pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<
         _ => state.now.as_str(),
     };
     let mut lines = hanging(&head, tone_of(mark), now, columns);
+    let mut rest = Vec::new();
     if let Some(cause) = &state.cause {
-        lines.extend(cause_lines(cause, columns));
+        let (first, more) = cause_parts(cause, columns);
+        lines.extend(first);
+        rest = more;
     }
-    lines.extend(printed_lines(state, columns));
-    lines
+    rest.extend(printed_lines(state, columns));
+    (lines, rest)
 }
 
 fn waits_for(run: &Watched, state: &NodeRun) -> &'static str {
@@ -314,6 +321,12 @@ fn waits_for(run: &Watched, state: &NodeRun) -> &'static str {
 }
 
 pub(super) fn cause_lines(cause: &Cause, columns: usize) -> Vec<TextLine> {
+    let (first, rest) = cause_parts(cause, columns);
+    first.into_iter().chain(rest).collect()
+}
+
+/// What was found, what it means, and what to do; then the other details.
+fn cause_parts(cause: &Cause, columns: usize) -> (Vec<TextLine>, Vec<TextLine>) {
     let mut lines = hanging(&TextLine::new(Tone::Head, "   cause       "), Tone::Bad, &cause.text, columns);
     let (meaning, rest) = meaning(&cause.details);
     let lead = TextLine::new(Tone::Head, "   it means    ");
@@ -321,8 +334,7 @@ pub(super) fn cause_lines(cause: &Cause, columns: usize) -> Vec<TextLine> {
     let lead = TextLine::new(Tone::Head, "   what to do  ");
     lines.extend(cause.hints.iter().flat_map(|hint| hanging(&lead, Tone::Plain, &hint.to_string(), columns)));
     let indent = TextLine::new(Tone::Plain, "               ");
-    lines.extend(rest.into_iter().flat_map(|line| hanging(&indent, Tone::Plain, line, columns)));
-    lines
+    (lines, rest.into_iter().flat_map(|line| hanging(&indent, Tone::Plain, line, columns)).collect())
 }
 
 /// What the details say that it means, and the others. What a line of a log means stands before that line (`perform` writes
