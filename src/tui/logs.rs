@@ -48,6 +48,7 @@ pub struct Log {
     dropped: u64,
     lines: VecDeque<LogLine>,
     bytes: usize,
+    telling: Option<u64>,
 }
 
 /// How many bytes of one line are kept. Nobody reads a line of a megabyte to its end here; the journal has all of it.
@@ -74,6 +75,11 @@ impl Log {
     /// A line by its number; `None` for one that was dropped or has not come yet.
     pub fn line(&self, number: u64) -> Option<&LogLine> {
         self.lines.get(usize::try_from(number.checked_sub(self.dropped)?).ok()?)
+    }
+
+    /// The last line that tells more than how far it is: what was printed, proven, or found to be wrong.
+    pub fn telling(&self) -> Option<&LogLine> {
+        self.line(self.telling?)
     }
 
     fn push(&mut self, line: LogLine) -> isize {
@@ -111,6 +117,11 @@ impl Logs {
         }
     }
 
+    /// The log of a node; `None` before anything was heard.
+    pub fn of_node(&self, node: &NodeName) -> Option<&Log> {
+        self.nodes.get(node)
+    }
+
     /// Takes in what an event says.
     pub fn take(&mut self, event: &Event) {
         let at = event.at;
@@ -138,7 +149,7 @@ impl Logs {
                 self.node(at, node, Voice::Run, &format!("{}: {text}", phase_word(*phase)));
             }
             EventKind::StepPrinted { node, line, .. } => self.node(at, node, Voice::Printed, line),
-            EventKind::StepProven { node, text, .. } => self.node(at, node, Voice::Good, &format!("proven: {text}")),
+            EventKind::StepProven { node, text, .. } => self.node(at, node, Voice::Good, &format!("{PROVEN}{text}")),
             EventKind::StepEnded { node, action, end, .. } => self.step_ended(at, node, action, end),
             EventKind::NodeUnhealthy { node, cause } => self.cause(at, node, "did not stay healthy", cause),
             EventKind::NodeSkipped { node, by } => self.node(at, node, Voice::Run, &format!("skipped by {by}")),
@@ -236,8 +247,18 @@ fn say(log: &mut Log, at: Timestamp, voice: Voice, text: &str) -> isize {
     if voice == Voice::Run && log.lines.back().is_some_and(|last| last.voice == voice && *last.text == *text) {
         return 0;
     }
+    let tells = match voice {
+        Voice::Run => false,
+        Voice::Printed | Voice::Bad => true,
+        Voice::Good => text.starts_with(PROVEN),
+    };
+    if tells {
+        log.telling = Some(log.end());
+    }
     log.push(LogLine { at, voice, text: text.into() })
 }
+
+const PROVEN: &str = "proven: ";
 
 /// As much of a line as is kept; it is cut before it is cleaned.
 fn kept(text: &str) -> String {
@@ -370,6 +391,21 @@ mod tests {
         let sum: usize = logs.nodes.values().map(|log| log.bytes).sum();
         assert_eq!(sum, logs.bytes, "what is counted is what is there");
         assert_eq!(texts(&logs, &Subject::Node(node("quiet"))), ["the only line"]);
+    }
+
+    #[test]
+    fn the_last_line_that_tells_something_is_known() {
+        let mut logs = Logs::default();
+        let telling = |logs: &Logs| logs.of(&Subject::Node(node("a")))?.telling().map(|line| line.text.to_string());
+        logs.take(&event(EventKind::LeaseTaken { node: node("a") }));
+        assert_eq!(telling(&logs), None);
+        logs.take(&printed("a", "one".to_owned()));
+        assert_eq!(telling(&logs).as_deref(), Some("one"));
+        let text = "2 new workers".to_owned();
+        logs.take(&event(EventKind::StepProven { step: step(), node: node("a"), text }));
+        let end = StepEnd::Done { outcome: Outcome::Changed };
+        logs.take(&event(EventKind::StepEnded { step: step(), node: node("a"), action: "activate".to_owned(), end }));
+        assert_eq!(telling(&logs).as_deref(), Some("proven: 2 new workers"));
     }
 
     #[test]

@@ -62,12 +62,12 @@ pub(super) fn sideways(model: &mut Model, right: bool) {
 
 /// Follows the end, or stays where it is.
 pub(super) fn follow(model: &mut Model) {
-    with(model, |screen, log, extent| screen.follow(log, extent));
+    with(model, LogScreen::follow);
 }
 
 /// Wraps long lines, or cuts them.
 pub(super) fn wrap(model: &mut Model) {
-    with(model, |screen, log, extent| screen.wrap(log, extent));
+    with(model, LogScreen::wrap);
 }
 
 /// To the next match, or the one before.

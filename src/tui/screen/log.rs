@@ -156,11 +156,11 @@ impl LogScreen {
         let Some(line) = line else { return };
         self.search.at = Some(line);
         let seen = self.rows(log, extent);
-        if !seen.iter().any(|row| row.line == line && row.is_first) {
+        if seen.iter().any(|row| row.line == line && row.is_first) {
+            self.top = self.first_row(log, extent);
+        } else {
             let third = isize::try_from(extent.rows / 3).unwrap_or(0);
             self.top = self.moved(log, extent, Spot { line, row: 0 }, -third);
-        } else {
-            self.top = self.first_row(log, extent);
         }
         self.follows = false;
     }

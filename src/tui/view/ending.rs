@@ -122,7 +122,7 @@ pub(super) fn ticket_lines(model: &Model, columns: usize) -> Vec<TextLine> {
 /// What a pause says in the second line of the run.
 pub(super) fn pause_words(pause: &Pause, seconds: i64) -> String {
     match pause.since {
-        Some(_) => format!("{}, {seconds} s ago: space goes on", pause.words()),
+        Some(_) => format!("{}, for {seconds} s: space goes on", pause.words()),
         // Who asked is who looks at this; the text and the journal say it.
         None => "pause after this wave  ".to_owned(),
     }

@@ -8,6 +8,7 @@ use super::{ending, pager, steps};
 use crate::name::{ClusterName, NodeName};
 use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun};
 use crate::tui::layout::Areas;
+use crate::tui::logs::{Log, LogLine};
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
 use crate::tui::screen::{RunRow, RunScreen, UnderWay, Watched, mark, note};
@@ -214,7 +215,13 @@ fn node_row(run: &Watched, node: &NodeName, columns: Columns, clock: Timestamp, 
     let time = run.seconds_of(state, clock).map(steps::length).unwrap_or_default();
     line.with(Tone::Faint, &fit(&time, TIME, ""))
         .with(tone, &fit(&state.now, now.saturating_sub(2), look.more()))
-        .with(Tone::Faint, &format!("  {}", clip(state.printed.back().map_or("", String::as_str), now, look.more())))
+        .with(Tone::Faint, &format!("  {}", clip(last_line(run, node), now, look.more())))
+}
+
+/// The last line of its log that tells something.
+fn last_line<'a>(run: &'a Watched, node: &NodeName) -> &'a str {
+    let line = run.logs.of_node(node).and_then(Log::telling);
+    line.map_or("", |line| line.text.trim_start())
 }
 
 fn cell_text(cell: &Cell, clock: Timestamp, is_on: bool) -> (Tone, String) {
@@ -248,7 +255,23 @@ fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canv
     lines.extend(if is_bad { Vec::new() } else { here });
     lines.extend(rest);
     lines.extend(ending::left_lines(run, columns));
+    let room = usize::from(area.height).saturating_sub(lines.len());
+    if let Some(node) = screen.node(run).filter(|_| run.is_on() || run.state.verdict.is_some_and(|v| v.exit() == 0)) {
+        lines.extend(tail(run, node, room, columns));
+    }
     pager::draw_beginning(canvas, area, &lines, "d shows");
+}
+
+/// The end of a node's log, in what room is left; `enter` shows all of it.
+fn tail(run: &Watched, node: &NodeName, room: usize, columns: usize) -> Vec<TextLine> {
+    let Some(log) = run.logs.of_node(node) else { return Vec::new() };
+    let first = log.end().saturating_sub(room as u64).max(log.first());
+    let lines = (first..log.end()).filter_map(|number| log.line(number));
+    let line = |line: &LogLine| {
+        let text = format!("   {}  {}", time_of_day(line.at), clip(&line.text, columns.saturating_sub(14), ""));
+        TextLine::new(Tone::Faint, &text)
+    };
+    lines.map(line).collect()
 }
 
 /// How many nodes of a cluster are how far, worst first.
@@ -277,7 +300,9 @@ fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<Te
 /// A node in the run: its cause, what to do, and what it printed.
 pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<TextLine> {
     let (first, rest) = node_parts(model, node, columns);
-    first.into_iter().chain(rest).collect()
+    let state = model.run.as_ref().and_then(|run| run.state.nodes.get(node));
+    let printed = state.map(|state| printed_lines(state, columns)).unwrap_or_default();
+    first.into_iter().chain(rest).chain(printed).collect()
 }
 
 /// The same in two: what happened and what to do, then what else is known.
@@ -305,7 +330,6 @@ fn node_parts(model: &Model, node: &NodeName, columns: usize) -> (Vec<TextLine>,
         lines.extend(first);
         rest = more;
     }
-    rest.extend(printed_lines(state, columns));
     (lines, rest)
 }
 
