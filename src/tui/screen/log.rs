@@ -276,7 +276,8 @@ fn wrapped(text: &str, columns: usize) -> Vec<Range<usize>> {
     let mut space = None;
     for (at, c) in text.char_indices() {
         let wide = c.width().unwrap_or(0);
-        if taken + wide > columns {
+        // Behind the last space there may be more than fits beside this one, too.
+        while taken > 0 && taken + wide > columns {
             let (end, before) = space.take().unwrap_or((at, taken));
             rows.push(start..end);
             start = end;
