@@ -5,6 +5,7 @@ use super::{Env, Format};
 use crate::exit;
 use crate::failure::Failure;
 use crate::fleet::Apply;
+use crate::hint::Hint;
 use crate::plan::{BlockerCode, Plan, Scope};
 use crate::report;
 use crate::run::{Reporter, Verdict};
@@ -25,7 +26,11 @@ pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
     }
     let reporters: Vec<Box<dyn Reporter>> = vec![match options.format {
         Format::Json => Box::new(report::json::JsonReporter::new(env.out.clone())),
-        Format::Text => Box::new(report::text::TextReporter::new(env.out.clone())),
+        Format::Text => {
+            let plan_again = super::equal::carried(Hint::type_("muster --plan"), &options, demo);
+            let reporter = report::text::TextReporter::new(env.out.clone()).planning_with(plan_again);
+            Box::new(super::equal::CarryingReporter::new(reporter, &options, demo))
+        }
     }];
     let apply = Apply {
         plan,

@@ -7,6 +7,7 @@ use super::{Mode, Options};
 use crate::hint::{Hint, quoted};
 use crate::inventory::Selector;
 use crate::plan::{Allow, Plan, Selection};
+use crate::run::{Event, Reporter, RunState};
 use crate::tui::Carry;
 
 /// `muster --apply …` with every option that has a say in what the plan is. A demo makes its own places.
@@ -109,11 +110,17 @@ pub(super) fn carried(hint: Hint, options: &Options, demo: bool) -> Hint {
     let Some(rest) = command.strip_prefix("muster ") else { return hint };
     let words: Vec<&str> = rest.split(' ').collect();
     let has = |word: &str| words.contains(&word);
-    let mode = match () {
-        () if has("--plan") => Mode::Plan,
-        () if has("status") => Mode::Status,
-        () => return hint,
+    let mode = match words.first() {
+        _ if has("--plan") => Mode::Plan,
+        _ if has("status") => Mode::Status,
+        Some(&"restore-rows") => Mode::RestoreRows,
+        Some(&"resume") => Mode::Resume,
+        _ => return hint,
     };
+    if demo && !mode.accepts("--demo") {
+        // Nothing of a demo is left to go on with.
+        return hint;
+    }
     let mut line = format!("muster {}{rest}", if demo { "--demo " } else { "" });
     for given in given(options, demo) {
         let chosen = ["--cluster", "--node", "--plugin"].contains(&given.option);
@@ -168,6 +175,32 @@ impl Carry for Carried {
 pub(super) fn carry<'a>(hints: impl Iterator<Item = &'a mut Hint>, options: &Options, demo: bool) {
     for hint in hints {
         *hint = carried(hint.clone(), options, demo);
+    }
+}
+
+/// Hands events on with the hints of their causes as [`carried`] makes them; the journal has them as they were found.
+pub(super) struct CarryingReporter<R> {
+    inner: R,
+    options: Options,
+    demo: bool,
+}
+
+impl<R> CarryingReporter<R> {
+    pub(super) fn new(inner: R, options: &Options, demo: bool) -> Self {
+        Self { inner, options: options.clone(), demo }
+    }
+}
+
+impl<R: Reporter> Reporter for CarryingReporter<R> {
+    fn event(&mut self, event: &Event, state: &RunState) {
+        if event.kind.cause().is_none_or(|cause| cause.hints.is_empty()) {
+            return self.inner.event(event, state);
+        }
+        let mut event = event.clone();
+        if let Some(cause) = event.kind.cause_mut() {
+            carry(cause.hints.iter_mut(), &self.options, self.demo);
+        }
+        self.inner.event(&event, state);
     }
 }
 
@@ -258,7 +291,7 @@ mod tests {
     fn on_screen(command: &str, words: &[&str]) -> String {
         let line = CommandLine::try_parse_from(["muster"].iter().chain(words)).unwrap();
         let state = line.demo.then(|| "/tmp/demo/state".to_owned());
-        Carried { options: line.options, demo: line.demo, state }.carry(command)
+        CarryingReporter { options: line.options, demo: line.demo, state }.carry(command)
     }
 
     #[test]
@@ -329,6 +362,10 @@ mod tests {
         );
         assert_eq!(next("muster status", &chosen), format!("muster status --cluster eu --node 'eu-[1-2]' {places}"));
         assert_eq!(next("muster --plan", &["--demo", "--plan", "--node=c-1"]), "muster --demo --plan --node c-1");
+        // A run has a commit of its own; rows come back by a run of their own.
+        assert_eq!(next("muster resume 01JD3", &chosen), "muster resume 01JD3 --repo '/srv/a b' --allow managed-conf");
+        assert_eq!(next("muster restore-rows 01JD3", &chosen), format!("muster restore-rows 01JD3 {places}"));
+        assert_eq!(next("muster restore-rows 01JD3", &["--demo"]), "muster restore-rows 01JD3");
         for other in ["ssh eu-1", "muster --help", "muster-other --plan"] {
             assert_eq!(next(other, &chosen), other);
         }

@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
+use super::equal::CarryingReporter;
 use super::recordings::Recordings;
 use super::session::Session;
 use super::{Clock, Env, Output, Signals};
@@ -72,7 +73,7 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>, keys: Arc<tu
         return Err(Failure::internal("the terminal UI ended early", &std::io::Error::other(died)));
     }
     let last = driver.0.last().filter(|_| settled);
-    farewell(env, last.as_ref(), ended.verdict);
+    farewell(env, last.as_ref(), ended.verdict, demo_is_on);
     Ok(match last.map(|state| Verdict::of(&state)).or(ended.verdict) {
         Some(verdict) => verdict.exit(),
         None if ended.signal.is_some() => exit::INTERRUPTED,
@@ -81,9 +82,14 @@ pub(super) async fn run(session: Session<'_>, demo: Option<String>, keys: Arc<tu
 }
 
 /// The last word stays on the terminal when the screen is gone: the same as a headless run ends with.
-fn farewell(env: &mut Env, last: Option<&RunState>, verdict: Option<Verdict>) {
+fn farewell(env: &mut Env, last: Option<&RunState>, verdict: Option<Verdict>, demo: bool) {
     let written = match (last, verdict) {
-        (Some(state), _) => writeln!(env.out, "{}", text::last_word(Verdict::of(state), state)),
+        (Some(state), _) => {
+            // The journal of a demo is gone with it.
+            let head = state.head.as_ref().filter(|_| !demo);
+            let ticket = head.map(|head| format!("; for a ticket: muster runs {} --ticket", head.run));
+            writeln!(env.out, "{}{}", text::last_word(Verdict::of(state), state), ticket.unwrap_or_default())
+        }
         (None, Some(verdict)) => text::verdict(verdict, &mut env.out),
         (None, None) => writeln!(env.out, "no run was begun; nothing was changed"),
     };
@@ -335,7 +341,11 @@ impl Shared {
             allow,
             operator: self.operator.clone(),
             runs: self.runs.clone(),
-            reporters: vec![Box::new(Screen(Feed::new(self.sender.clone())))],
+            reporters: vec![Box::new(CarryingReporter::new(
+                Screen(Feed::new(self.sender.clone())),
+                &self.options,
+                self.demo,
+            ))],
             control,
             clock: self.clock.clone(),
         };
@@ -488,5 +498,14 @@ impl Driver for FleetDriver {
 
     fn close_run(&self) {
         self.0.recordings.close();
+    }
+
+    fn pause(&self, paused: bool) {
+        let control = self.0.control();
+        if paused { control.pause() } else { control.resume() }
+    }
+
+    fn skip(&self, node: NodeName) {
+        self.0.control().skip(&node);
     }
 }

@@ -3,6 +3,7 @@
 //! A pause begins only where no step is under way: no guard is armed then, and nothing that waits for a proof runs into its
 //! deadline. Leases are kept alive by the performer all the time.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::dispatcher::Dispatcher;
@@ -45,15 +46,15 @@ impl Dispatcher {
             let by = self.job.operator.clone();
             match self.why_no_skip(&node) {
                 Some(why) => self.record(EventKind::SkipRefused { node, by, why }),
-                None => self.skip_node(node, by),
+                None => self.skip_node(&node, by),
             }
         }
     }
 
-    fn skip_node(&mut self, node: NodeName, by: String) {
+    fn skip_node(&mut self, node: &NodeName, by: String) {
         self.record(EventKind::NodeSkipped { node: node.clone(), by: by.clone() });
         self.skipped.insert(node.clone());
-        self.skip(&SkipReason::Operator { by }, |step| step.target.is(&node));
+        self.skip(&SkipReason::Operator { by }, |step| step.target.is(node));
     }
 
     /// Why a node cannot be skipped now. What puts a removal back is never skipped: without it the node would not start again.
@@ -78,11 +79,10 @@ impl Dispatcher {
     /// nodes that could not be reached. `None` if anything else is not met.
     pub(super) fn held_by_skips(&self, id: StepId) -> Option<SkipReason> {
         let needs = self.job.plan.step(id).map(|step| step.needs.as_slice()).unwrap_or_default();
-        let unmet = needs.iter().filter(|need| self.ends.get(need) != Some(&true));
-        let nodes = unmet.map(|need| self.job.plan.step(*need).and_then(|step| step.target.node()));
-        let mut nodes: Vec<NodeName> = nodes.map(|node| node.cloned()).collect::<Option<_>>()?;
-        nodes.sort();
-        nodes.dedup();
+        let mut nodes = BTreeSet::new();
+        for need in needs.iter().filter(|need| self.ends.get(need) != Some(&true)) {
+            nodes.insert(self.job.plan.step(*need)?.target.node()?.clone());
+        }
         let all = !nodes.is_empty() && nodes.iter().all(|node| self.skipped.contains(node));
         let (was, lists) = if nodes.len() == 1 { ("was", "it still lists") } else { ("were", "they still list") };
         let why = || format!("{} {was} skipped, and {lists} what is to go", collapse(&nodes));

@@ -20,14 +20,23 @@ pub struct TextReporter<W> {
     out: W,
     colour: bool,
     subject: usize,
+    /// What to type to plan again.
+    plan: Hint,
     /// The first error. A reader that went away must not stop the run: the journal has everything.
     broken: Option<io::Error>,
 }
 
 impl<W: Write + Send> TextReporter<W> {
     /// Writes to this, without colour.
-    pub const fn new(out: W) -> Self {
-        Self { out, colour: false, subject: 8, broken: None }
+    pub fn new(out: W) -> Self {
+        Self { out, colour: false, subject: 8, plan: Hint::type_("muster --plan"), broken: None }
+    }
+
+    /// With the command that plans again, as it was chosen by options.
+    #[must_use]
+    pub fn planning_with(mut self, plan: Hint) -> Self {
+        self.plan = plan;
+        self
     }
 
     /// With colour for what is good and bad; no line needs it to be read.
@@ -57,7 +66,7 @@ impl<W: Write + Send> Reporter for TextReporter<W> {
         if let EventKind::RunStarted { head } = &event.kind {
             self.subject = subjects(head);
         }
-        if let (Some(said), None) = (say(&event.kind, state), &self.broken) {
+        if let (Some(said), None) = (say(&event.kind, state, &self.plan), &self.broken) {
             self.broken = self.write(event, &said).err();
         }
     }
@@ -115,7 +124,7 @@ impl Said {
 }
 
 /// What is said about an event; `None` for what only a closer look needs (leases, deliveries of single nodes, chatter).
-fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
+fn say(kind: &EventKind, state: &RunState, plan: &Hint) -> Option<Said> {
     Some(match kind {
         EventKind::RunStarted { head } => run_started(head),
         EventKind::LeaseRefused { node, cause } => {
@@ -138,7 +147,7 @@ fn say(kind: &EventKind, state: &RunState) -> Option<Said> {
         {
             return None;
         }
-        EventKind::StepEnded { node, action, end, .. } => return step_ended(node.as_str(), action, end),
+        EventKind::StepEnded { node, action, end, .. } => return step_ended(node.as_str(), action, end, plan),
         EventKind::ClusterStepStarted { cluster, action, about, .. } if action == "fence" => {
             Said::new(cluster, format!("before files go, every node is looked at: {about}"))
         }
@@ -218,7 +227,7 @@ fn run_started(head: &RunHead) -> Said {
     Said::all(format!("run {run} for {repository} @ {}, {nodes}, by {operator}; times are UTC", revision.short()))
 }
 
-fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
+fn step_ended(node: &str, action: &str, end: &StepEnd, plan: &Hint) -> Option<Said> {
     let delivers = action == "deliver";
     let said = |words: String| Said::new(node, words);
     Some(match end {
@@ -240,7 +249,7 @@ fn step_ended(node: &str, action: &str, end: &StepEnd) -> Option<Said> {
             SkipReason::Held { why } if action == "delete" => said(format!("its files are held: {why}")),
             SkipReason::Held { .. } => said(format!("{action} {}", why.words())),
             SkipReason::NodeMoved { .. } => Said {
-                more: vec![Hint::type_("muster --plan").to_string()],
+                more: vec![plan.to_string()],
                 ..said(format!("{action} not begun: {}; plan again", short_digests(&why.words())))
             },
             // Said once for all nodes, where it happened.

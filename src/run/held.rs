@@ -14,10 +14,15 @@ pub struct Held {
     pub release: String,
 }
 
-/// What every run says of a removal that it found held (`fleet` writes it, a look afterwards carries it).
+/// What a look afterwards says of a removal that it finds held (`fleet` writes it).
 const LEFT: &str = " is held on ";
 
 impl RunState {
+    /// What a look afterwards found to differ, without what [`RunState::held`] names.
+    pub fn still_differs(&self) -> impl Iterator<Item = &str> {
+        self.looked.iter().flat_map(|(_, left)| left).map(String::as_str).filter(|line| !line.contains(LEFT))
+    }
+
     /// What is held, and what releases it: files that wait for other nodes, removals that wait for rows, leases that are kept.
     pub fn held(&self) -> Vec<Held> {
         let clusters = self.cluster_steps.iter();

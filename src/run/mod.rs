@@ -3,6 +3,7 @@
 //! Owns: [`Event`], [`RunState`] (what a view knows, all of it learnt from events), [`Verdict`]. Must not know: how a
 //! step is carried out, or who watches.
 
+mod blame;
 mod cluster;
 mod counts;
 mod event;

@@ -89,6 +89,8 @@ pub struct NodeRun {
     pub listed_again: bool,
     /// Its wave, from 1; 0 before.
     pub wave: u32,
+    /// Who had it skipped, `user@host`.
+    pub skipped_by: Option<String>,
     /// When the step that runs, or that ran last, was begun.
     pub begun: Option<Timestamp>,
     /// When that step ended.

@@ -118,8 +118,8 @@ impl RunState {
             EventKind::PauseRequested { .. } | EventKind::RunPaused { .. } | EventKind::RunResumed { .. } => {
                 self.pause = Pause::after(self.pause.take(), at, kind);
             }
-            // What it means for the node, the ends of its steps say.
-            EventKind::NodeSkipped { .. } | EventKind::SkipRefused { .. } => {}
+            EventKind::NodeSkipped { node, by } => self.on(node, |n| n.skipped_by = Some(by.clone())),
+            EventKind::SkipRefused { .. } => {}
             EventKind::WaitingFor { waiting } => self.announced = waiting.clone().map(|w| (at, w)),
             EventKind::LookedAgain { counts, left, settled } => {
                 for node in settled {

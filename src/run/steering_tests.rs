@@ -123,7 +123,7 @@ fn a_ticket_has_what_somebody_else_needs_to_know() {
         EventKind::ClusterStepEnded { step: step(9), cluster: eu(), action: "fence".to_owned(), end: fence },
         EventKind::LookedAgain {
             counts: SurveyCounts { drift: 3, ..SurveyCounts::default() },
-            left: vec!["old is held on eu: 2 rows use it".to_owned()],
+            left: vec!["old is held on eu: 2 rows use it".to_owned(), "a drift".to_owned()],
             settled: Vec::new(),
         },
         EventKind::RunEnded { verdict: Verdict::NotReached, exit: 3 },
@@ -131,7 +131,8 @@ fn a_ticket_has_what_somebody_else_needs_to_know() {
     let text = ticket(&state, "muster resume 01 --repo /srv/fleet").join("\n");
     let expected = [
         "muster run 00000000010000000000000001",
-        "commit    fleet @ aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  \"raise\"",
+        "commit    fleet @ aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "subject   raise",
         "operator  ann@ops",
         "time      1970-01-01 00:00:10 to 00:01:40 UTC, 1 min 30 s",
         "verdict   not reached, exit 3",
@@ -153,7 +154,7 @@ fn a_ticket_has_what_somebody_else_needs_to_know() {
         "  the removal of old on eu: 2 rows use it; a plan names the way out of it",
         "",
         "still differs:",
-        "  old is held on eu: 2 rows use it",
+        "  a drift",
         "",
         "to see it again:  muster runs 00000000010000000000000001",
         "to go on:  muster resume 01 --repo /srv/fleet",

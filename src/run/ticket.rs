@@ -23,7 +23,8 @@ pub fn ticket(state: &RunState, resume: &str) -> Vec<String> {
     let Some(head) = &state.head else { return vec!["nothing of this run was recorded".to_owned()] };
     let mut lines = vec![
         format!("muster run {}", head.run),
-        format!("commit    {} @ {}  \"{}\"", head.repository, head.revision, head.summary),
+        format!("commit    {} @ {}", head.repository, head.revision),
+        format!("subject   {}", head.summary),
         format!("operator  {}", head.operator),
         format!("time      {}", times(state)),
         format!("verdict   {}", verdict(state)),
@@ -175,7 +176,7 @@ fn held(state: &RunState) -> Vec<String> {
 }
 
 fn left(state: &RunState) -> Vec<String> {
-    let left = state.looked.as_ref().map(|(_, left)| left.as_slice()).unwrap_or_default();
+    let left: Vec<&str> = state.still_differs().collect();
     let more = left.len().saturating_sub(MOST);
-    left.iter().take(MOST).cloned().chain((more > 0).then(|| format!("and {more} more"))).collect()
+    left.into_iter().take(MOST).map(str::to_owned).chain((more > 0).then(|| format!("and {more} more"))).collect()
 }

@@ -35,6 +35,8 @@ pub trait Host {
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again after somebody else had it.
     fn resume(&mut self) -> io::Result<()>;
+    /// Gives a text to the clipboard, where the terminal allows it; whether it did, nobody says.
+    fn copy(&mut self, text: &str) -> io::Result<()>;
     /// False once the terminal was given back for good, because a panic had to be shown: nothing may be drawn any more.
     fn is_up(&self) -> bool;
 }
@@ -145,6 +147,9 @@ where
                     Effect::ListRuns => driver.list_runs(),
                     Effect::OpenRun(run, journal) => driver.open_run(run, journal),
                     Effect::CloseRun => driver.close_run(),
+                    Effect::Pause(paused) => driver.pause(paused),
+                    Effect::Skip(node) => driver.skip(node),
+                    Effect::Copy(text) => host.copy(&text)?,
                 }
             }
         }

@@ -10,12 +10,14 @@ use super::editing;
 use super::effect::{Effect, Part};
 use super::equal;
 use super::keymap::{Command, Place};
+use super::logs::Subject;
 use super::model::Model;
 use super::palette::Palette;
 use super::possible::possible;
 use super::recordings;
-use super::screen::{About, FleetRow, RunRow, RunScreen, Screen, Source, node_at};
+use super::screen::{About, FleetRow, LogScreen, RunRow, RunScreen, Screen, Source, node_at};
 use super::update::{interrupt, read, refresh};
+use super::{reading, steer};
 use crate::run::CancelLevel;
 
 /// Does what a key asks for.
@@ -34,9 +36,13 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::PageDown => go(model, Step::Pages(1)),
         Command::First => go(model, Step::First),
         Command::Last => go(model, Step::Last),
+        Command::Left | Command::Right if model.place() == Place::Log => {
+            reading::sideways(model, command == Command::Right);
+        }
         Command::Left => columns(model, -1),
         Command::Right => columns(model, 1),
         Command::NextTrouble => next_trouble(model),
+        Command::Open if matches!(model.place(), Place::Run | Place::Replay) => reading::open(model),
         Command::Open => return open(model),
         Command::Back => arrange::back(model),
         Command::Select => arrange::select(model),
@@ -58,6 +64,16 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Slower => recordings::change_pace(model, -1),
         Command::MarkBack => recordings::to_mark(model, false),
         Command::MarkOn => recordings::to_mark(model, true),
+        Command::Skip => steer::ask_to_skip(model),
+        Command::Detail => detail(model),
+        Command::Search => reading::search(model),
+        Command::NextMatch => reading::next_match(model, true),
+        Command::PreviousMatch => reading::next_match(model, false),
+        Command::Follow => reading::follow(model),
+        Command::Wrap => reading::wrap(model),
+        Command::Pause => return steer::pause(model),
+        Command::Retry => return steer::retry(model),
+        Command::Ticket => return steer::show_ticket(model),
         Command::Help => help(model),
         Command::Palette => model.dialog = Some(Dialog::Palette(Palette::default())),
         Command::Equal => model.dialog = Some(Dialog::Equal(equal::commands(model))),
@@ -94,6 +110,7 @@ fn go(model: &mut Model, step: Step) {
             run.cursor.step(step, run_rows, height);
             run.moved = true;
         }
+        Screen::Log(_) => reading::go(model, step),
     }
 }
 
@@ -145,7 +162,7 @@ impl Model {
                 About::RunNode(_) | About::RunStep(..) if self.source() == Source::Replay => None,
                 About::RunNode(node) => Some(Part::Node(node.clone())),
                 About::RunStep(cluster, _) => Some(Part::Cluster(cluster.clone())),
-                About::Help(_) => None,
+                About::Ticket | About::Help(_) => None,
             },
             (Screen::Node(screen), _) => Some(Part::Node(screen.node.clone())),
             _ => None,
@@ -175,13 +192,24 @@ fn open(model: &mut Model) -> Vec<Effect> {
                 None
             }
         },
-        (Screen::Run(_), _) => run_row(model),
         _ => None,
     };
     if let Some(about) = about {
         read(model, about);
     }
     Vec::new()
+}
+
+/// All that is known of what is under the cursor, or of whose log is read.
+fn detail(model: &mut Model) {
+    let about = match model.screen() {
+        Screen::Log(LogScreen { subject: Subject::Node(node), .. }) => Some(About::RunNode(node.clone())),
+        _ => run_row(model),
+    };
+    match about {
+        Some(about) => read(model, about),
+        None => say(model, "more is known of nodes and steps only"),
+    }
 }
 
 /// Folds or unfolds what is under the cursor.

@@ -11,6 +11,7 @@ use super::message::Notice;
 use super::palette::Palette;
 use super::screen::Liftable;
 use super::shown::{count, first_line, shown};
+use super::steer::Skipping;
 use super::view::{losses, removal_of};
 use crate::name::{NodeName, collapse};
 use crate::plan::{Change, ChangeKind, ClusterPlan, Plan};
@@ -31,6 +32,10 @@ pub enum Dialog {
     Lift(Box<Lift>),
     /// In which file to save the plan.
     Save(Box<SaveAs>),
+    /// Whether to skip a node of the run.
+    Skip(Box<Skipping>),
+    /// What is searched for in a log; what was typed is the screen's.
+    Search,
     /// Something could not be done.
     Notice(Notice),
     /// What to do, found by its words.

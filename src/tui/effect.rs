@@ -57,6 +57,12 @@ pub enum Effect {
     OpenRun(RunId, PathBuf),
     /// Read no recording any more.
     CloseRun,
+    /// Pause the run after the wave that is on, or go on.
+    Pause(bool),
+    /// Skip a node of the run.
+    Skip(NodeName),
+    /// Give this text to the clipboard, where the terminal allows it.
+    Copy(String),
     /// Draw everything anew: something else wrote on the terminal.
     Redraw,
     /// Give the terminal back to the shell until the operator returns.
@@ -73,7 +79,7 @@ pub enum Effect {
 /// - `save` ends in `Saved`;
 /// - `apply` gives the run's events as `Run`, the last of them `RunEnded`, and then, if the run looked again, what it saw as
 ///   `Looked`; or `Failed` if it could not begin or could not go on;
-/// - `cancel` shows as an event of the run;
+/// - `cancel`, `pause` and `skip` show as events of the run;
 /// - `inspect` ends in `Inspected`, or in nothing if there is no such node or no look yet;
 /// - `ask` ends in `Answered`, `compare` in `Compared`, each with an answer or the reason why there is none;
 /// - `list_runs` gives `Runs`: `Listed`, then any number of `Told`;
@@ -106,4 +112,8 @@ pub trait Driver {
     fn open_run(&self, run: RunId, journal: PathBuf);
     /// Reads no recording any more.
     fn close_run(&self);
+    /// Asks for a pause after the wave that is on; or takes that back, or goes on.
+    fn pause(&self, paused: bool);
+    /// Asks for a node to be skipped; the run may refuse it.
+    fn skip(&self, node: NodeName);
 }

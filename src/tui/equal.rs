@@ -47,6 +47,7 @@ pub(super) fn commands(model: &Model) -> Vec<Equal> {
         Screen::Runs(_) => vec![("the runs of this machine", "muster runs".to_owned())],
         Screen::Pager(pager) => match &pager.about {
             About::RunNode(_) | About::RunStep(..) => run(model.watched()),
+            About::Ticket => ticket(model.watched()),
             About::Help(_) => vec![("these keys, as a file that can be edited", "muster keys".to_owned())],
         },
         Screen::Node(screen) => of_node(&screen.node),
@@ -54,6 +55,7 @@ pub(super) fn commands(model: &Model) -> Vec<Equal> {
             DiffAbout::Change(..) => plan(model.plan.as_deref(), " --diff"),
             DiffAbout::Files(node, ..) | DiffAbout::Conf(node) => of_node(node),
         },
+        Screen::Log(_) => run(model.watched()),
         Screen::Tail(screen) => of_node(&screen.node),
     };
     let equal = |(what, command): (&str, String)| Equal { what: what.to_owned(), command: model.carry.carry(&command) };
@@ -116,6 +118,11 @@ fn plan(plan: Option<&Plan>, more: &str) -> Vec<Pair> {
         pairs.push(("looks again, plans the same, and carries it out without a question", apply));
     }
     pairs
+}
+
+fn ticket(run: Option<&Watched>) -> Vec<Pair> {
+    let head = run.and_then(|run| run.state.head.as_ref());
+    head.map(|head| ("this block", format!("muster runs {} --ticket", head.run))).into_iter().collect()
 }
 
 fn run(run: Option<&Watched>) -> Vec<Pair> {

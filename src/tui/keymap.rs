@@ -77,6 +77,26 @@ pub enum Command {
     MarkBack,
     /// To the next one.
     MarkOn,
+    /// Pause the run after the wave that is on, or go on.
+    Pause,
+    /// Skip the node under the cursor.
+    Skip,
+    /// A plan for the nodes that failed.
+    Retry,
+    /// What became of the run, to paste.
+    Ticket,
+    /// All that is known of a node or step in the run.
+    Detail,
+    /// Search in a log.
+    Search,
+    /// To the next match.
+    NextMatch,
+    /// To the match before.
+    PreviousMatch,
+    /// Wrap long lines or cut them.
+    Wrap,
+    /// Follow the end of a log.
+    Follow,
     /// All keys.
     Help,
     /// Any action, by its words.
@@ -108,6 +128,10 @@ pub enum Place {
     ErrorLog,
     /// The run.
     Run,
+    /// The log of a node or cluster in the run.
+    Log,
+    /// What became of the run, to paste.
+    Ticket,
     /// The keys.
     Help,
     /// The recorded runs.
@@ -177,8 +201,8 @@ pub const KEYMAP: &[Binding] = &[
         Command::Open,
         "open",
         &[plain(KeyCode::Enter)],
-        "open",
-        "all that is known of the node or step under the cursor",
+        "log",
+        "the log of the node or cluster under the cursor",
         &[Place::Run, Place::Replay],
     ),
     bind(
@@ -375,7 +399,52 @@ pub const KEYMAP: &[Binding] = &[
         &[Place::Fleet],
     ),
     bind(Command::NextTrouble, "next-trouble", &[key('n')], "", "to the next blocker", &[Place::Plan]),
+    bind(
+        Command::Pause,
+        "pause",
+        &[key(' ')],
+        "pause",
+        "pause after the wave that is on; again: take it back, or go on",
+        &[Place::Run],
+    ),
     bind(Command::Stop, "stop", &[key('x')], "stop", "stop the run: how hard is asked", &[Place::Run]),
+    bind(Command::Retry, "retry", &[key('R')], "retry failed", "make a plan for the nodes that failed", &[Place::Run]),
+    bind(
+        Command::Skip,
+        "skip",
+        &[key('S')],
+        "skip",
+        "skip the node under the cursor, of which no step has begun; asks first",
+        &[Place::Run],
+    ),
+    bind(
+        Command::Ticket,
+        "ticket",
+        &[key('y')],
+        "ticket",
+        "what became of the run, as a block of text to paste; also sent to the clipboard where the terminal allows it",
+        &[Place::Run, Place::Log, Place::Ticket, Place::Replay],
+    ),
+    bind(
+        Command::Detail,
+        "detail",
+        &[key('d')],
+        "detail",
+        "all that is known of the node or step under the cursor",
+        &[Place::Run, Place::Log, Place::Replay],
+    ),
+    bind(Command::Search, "search", &[key('/')], "search", "search in this log; capitals are meant", &[Place::Log]),
+    bind(Command::NextMatch, "next-match", &[key('n')], "next", "to the next match", &[Place::Log]),
+    bind(Command::PreviousMatch, "previous-match", &[key('N')], "", "to the match before", &[Place::Log]),
+    bind(
+        Command::Follow,
+        "follow",
+        &[key('f')],
+        "follow",
+        "stay at the end as lines come, or stay here",
+        &[Place::Log],
+    ),
+    bind(Command::Wrap, "wrap", &[key('w')], "wrap", "wrap long lines, or cut them", &[Place::Log]),
     bind(
         Command::Stop,
         "stop",
@@ -414,6 +483,8 @@ pub const KEYMAP: &[Binding] = &[
             Place::Diff,
             Place::ErrorLog,
             Place::Run,
+            Place::Log,
+            Place::Ticket,
             Place::Help,
             Place::Runs,
             Place::Replay,
@@ -489,6 +560,8 @@ impl Place {
         Self::Diff,
         Self::ErrorLog,
         Self::Run,
+        Self::Log,
+        Self::Ticket,
         Self::Help,
         Self::Runs,
         Self::Replay,
@@ -504,6 +577,8 @@ impl Place {
             Self::Diff => "a difference",
             Self::ErrorLog => "the error log of a node",
             Self::Run => "the run",
+            Self::Log => "a log",
+            Self::Ticket => "the ticket",
             Self::Help => "the help",
             Self::Runs => "the recorded runs",
             Self::Replay => "a recorded run",
@@ -520,6 +595,8 @@ impl Place {
             Self::Diff => "diff",
             Self::ErrorLog => "error-log",
             Self::Run => "run",
+            Self::Log => "log",
+            Self::Ticket => "ticket",
             Self::Help => "help",
             Self::Runs => "runs",
             Self::Replay => "replay",

@@ -5,6 +5,7 @@ use super::keymap::{Command, KEYMAP, Place};
 use super::model::Model;
 use super::recordings;
 use super::screen::Screen;
+use super::steer;
 
 /// Whether a command would do something now; else why not, for the person.
 pub(super) fn possible(model: &Model, command: Command) -> Result<(), String> {
@@ -32,6 +33,9 @@ pub(super) fn possible(model: &Model, command: Command) -> Result<(), String> {
             no("the fleet has not been looked at yet")
         }
         Command::Apply => apply(model),
+        Command::Pause | Command::Skip | Command::Retry | Command::Ticket => {
+            steer::why_not(model, command).map_or(Ok(()), Err)
+        }
         Command::LeaveOut | Command::Lift | Command::Save => editing::hindrance(model).map_or(Ok(()), no),
         Command::Diff => diff(model),
         Command::Watch if model.run.is_none() => no("no run was begun here"),

@@ -82,7 +82,8 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Option<Vec<Effect>
 pub(super) fn possible(model: &Model, command: Command) -> Option<Result<(), String>> {
     let no = |why: &str| Some(Err(why.to_owned()));
     match (model.place(), command) {
-        (Place::Replay, Command::Stop) => no(cannot_steer(model)),
+        (Place::Replay, Command::Stop | Command::Pause | Command::Skip | Command::Retry) => no(cannot_steer(model)),
+        (Place::Log | Place::Ticket, _) => None,
         (Place::PastPlan, Command::Apply) => no("a recorded plan can only be read; p in the fleet makes one"),
         (Place::Node, Command::PlanHere | Command::LookHere | Command::Look) if model.source() == Source::Replay => {
             no("a recording: the fleet as it is now is on the first screen")

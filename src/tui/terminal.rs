@@ -1,6 +1,6 @@
 //! The real terminal: taken, given back after whatever happens, and the signals. The only place that touches them.
 
-use std::io::{self, stdout};
+use std::io::{self, Write as _, stdout};
 use std::panic;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -118,9 +118,31 @@ impl Host for Taken {
         take_over()
     }
 
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut out = stdout();
+        // OSC 52: terminals that do not know it, or must not, ignore it; tmux passes it on where its user wants that.
+        write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
+        out.flush()
+    }
+
     fn is_up(&self) -> bool {
         self.up.load(Ordering::SeqCst)
     }
+}
+
+/// Base 64 with padding (RFC 4648, section 4).
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * place) & 63) as usize];
+            text.push(if place <= group.len() { char::from(letter) } else { '=' });
+        }
+    }
+    text
 }
 
 fn take_over() -> io::Result<()> {
@@ -153,4 +175,16 @@ fn signals() -> io::Result<impl Stream<Item = Signal> + Unpin> {
         })
         .collect();
     Ok(select_all(streams?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        let encoded = ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(|text| base64(text.as_bytes()));
+        assert_eq!(encoded, ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]);
+        assert_eq!(base64(&[0xff, 0xfe, 0xfd]), "//79");
+    }
 }

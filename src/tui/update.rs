@@ -18,7 +18,7 @@ use super::picture::Picture;
 use super::recordings;
 use super::screen::{About, Pager, RunScreen, Screen, Source, Watched};
 use super::shown::first_line;
-use super::view;
+use super::{reading, steer, view};
 use crate::plan::Plan;
 use crate::run::{CancelLevel, Event, EventKind, StepEnd};
 
@@ -121,6 +121,8 @@ fn paste(model: &mut Model, text: &str) {
         Some(Dialog::Leave(typed)) => typed.add(text),
         Some(Dialog::Lift(lift)) => lift.typed.add(text),
         Some(Dialog::Save(asked)) => asked.replace.as_mut().unwrap_or(&mut asked.name).add(text),
+        Some(Dialog::Skip(skipping)) => skipping.typed.add(text),
+        Some(Dialog::Search) => reading::paste(model, text),
         Some(Dialog::Filter) => {
             let line: String = first_line(text).chars().take(MOST_FILTER).collect();
             let typed = filter_text(model) + &line;
@@ -144,6 +146,8 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
     let answer = match &mut dialog {
         Dialog::Lift(lift) => lift.typed.key(key),
         Dialog::Filter => return on_filter_key(model, key),
+        Dialog::Search => return reading::on_search_key(model, key),
+        Dialog::Skip(skipping) => skipping.typed.key(key),
         Dialog::Apply(confirm) => confirm.typed.key(key),
         Dialog::Leave(typed) => typed.key(key),
         Dialog::Stop(level) => return on_ladder_key(model, *level, key),
@@ -156,6 +160,7 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         (Answer::Open, dialog) => model.dialog = Some(dialog),
         (Answer::Yes, Dialog::Apply(confirm)) => return begin(model, confirm.plan),
         (Answer::Yes, Dialog::Lift(lift)) => return editing::lifted(model, &lift.what),
+        (Answer::Yes, Dialog::Skip(skipping)) => return steer::skip(skipping.node),
         (Answer::Yes, Dialog::Leave(_)) => return vec![Effect::Cancel(CancelLevel::Close), Effect::Quit],
         (Answer::Yes | Answer::No, _) => {}
     }
@@ -329,6 +334,7 @@ fn run_event(model: &mut Model, event: &Event) -> Vec<Effect> {
     if follows {
         follow(model);
     }
+    reading::grown(model, event);
     // Texts about the run are laid out once for a frame, not for each of thousands of events.
     model.put_off = true;
     if matches!(event.kind, EventKind::RunEnded { .. }) {
@@ -347,7 +353,7 @@ fn catch_up(model: &mut Model) {
 /// After the verdict nothing is left to stop or to leave. The picture of the fleet is of before the run; where the run has
 /// looked again itself, what it saw is on its way.
 fn ended(model: &mut Model) -> Vec<Effect> {
-    if matches!(model.dialog, Some(Dialog::Stop(_) | Dialog::Leave(_))) {
+    if matches!(model.dialog, Some(Dialog::Stop(_) | Dialog::Leave(_) | Dialog::Skip(_))) {
         model.dialog = None;
     }
     if model.run.as_ref().is_some_and(|run| run.state.looked.is_some()) {
@@ -385,7 +391,9 @@ fn failed(model: &mut Model, doing: Doing, notice: Notice) {
             Some(run) if run.state.head.is_some() => run.lost = true,
             _ => {
                 model.run = None;
-                model.drop_screens(Place::Run);
+                for place in [Place::Run, Place::Log, Place::Ticket] {
+                    model.drop_screens(place);
+                }
             }
         },
     }

@@ -3,6 +3,7 @@
 mod filter;
 mod fleet;
 mod group;
+mod log;
 mod node;
 mod pager;
 mod plan;
@@ -13,6 +14,7 @@ mod selected;
 pub(super) use filter::Filter;
 pub(super) use fleet::{FleetRow, FleetScreen, node_at};
 pub(super) use group::{Group, GroupKey, Grouping, Order};
+pub(super) use log::{Extent, LogScreen, Row};
 pub use node::DiffAbout;
 pub(super) use node::{DiffScreen, Fold, NodeLine, NodeScreen, Section, TailScreen, Target};
 pub(super) use pager::{About, Pager};
@@ -35,6 +37,8 @@ pub enum Screen {
     Run(RunScreen),
     /// The recorded runs.
     Runs(RunsScreen),
+    /// The log of a node or cluster in the run.
+    Log(LogScreen),
     /// A text to read: a node, a difference, the help.
     Pager(Pager),
     /// One node.
@@ -55,6 +59,7 @@ impl Screen {
             Self::Run(RunScreen { source: Source::Live, .. }) => Place::Run,
             Self::Run(RunScreen { source: Source::Replay, .. }) => Place::Replay,
             Self::Runs(_) => Place::Runs,
+            Self::Log(_) => Place::Log,
             Self::Pager(pager) => pager.place(),
             Self::Node(_) => Place::Node,
             Self::Diff(_) => Place::Diff,

@@ -13,6 +13,8 @@ pub enum About {
     RunNode(NodeName),
     /// A step of a whole cluster, in the run.
     RunStep(ClusterName, StepId),
+    /// What became of the run, to paste.
+    Ticket,
     /// The keys of a screen.
     Help(Place),
 }
@@ -38,6 +40,7 @@ impl Pager {
     pub const fn place(&self) -> Place {
         match self.about {
             About::RunNode(_) | About::RunStep(..) => Place::Node,
+            About::Ticket => Place::Ticket,
             About::Help(_) => Place::Help,
         }
     }

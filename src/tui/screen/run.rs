@@ -10,6 +10,7 @@ use crate::run::{
     CancelLevel, Cell, ClusterStep, Event, EventKind, Fate, NodeRun, RunHead, RunState, StepEnd, Verdict,
 };
 use crate::tui::cursor::{Cursor, Step};
+use crate::tui::logs::Logs;
 use crate::tui::shown::width;
 
 /// A run that is watched, live or over.
@@ -27,6 +28,12 @@ pub struct Watched {
     pub lost: bool,
     /// The hardest cancelling that was asked for, and when.
     pub asked: Option<(CancelLevel, Timestamp)>,
+    /// What was heard of each node and cluster.
+    pub logs: Logs,
+    /// The wave of each node, by the plan.
+    waves: BTreeMap<NodeName, u32>,
+    /// The cluster of each node.
+    clusters: BTreeMap<NodeName, ClusterName>,
 }
 
 /// A step of a whole cluster, as its row is named.
@@ -76,6 +83,9 @@ impl Watched {
     /// A run of this plan, of which nothing was heard yet.
     pub fn of(plan: &Plan) -> Self {
         let mut watched = Self::default();
+        for wave in &plan.waves {
+            watched.waves.extend(wave.nodes.iter().map(|node| (node.clone(), wave.number)));
+        }
         for step in plan.steps.iter().filter(|step| step.target == Target::Cluster) {
             let (action, about) = (step.action.verb().to_owned(), step.action.about());
             let expected = Expected { step: step.id, action, about };
@@ -86,11 +96,17 @@ impl Watched {
 
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
+        if event.kind.is_chatter() || event.seq > self.state.seq {
+            self.logs.take(event);
+        }
         self.state.apply(event);
         match &event.kind {
             EventKind::RunStarted { head } => {
                 for planned in &head.cluster_steps {
                     self.heard_of(&planned.cluster, planned.step, &planned.action, &planned.about);
+                }
+                for (cluster, nodes) in &head.clusters {
+                    self.clusters.extend(nodes.iter().map(|node| (node.clone(), cluster.clone())));
                 }
                 self.rows = self.lay_out(head);
                 let names = head.clusters.iter().flat_map(|(_, nodes)| nodes).map(|node| width(node.as_str()));
@@ -131,6 +147,39 @@ impl Watched {
         self.state.cluster_steps.get(cluster)?.iter().find(|known| known.step == step)
     }
 
+    /// The wave of a node: the one it was in, or the one that the plan has it in.
+    pub fn wave_of(&self, node: &NodeName) -> Option<u32> {
+        let begun = self.state.nodes.get(node).map(|node| node.wave).filter(|wave| *wave > 0);
+        begun.or_else(|| self.waves.get(node).copied())
+    }
+
+    /// The cluster of a node.
+    pub fn cluster_of(&self, node: &NodeName) -> Option<&ClusterName> {
+        self.clusters.get(node)
+    }
+
+    /// What the fence of a cluster is about, if it has one and it has not ended.
+    pub fn fence_of(&self, cluster: &ClusterName) -> Option<&str> {
+        let fence = self.expected.get(cluster)?.iter().find(|expected| expected.is_fence())?;
+        let open = self.step(cluster, fence.step).is_none_or(ClusterStep::running);
+        open.then_some(fence.about.as_str())
+    }
+
+    /// The nodes that did not end well, in the order of the rows.
+    pub fn failed(&self) -> Vec<NodeName> {
+        let nodes = self.rows.iter().filter_map(|row| match row {
+            RunRow::Node(node) => Some(node),
+            RunRow::Cluster(_) | RunRow::Step(..) => None,
+        });
+        nodes.filter(|node| self.state.nodes.get(*node).is_some_and(|node| node.fate.is_bad())).cloned().collect()
+    }
+
+    /// How long the step that runs on a node has run, or how long the last one took, in seconds.
+    pub fn seconds_of(&self, node: &NodeRun, clock: Timestamp) -> Option<i64> {
+        let end = node.over.or_else(|| if self.is_on() { Some(clock) } else { self.state.now })?;
+        Some((end.as_second() - node.begun?.as_second()).max(0))
+    }
+
     /// How many nodes have proven what their workers run; the deleting of files may be to come, or be held.
     pub fn proven(&self) -> usize {
         self.state.nodes.values().filter(|node| node.proven()).count()
@@ -150,6 +199,9 @@ impl Watched {
 
     /// What is under way.
     pub fn under_way(&self) -> UnderWay {
+        if self.state.pause.as_ref().is_some_and(|pause| pause.since.is_some()) {
+            return UnderWay::Paused;
+        }
         let mut steps = self.state.cluster_steps.values().flatten();
         match steps.find(|step| step.running()) {
             Some(step) if step.action == FENCE => UnderWay::Fence,
@@ -303,6 +355,8 @@ pub enum UnderWay {
     Fence,
     /// Files are being deleted.
     Files,
+    /// Nothing: the run is paused between two waves.
+    Paused,
 }
 
 /// What a level of cancelling does, and what it leaves, for the ladder.
@@ -310,6 +364,12 @@ pub(crate) const fn note_during(level: CancelLevel, now: UnderWay) -> (&'static 
     let (name, of_nodes) = note(level);
     let what = match (now, level) {
         (UnderWay::Nodes, _) => of_nodes,
+        (UnderWay::Paused, CancelLevel::AfterWave) => {
+            "the run ends here: nothing is under way, what is done stays done; the nodes are looked at again"
+        }
+        (UnderWay::Paused, CancelLevel::AfterSteps) => "the same",
+        (UnderWay::Paused, CancelLevel::LeaveSteps) => "the same, without looking at the nodes again",
+        (UnderWay::Paused, CancelLevel::Close) => "the same, at once: leases are not given back, and end by their time",
         (UnderWay::Unapply, CancelLevel::AfterWave) => {
             "the un-apply is finished; no wave begins, so nodes go on listing the plugin and keep its files"
         }

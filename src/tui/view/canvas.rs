@@ -89,6 +89,12 @@ impl<'a> Canvas<'a> {
         Clear.render(area.intersection(self.buffer.area), self.buffer);
     }
 
+    /// Marks so many columns of a row: what was searched for.
+    pub(super) fn mark(&mut self, area: Rect, x: u16, y: u16, columns: u16) {
+        let row = Rect { x: area.x.saturating_add(x), y: area.y + y, width: columns, height: 1 };
+        self.buffer.set_style(row.intersection(area), Style::new().add_modifier(Modifier::REVERSED));
+    }
+
     /// An empty box with a title; what is inside it comes back.
     pub(super) fn dialog(&mut self, area: Rect, title: &str, tone: Tone) -> Rect {
         // A column of air on both sides, so that what lies below is not read on.

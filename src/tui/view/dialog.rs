@@ -13,6 +13,7 @@ use crate::tui::message::Notice;
 use crate::tui::model::Model;
 use crate::tui::screen::{Screen, UnderWay, Watched, note_during};
 use crate::tui::shown::{clip, width};
+use crate::tui::steer::Skipping;
 use crate::tui::text::{TextLine, hanging};
 
 /// The widest that a question becomes: longer lines are hard to read.
@@ -28,6 +29,8 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area
             super::equal::draw(commands, canvas, area);
             return None;
         }
+        Dialog::Search => return search(model, canvas, area),
+        Dialog::Skip(skipping) => skip(skipping, canvas.look, columns),
         Dialog::Apply(confirm) => apply(confirm, canvas.look, columns),
         Dialog::Stop(level) => stop(model, *level, canvas.look, columns),
         Dialog::Leave(typed) => leave(model, typed, canvas.look, columns),
@@ -57,6 +60,27 @@ fn filter(model: &Model, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position
     canvas.line(row, 0, &TextLine::new(Tone::Plain, &" ".repeat(columns)));
     canvas.line(row, 0, &lead.with(tone, &help));
     Some(Position::new(cells(cursor).min(area.width.saturating_sub(1)), row.y))
+}
+
+/// What is searched for is typed in the last line, too.
+fn search(model: &Model, canvas: &mut Canvas<'_>, area: Rect) -> Option<Position> {
+    let Screen::Log(screen) = model.screen() else { return None };
+    let row = Rect::new(0, area.height.saturating_sub(1), area.width, 1);
+    let columns = usize::from(area.width);
+    let text = clip(&screen.search.text, columns / 2, canvas.look.more());
+    let lead = TextLine::new(Tone::Head, " search: ").with(Tone::Plain, &text);
+    let cursor = lead.width();
+    let found = if text.is_empty() { String::new() } else { format!("   {}", screen.search.words()) };
+    canvas.line(row, 0, &TextLine::new(Tone::Plain, &" ".repeat(columns)));
+    canvas.line(row, 0, &lead.with(Tone::Faint, &format!("{found}   enter: keep it   esc: none")));
+    Some(Position::new(cells(cursor).min(area.width.saturating_sub(1)), row.y))
+}
+
+fn skip(skipping: &Skipping, look: Look, columns: usize) -> Body {
+    let bullet = TextLine::new(Tone::Plain, &format!("{} ", look.dot()));
+    let lines = skipping.consequences.iter().flat_map(|(tone, text)| hanging(&bullet, *tone, text, columns)).collect();
+    let title = format!("Skip {}", skipping.node);
+    typed_body(title, lines, "type the node's name to go on", &skipping.typed, (look, columns))
 }
 
 /// A question, ready to be drawn.

@@ -10,6 +10,7 @@ use crate::tui::model::Model;
 use crate::tui::possible::possible;
 use crate::tui::screen::Screen;
 use crate::tui::shown::{time_of_day, width};
+use crate::tui::steer;
 use crate::tui::text::TextLine;
 
 /// Which commit of which repository.
@@ -49,7 +50,7 @@ pub(super) fn age(model: &Model) -> TextLine {
 
 /// What has to be known all the time, in the rule below the head.
 pub(super) fn remark(model: &Model, canvas: &mut Canvas<'_>, areas: &Areas) {
-    let run = model.run.as_ref().filter(|run| run.is_on() && model.place() != Place::Run);
+    let run = model.run.as_ref().filter(|run| run.is_on() && !is_of_run(model.place()));
     let running = run.map(|run| {
         let counts = run.state.counts();
         format!(
@@ -79,6 +80,11 @@ fn arranged(model: &Model) -> Option<String> {
         Screen::Runs(screen) => super::runs::filtered(model, screen),
         _ => super::fleet::remark(model),
     }
+}
+
+/// The screens of a run itself: `w` does not lead to it there.
+const fn is_of_run(place: Place) -> bool {
+    matches!(place, Place::Run | Place::Log | Place::Ticket)
 }
 
 /// That somebody undid a removal while it ran, on the screen of the run.
@@ -111,7 +117,8 @@ fn keys(model: &Model, columns: usize) -> TextLine {
         if !always(binding) {
             room -= wide;
         }
-        line = line.with(Tone::Head, &key_words(model, binding)).with(Tone::Plain, &format!(" {}  ", binding.short));
+        let short = steer::short(model, binding.command).unwrap_or(binding.short);
+        line = line.with(Tone::Head, &key_words(model, binding)).with(Tone::Plain, &format!(" {short}  "));
     }
     line
 }
@@ -119,6 +126,8 @@ fn keys(model: &Model, columns: usize) -> TextLine {
 /// Whether a key is worth its place: it belongs to this screen, and would do something now.
 fn is_useful(model: &Model, binding: &Binding) -> bool {
     let now = match binding.command {
+        Command::NextMatch => matches!(model.screen(), Screen::Log(screen) if !screen.search.found.is_empty()),
+        Command::Ticket => model.watched().is_some_and(|run| !run.is_on()) && model.place() != Place::Ticket,
         Command::Open | Command::Diff | Command::NextSection | Command::ErrorLog if model.place() == Place::Node => {
             matches!(model.screen(), Screen::Node(_))
         }

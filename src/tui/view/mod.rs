@@ -3,11 +3,13 @@
 mod canvas;
 mod dialog;
 mod difference;
+mod ending;
 mod equal;
 mod fleet;
 mod fleet_pane;
 mod head;
 mod help;
+mod log;
 mod node;
 mod node_files;
 mod pager;
@@ -73,6 +75,7 @@ fn draw_screen(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
         Screen::Run(screen) if model.place() == Place::Replay => replay::draw(model, screen, canvas, &areas),
         Screen::Run(screen) => run::draw(model, screen, canvas, &areas),
         Screen::Runs(screen) => runs::draw(model, screen, canvas, &areas),
+        Screen::Log(screen) => log::draw(model, screen, canvas, &areas),
         Screen::Pager(pager) => pager::draw(model, pager, canvas, &areas),
         Screen::Node(screen) => node::draw(model, screen, canvas, &areas),
         Screen::Diff(screen) => difference::draw(model, screen, canvas, &areas),

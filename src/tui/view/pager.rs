@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, cells};
-use super::{help, replay, run, steps};
+use super::{ending, help, replay, run, steps};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Tone, tone_of};
 use crate::tui::model::Model;
@@ -21,6 +21,7 @@ pub(crate) fn lines(model: &Model, about: &About) -> Vec<TextLine> {
             Some(run) => steps::lines(run, cluster, *step, columns),
             None => Vec::new(),
         },
+        About::Ticket => ending::ticket_lines(model, columns),
         About::Help(place) => help::lines(&model.keys, model.look, *place, columns),
     }
 }
@@ -40,6 +41,8 @@ fn title(model: &Model, about: &About) -> TextLine {
         About::RunNode(_) => TextLine::new(Tone::Head, " a node, in this run").with(Tone::Faint, &replay::when(model)),
         About::RunStep(..) => TextLine::new(Tone::Head, " a step of the whole cluster, in this run")
             .with(Tone::Faint, &replay::when(model)),
+        About::Ticket => TextLine::new(Tone::Head, " to paste into a ticket")
+            .with(Tone::Faint, "  muster runs RUN --ticket prints the same"),
         About::Help(_) => TextLine::new(Tone::Head, " muster").with(Tone::Faint, "  keys and marks"),
     }
 }

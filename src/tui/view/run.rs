@@ -4,19 +4,25 @@ use jiff::Timestamp;
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use super::{pager, replay, steps};
+use super::{ending, pager, replay, steps};
 use crate::name::{ClusterName, NodeName};
-use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun, Verdict};
+use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun};
 use crate::tui::layout::Areas;
+use crate::tui::logs::{Log, LogLine};
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
 use crate::tui::screen::{RunRow, RunScreen, UnderWay, Watched, mark, note};
-use crate::tui::shown::{count, duration, fit, time_of_day, width};
+use crate::tui::shown::{clip, count, duration, fit, time_of_day, width};
 use crate::tui::text::{TextLine, hanging};
 
 const PHASES: [&str; 6] = ["deliver", "guard", "reload", "prove", "commit", "files"];
 /// From so many columns on the phases need not stand close.
 const WIDE: usize = 100;
+/// From so many on there is room for how long a node takes, and for the last line that it printed.
+const WIDER: usize = 120;
+/// The columns of the wave, and of how long it takes.
+const WAVE: usize = 3;
+const TIME: usize = 8;
 const NAME: std::ops::RangeInclusive<usize> = 10..=26;
 
 /// Draws the screen.
@@ -32,16 +38,13 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
         canvas.line(areas.body, 0, &TextLine::new(Tone::Plain, "  the run is being prepared"));
         return;
     }
-    let name = run.name_width.clamp(*NAME.start(), *NAME.end()) + 2;
-    let wide = usize::from(areas.body.width) >= WIDE;
-    let heads = PHASES.map(|phase| fit(phase, phase_width(phase, wide), "")).concat();
-    let columns = format!("{}{}{heads}NOW", " ".repeat(lead_of(run)), fit("NODE", name, ""));
-    canvas.line(areas.columns, 0, &TextLine::new(Tone::Head, &columns));
+    let columns = Columns::of(run, usize::from(areas.body.width));
+    canvas.line(areas.columns, 0, &TextLine::new(Tone::Head, &columns.heads(run)));
     let window = screen.cursor.window(run.rows.len(), usize::from(areas.body.height));
     canvas.hidden(areas.body, &window, run.rows.len());
     for (y, at) in (0..).zip(window) {
         let is_here = at == screen.cursor.at;
-        let line = row(run, &run.rows[at], (name, wide), clock, is_here, canvas.look);
+        let line = row(run, &run.rows[at], columns, clock, is_here, canvas.look);
         canvas.line(areas.body, y, &line);
         if is_here {
             canvas.highlight(areas.body, y);
@@ -50,9 +53,37 @@ pub(super) fn draw(model: &Model, screen: &RunScreen, canvas: &mut Canvas<'_>, a
     draw_pane(model, run, screen, canvas, areas.pane);
 }
 
-/// How wide the column of a phase is: on a narrow screen what happens now needs the room.
-const fn phase_width(phase: &str, wide: bool) -> usize {
-    if wide { 9 } else { phase.len() + 1 }
+/// How wide the columns are; scrolling does not move them.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    name: usize,
+    wide: bool,
+    /// What happens now, where the time and the last line stand beside it.
+    now: Option<usize>,
+}
+
+impl Columns {
+    fn of(run: &Watched, width: usize) -> Self {
+        let name = run.name_width.clamp(*NAME.start(), *NAME.end()) + 2;
+        let wide = width >= WIDE && !(WIDER..WIDER + 20).contains(&width);
+        let columns = Self { name, wide, now: None };
+        let taken = lead_of(run) + name + WAVE + PHASES.iter().map(|phase| columns.phase(phase)).sum::<usize>() + TIME;
+        Self { now: (width >= WIDER).then(|| width.saturating_sub(taken) / 2), ..columns }
+    }
+
+    /// How wide the column of a phase is: on a narrow screen what happens now needs the room.
+    const fn phase(self, phase: &str) -> usize {
+        if self.wide { 9 } else { phase.len() + 1 }
+    }
+
+    fn heads(self, run: &Watched) -> String {
+        let phases = PHASES.map(|phase| fit(phase, self.phase(phase), "")).concat();
+        let lead = format!("{}{}{}{phases}", " ".repeat(lead_of(run)), fit("NODE", self.name, ""), fit("W", WAVE, ""));
+        match self.now {
+            Some(now) => format!("{lead}{}{}LAST LINE", fit("TIME", TIME, ""), fit("NOW", now, "")),
+            None => format!("{lead}NOW"),
+        }
+    }
 }
 
 /// What stands before a node's name: nodes hang under the heading of their cluster, where there are several.
@@ -108,7 +139,7 @@ fn wave_words(run: &Watched) -> Option<String> {
 
 fn second_line(run: &Watched, clock: Timestamp, canvas: &mut Canvas<'_>, head: Rect) {
     if let Some(verdict) = run.verdict() {
-        return canvas.line(head, 1, &verdict_line(run, verdict));
+        return canvas.line(head, 1, &ending::verdict_line(run, verdict));
     }
     let length = usize::from(head.width / 5);
     let (done, all) = run.steps_done();
@@ -118,6 +149,13 @@ fn second_line(run: &Watched, clock: Timestamp, canvas: &mut Canvas<'_>, head: R
     let mut line = TextLine::new(Tone::Plain, &bar);
     if let Some(level) = run.cancelling() {
         line = line.with(Tone::Bad, &format!("stopping: {}  ", note(level).0));
+    }
+    if let Some(pause) = run.state.pause.as_ref().filter(|_| run.cancelling().is_none()) {
+        let since = pause.since.map_or(0, |since| (clock.as_second() - since.as_second()).max(0));
+        line = line.with(Tone::Unknown, &ending::pause_words(pause, since));
+        if pause.since.is_some() {
+            return canvas.line(head, 1, &line);
+        }
     }
     canvas.line(head, 1, &line.with(Tone::Plain, &waiting_words(run, clock)));
 }
@@ -131,23 +169,7 @@ fn waiting_words(run: &Watched, clock: Timestamp) -> String {
     format!("waiting {time}: {node}{}", waiting.what)
 }
 
-fn verdict_line(run: &Watched, verdict: Verdict) -> TextLine {
-    let tone = if verdict.exit() == 0 { Tone::Good } else { Tone::Bad };
-    let line = TextLine::new(tone, &format!(" verdict: {}", verdict.word()))
-        .with(Tone::Plain, &format!(", exit {}", verdict.exit()));
-    let Some((counts, _)) = &run.state.looked else { return line };
-    let parts = [
-        (counts.unknown, "unknown"),
-        (counts.blocked, "blocked"),
-        (counts.drift, "drift"),
-        (counts.in_line, "in line"),
-    ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();
-    line.with(Tone::Plain, &format!("; looked again: {}", parts.join(", ")))
-}
-
-fn row(run: &Watched, row: &RunRow, columns: (usize, bool), clock: Timestamp, is_here: bool, look: Look) -> TextLine {
+fn row(run: &Watched, row: &RunRow, columns: Columns, clock: Timestamp, is_here: bool, look: Look) -> TextLine {
     let cursor = if is_here { look.cursor() } else { " " };
     match row {
         RunRow::Cluster(cluster) => cluster_row(run, cluster, cursor),
@@ -178,25 +200,31 @@ fn cluster_row(run: &Watched, cluster: &ClusterName, cursor: &str) -> TextLine {
     }
 }
 
-fn node_row(
-    run: &Watched,
-    node: &NodeName,
-    (name, wide): (usize, bool),
-    clock: Timestamp,
-    cursor: &str,
-    look: Look,
-) -> TextLine {
+fn node_row(run: &Watched, node: &NodeName, columns: Columns, clock: Timestamp, cursor: &str, look: Look) -> TextLine {
     let indent = " ".repeat(lead_of(run) - 1);
-    let lead = format!("{cursor}{indent}{}  ", fit(node.as_str(), name - 2, look.more()));
+    let lead = format!("{cursor}{indent}{}  ", fit(node.as_str(), columns.name - 2, look.more()));
     let mut line = TextLine::new(Tone::Plain, &lead);
     let Some(state) = run.state.nodes.get(node) else { return line };
+    let wave = run.wave_of(node).map(|wave| wave.to_string()).unwrap_or_default();
+    line = line.with(Tone::Faint, &fit(&wave, WAVE, ""));
     for (cell, phase) in state.cells.iter().zip(PHASES) {
         let (tone, text) = cell_text(cell, clock, run.is_on());
         // A mark stands in the middle of its column's name, a time has need of all of it.
         let indent = if width(&text) == 1 { phase.len().div_ceil(2) - 1 } else { 0 };
-        line = line.with(tone, &fit(&format!("{}{text}", " ".repeat(indent)), phase_width(phase, wide), ""));
+        line = line.with(tone, &fit(&format!("{}{text}", " ".repeat(indent)), columns.phase(phase), ""));
     }
-    line.with(tone_of(mark(state)), &state.now)
+    let tone = tone_of(mark(state));
+    let Some(now) = columns.now else { return line.with(tone, &state.now) };
+    let time = run.seconds_of(state, clock).map(steps::length).unwrap_or_default();
+    line.with(Tone::Faint, &fit(&time, TIME, ""))
+        .with(tone, &fit(&state.now, now.saturating_sub(2), look.more()))
+        .with(Tone::Faint, &format!("  {}", clip(last_line(run, node), now, look.more())))
+}
+
+/// The last line of its log that tells something.
+fn last_line<'a>(run: &'a Watched, node: &NodeName) -> &'a str {
+    let line = run.logs.of_node(node).and_then(Log::telling);
+    line.map_or("", |line| line.text.trim_start())
 }
 
 fn cell_text(cell: &Cell, clock: Timestamp, is_on: bool) -> (Tone, String) {
@@ -217,15 +245,36 @@ fn cell_text(cell: &Cell, clock: Timestamp, is_on: bool) -> (Tone, String) {
 
 fn draw_pane(model: &Model, run: &Watched, screen: &RunScreen, canvas: &mut Canvas<'_>, area: Rect) {
     let columns = usize::from(area.width);
-    let mut lines = end_lines(model, run, columns);
-    match run.rows.get(screen.cursor.at) {
-        Some(RunRow::Node(node)) => lines.extend(node_lines(model, node, columns)),
-        Some(RunRow::Step(cluster, step)) => lines.extend(steps::lines(run, cluster, *step, columns)),
-        Some(RunRow::Cluster(cluster)) => lines.extend(cluster_lines(run, cluster, columns)),
-        None => {}
+    let (here, rest) = match run.rows.get(screen.cursor.at) {
+        Some(RunRow::Node(node)) => node_parts(model, node, columns),
+        Some(RunRow::Step(cluster, step)) => (steps::lines(run, cluster, *step, columns), Vec::new()),
+        Some(RunRow::Cluster(cluster)) => (cluster_lines(run, cluster, columns), Vec::new()),
+        None => Default::default(),
+    };
+    // A failure under the cursor, and what to do about it, comes before what the whole run came to.
+    let is_bad = screen.node(run).and_then(|node| run.state.nodes.get(node)).is_some_and(|node| node.fate.is_bad());
+    let mut lines = if is_bad { here.clone() } else { Vec::new() };
+    lines.extend(ending::end_lines(model, run, columns));
+    lines.extend(if is_bad { Vec::new() } else { here });
+    lines.extend(rest);
+    lines.extend(ending::left_lines(run, columns));
+    let room = usize::from(area.height).saturating_sub(lines.len());
+    if let Some(node) = screen.node(run).filter(|_| run.is_on() || run.state.verdict.is_some_and(|v| v.exit() == 0)) {
+        lines.extend(tail(run, node, room, columns));
     }
-    lines.extend(left_lines(run, columns));
-    pager::draw_beginning(canvas, area, &lines, "enter shows");
+    pager::draw_beginning(canvas, area, &lines, "d shows");
+}
+
+/// The end of a node's log, in what room is left; `enter` shows all of it.
+fn tail(run: &Watched, node: &NodeName, room: usize, columns: usize) -> Vec<TextLine> {
+    let Some(log) = run.logs.of_node(node) else { return Vec::new() };
+    let first = log.end().saturating_sub(room as u64).max(log.first());
+    let lines = (first..log.end()).filter_map(|number| log.line(number));
+    let line = |line: &LogLine| {
+        let text = format!("   {}  {}", time_of_day(line.at), clip(&line.text, columns.saturating_sub(14), ""));
+        TextLine::new(Tone::Faint, &text)
+    };
+    lines.map(line).collect()
 }
 
 /// How many nodes of a cluster are how far, worst first.
@@ -251,62 +300,23 @@ fn cluster_lines(run: &Watched, cluster: &ClusterName, columns: usize) -> Vec<Te
     lines
 }
 
-/// What to do next, once the run is over.
-fn end_lines(model: &Model, run: &Watched, columns: usize) -> Vec<TextLine> {
-    let Some(verdict) = run.verdict() else { return Vec::new() };
-    let lead = TextLine::new(Tone::Head, " what to do  ");
-    let held = verdict == Verdict::NotReached && run.state.stopped.is_empty() && steps::any_held(run);
-    let next =
-        if held { "n goes to what is held; once that is gone, p plans what is left" } else { next_words(verdict) };
-    let next = replay::next_words(model, verdict).unwrap_or_else(|| next.to_owned());
-    let mut lines = hanging(&lead, Tone::Plain, &next, columns);
-    for (cluster, why) in &run.state.stopped {
-        lines.extend(hanging(&TextLine::new(Tone::Bad, &format!(" {cluster} stopped: ")), Tone::Plain, why, columns));
-    }
-    if let Some(cause) = &run.state.refused {
-        lines.extend(cause_lines(cause, columns));
-    }
-    lines
-}
-
-/// What still differs, once the run is over.
-fn left_lines(run: &Watched, columns: usize) -> Vec<TextLine> {
-    let mut lines = Vec::new();
-    let left = run.state.looked.as_ref().map(|(_, left)| left.as_slice()).unwrap_or_default();
-    for line in left.iter().take(3) {
-        lines.extend(hanging(&TextLine::new(Tone::Unknown, " still differs: "), Tone::Plain, line, columns));
-    }
-    if left.len() > 3 {
-        let more = format!(" and {} more; esc goes to the fleet, which shows them", left.len() - 3);
-        lines.push(TextLine::new(Tone::Faint, &more));
-    }
-    lines
-}
-
-/// What to do after a verdict.
-const fn next_words(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::InLine => "nothing: every node was in line already",
-        Verdict::Converged => "nothing: every node was looked at again and is in line",
-        Verdict::Pending => "some nodes were not changed: p makes a plan for what is left",
-        Verdict::Incomplete => "reach the nodes that are unknown, r in the fleet looks again, p plans for them",
-        Verdict::NotReached => "n goes to each failure: mend its cause, commit, then start muster again",
-        Verdict::Refused => "a safety rule forbids it: the plan names it, with what to do",
-        Verdict::Locked => "another run holds nodes: wait for it to end, then p",
-        Verdict::Interrupted => "it was stopped: r in the fleet looks again, p plans what is left",
-        Verdict::NotStarted(_) => "nothing was changed: mend what is named, then p",
-    }
-}
-
 /// A node in the run: its cause, what to do, and what it printed.
 pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<TextLine> {
+    let (first, rest) = node_parts(model, node, columns);
+    let state = model.watched().and_then(|run| run.state.nodes.get(node));
+    let printed = state.map(|state| printed_lines(state, columns)).unwrap_or_default();
+    first.into_iter().chain(rest).chain(printed).collect()
+}
+
+/// The same in two: what happened and what to do, then what else is known.
+fn node_parts(model: &Model, node: &NodeName, columns: usize) -> (Vec<TextLine>, Vec<TextLine>) {
     let Some((run, state)) = model.watched().and_then(|run| Some((run, run.state.nodes.get(node)?))) else {
-        return vec![TextLine::new(Tone::Plain, &format!(" {node} is not in the run"))];
+        return (vec![TextLine::new(Tone::Plain, &format!(" {node} is not in the run"))], Vec::new());
     };
     let mark = mark(state);
     let mut head = TextLine::new(Tone::Head, &format!(" {node}  "));
-    if state.wave > 0 {
-        head = head.with(Tone::Faint, &format!("wave {}  ", state.wave));
+    if let Some(wave) = run.wave_of(node) {
+        head = head.with(Tone::Faint, &format!("wave {wave}  "));
     }
     let now = match (state.fate, &state.cause) {
         // What the cause says stands in the lines below.
@@ -317,14 +327,19 @@ pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<
         _ => state.now.as_str(),
     };
     let mut lines = hanging(&head, tone_of(mark), now, columns);
+    let mut rest = Vec::new();
     if let Some(cause) = &state.cause {
-        lines.extend(cause_lines(cause, columns));
+        let (first, more) = cause_parts(cause, columns);
+        lines.extend(first);
+        rest = more;
     }
-    lines.extend(printed_lines(state, columns));
-    lines
+    (lines, rest)
 }
 
 fn waits_for(run: &Watched, state: &NodeRun) -> &'static str {
+    if run.is_on() && run.state.pause.as_ref().is_some_and(|pause| pause.since.is_some()) {
+        return "waits for the run to go on";
+    }
     match (run.is_on(), state.wave) {
         (false, _) => "was not begun",
         (true, 0) => "waits for its wave",
@@ -333,12 +348,32 @@ fn waits_for(run: &Watched, state: &NodeRun) -> &'static str {
 }
 
 pub(super) fn cause_lines(cause: &Cause, columns: usize) -> Vec<TextLine> {
+    let (first, rest) = cause_parts(cause, columns);
+    first.into_iter().chain(rest).collect()
+}
+
+/// What was found, what it means, and what to do; then the other details.
+fn cause_parts(cause: &Cause, columns: usize) -> (Vec<TextLine>, Vec<TextLine>) {
     let mut lines = hanging(&TextLine::new(Tone::Head, "   cause       "), Tone::Bad, &cause.text, columns);
-    let indent = TextLine::new(Tone::Plain, "               ");
-    lines.extend(cause.details.iter().flat_map(|line| hanging(&indent, Tone::Plain, line, columns)));
+    let (meaning, rest) = meaning(&cause.details);
+    let lead = TextLine::new(Tone::Head, "   it means    ");
+    lines.extend(meaning.into_iter().flat_map(|line| hanging(&lead, Tone::Plain, line, columns)));
     let lead = TextLine::new(Tone::Head, "   what to do  ");
     lines.extend(cause.hints.iter().flat_map(|hint| hanging(&lead, Tone::Plain, &hint.to_string(), columns)));
-    lines
+    let indent = TextLine::new(Tone::Plain, "               ");
+    (lines, rest.into_iter().flat_map(|line| hanging(&indent, Tone::Plain, line, columns)).collect())
+}
+
+/// What the details say that it means, and the others. What a line of a log means stands before that line (`perform` writes
+/// them so).
+fn meaning(details: &[String]) -> (Vec<&str>, Vec<&str>) {
+    let is_meaning = |at: usize| details.get(at + 1).is_some_and(|next| next.starts_with("in the log: "));
+    let (meaning, rest): (Vec<_>, Vec<_>) = details.iter().enumerate().partition(|(at, _)| is_meaning(*at));
+    (texts(meaning), texts(rest))
+}
+
+fn texts(lines: Vec<(usize, &String)>) -> Vec<&str> {
+    lines.into_iter().map(|(_, line)| line.as_str()).collect()
 }
 
 fn printed_lines(state: &NodeRun, columns: usize) -> Vec<TextLine> {
@@ -368,6 +403,10 @@ pub(super) fn under_way(run: &Watched) -> (String, &'static str) {
         UnderWay::Fence => {
             ("old workers are waited for".to_owned(), "leaving closes the connections: no file goes, nothing is lost")
         }
+        UnderWay::Paused => (
+            "paused: nothing is under way".to_owned(),
+            "leaving ends the run here: what is done stays done, leases end by their time",
+        ),
         UnderWay::Files => (
             format!("files are being deleted on {nodes}"),
             "leaving closes the connections: nothing loads these files any more, the next run finishes it",

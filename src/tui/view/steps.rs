@@ -41,7 +41,12 @@ pub(super) fn row(
 
 /// Time since then, as a cell has room for.
 pub(super) fn elapsed(since: Timestamp, clock: Timestamp) -> String {
-    match (clock.as_second() - since.as_second()).max(0) {
+    length((clock.as_second() - since.as_second()).max(0))
+}
+
+/// So many seconds, as a cell has room for.
+pub(super) fn length(seconds: i64) -> String {
+    match seconds {
         seconds @ ..1000 => format!("{seconds} s"),
         seconds => format!("{} min", seconds / 60),
     }

@@ -106,6 +106,30 @@ async fn by_the_keys_that_it_names_it_goes_from_the_fleet_to_converged() {
 }
 
 #[tokio::test]
+async fn a_run_is_paused_looked_into_and_goes_on() {
+    let (mut terminal, temp) = start();
+    run(&mut terminal);
+    press(&mut terminal, "pause");
+    terminal.within(LONG, "a pause", |screen| line_of(screen, 1).contains("paused ") && key(screen, "go on").is_some());
+    let paused = terminal.look(|screen| line_of(screen, 1));
+    assert!(paused.contains(" by "), "who asked\n{paused}");
+    // What is paused is not left to the guards: they are not armed.
+    terminal.send("\u{1b}[B\r");
+    terminal.until("a log", |screen| line_of(screen, 0).contains("log of eu-c1") && key(screen, "search").is_some());
+    terminal.until("what was delivered", |screen| screen.contents().contains("deliver done"));
+    press(&mut terminal, "back");
+    press(&mut terminal, "go on");
+    terminal.within(LONG, "the verdict", |screen| screen.contents().contains("verdict: converged"));
+    press(&mut terminal, "ticket");
+    terminal.until("a ticket", |screen| line_of(screen, 2).starts_with("muster run 01"));
+    press(&mut terminal, "back");
+    terminal.until("the run", |screen| key(screen, "ticket").is_some());
+    press(&mut terminal, "quit");
+    terminal.end("verdict: converged, exit 0. 5 of 6 nodes proven");
+    assert_nothing_left(temp.path()).await;
+}
+
+#[tokio::test]
 async fn left_in_the_middle_of_a_run_it_waits_for_its_end() {
     let (mut terminal, temp) = start();
     run(&mut terminal);

@@ -32,6 +32,17 @@ async fn a_run_that_was_stopped_is_listed_told_again_and_finished() {
     let said = lines(&first.out);
     assert!(said.ends_with(&told), "{}\n---\n{}", first.out, again.out);
 
+    let ticket = gateways.muster(&["runs", &run, "--ticket"]).await;
+    ticket.assert(0, &[&format!("muster run {run}"), "verdict   interrupted, exit 130", "eu-2: the run was cancelled"]);
+    assert!(ticket.out.contains(&format!("to go on:  muster resume {run}\n")), "{}", ticket.out);
+    let placed = gateways.muster(&["runs", &run, "--ticket", "--repo", "/srv/fleet"]).await;
+    placed.assert(0, &[&format!("to go on:  muster resume {run} --repo /srv/fleet")]);
+    let json = gateways.muster(&["runs", &run, "--ticket", "--format", "json"]).await;
+    let value = json.lines().remove(0);
+    let said = value["lines"].as_array().unwrap().iter().filter_map(|line| line.as_str());
+    assert_eq!(said.collect::<Vec<_>>().join("\n"), ticket.out.trim_end());
+    gateways.muster(&["runs", "--ticket"]).await.assert(64, &["--ticket"]);
+
     // The inventory moves on; the run has a commit of its own.
     gateways.want("2.0.0");
     let said = gateways.muster(&["resume", &run[..12]]).await;

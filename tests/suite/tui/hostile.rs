@@ -70,7 +70,7 @@ fn a_line_of_ten_megabytes_neither_freezes_nor_breaks_it() {
     let line = "word ".repeat(2_000_000);
     let (step, node) = (super::fixture::step_id(3), super::fixture::node("eu-1"));
     run.push(EventKind::StepPrinted { step, node, line });
-    let screen = play((80, 24), Look::FULL, [to_run(), run.acts, enter()].concat()).screen;
+    let screen = play((80, 24), Look::FULL, [to_run(), run.acts, typed("d")].concat()).screen;
     assert!(screen.contains("printed     word word"), "{screen}");
 }
 

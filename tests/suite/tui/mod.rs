@@ -10,6 +10,7 @@ mod node;
 mod plan;
 pub(crate) mod pty;
 mod removal;
+mod run;
 mod runs;
 mod screens;
 mod script;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use muster::name::RunId;
+use muster::name::{NodeName, RunId};
 use muster::plan::Plan;
 use muster::run::CancelLevel;
 use muster::tui::{AsItIs, Driver, Edits, Look, Message, Opening, Part, run};
@@ -51,6 +51,10 @@ impl Driver for Made {
     }
 
     fn cancel(&self, _: CancelLevel) {}
+
+    fn pause(&self, _: bool) {}
+
+    fn skip(&self, _: NodeName) {}
 
     fn inspect(&self, _: muster::name::NodeName) {}
 

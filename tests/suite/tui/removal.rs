@@ -165,7 +165,7 @@ fn an_un_apply_that_failed_is_where_the_cursor_goes() {
 fn a_step_opens_like_a_node() {
     let mut run = Recording::begin_removal();
     run.delivered().unapplied();
-    let screen = screen(&[to_run(), run.acts, key(KeyCode::Home), enter()]);
+    let screen = screen(&[to_run(), run.acts, key(KeyCode::Home), typed("d")]);
     assert!(screen.contains("a step of the whole cluster, in this run"), "{screen}");
     assert!(screen.contains("un-apply legacy-hmac") && screen.contains("restore-rows"), "{screen}");
 }
@@ -184,7 +184,7 @@ fn a_fence_that_is_held_says_for_what_and_what_it_means() {
     let row = screen.lines().nth(row_of(&screen, "before files go")).unwrap_or_default();
     assert!(row.contains("held: eu-2: 2 old workers"), "{screen}");
     assert!(screen.contains("no file was deleted") && screen.contains(" 3/3 proven "), "{screen}");
-    assert!(screen.contains("what to do  n goes to what is held"), "{screen}");
+    assert!(screen.contains("next        n goes to what is held"), "{screen}");
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn a_run_that_rolled_back() {
     run.looked(1, 2, &["eu-2: acme-auth is 2.0.3, wanted 2.1.0", "eu-3: acme-auth is 2.0.3, wanted 2.1.0"]);
     run.verdict(Verdict::NotReached);
     seen("run-not-reached", &[to_run(), run.acts.clone()]);
-    seen("run-node", &[to_run(), run.acts, enter()]);
+    seen("run-node", &[to_run(), run.acts, typed("d")]);
 }
 
 #[test]

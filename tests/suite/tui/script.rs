@@ -144,6 +144,14 @@ impl Driver for Asked {
     fn close_run(&self) {
         self.note("close the recording");
     }
+
+    fn pause(&self, paused: bool) {
+        self.note(format!("pause {paused}"));
+    }
+
+    fn skip(&self, node: NodeName) {
+        self.note(format!("skip {node}"));
+    }
 }
 
 impl Host for Asked {
@@ -154,6 +162,11 @@ impl Host for Asked {
 
     fn resume(&mut self) -> io::Result<()> {
         self.note("resume");
+        Ok(())
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.note(format!("copy {}", text.lines().next().unwrap_or_default()));
         Ok(())
     }
 
