@@ -307,7 +307,7 @@ fn a_plan_for_five_thousand_nodes_is_laid_out_once_and_told_in_few_lines() {
     let screen = play((120, 50), Look::FULL, [unfolded, typed(&"j".repeat(300))].concat()).screen;
     assert!(screen.contains("edge-29"), "{screen}");
     // Three whole plays with hundreds of keys, unoptimised: what is laid out per key instead of once takes minutes.
-    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
 }
 
 #[test]
