@@ -361,13 +361,20 @@ fn to_run(fleet: &Fleet) -> Vec<Message> {
     looked.into_iter().chain(typed).chain(begun).collect()
 }
 
+/// Tells a model all of this.
+fn tell(model: &mut Model, messages: Vec<Message>) {
+    for message in messages {
+        drop(update(model, message));
+    }
+}
+
 /// How long each of so many keys took to be seen.
 async fn latencies(fleet: &Fleet, keys: usize, stormy: bool) -> Vec<Duration> {
     let (sender, messages) = unbounded_channel();
     let (told, seen) = unbounded_channel();
     let mut model = model(SIZE);
     if stormy {
-        to_run(fleet).into_iter().for_each(|message| drop(update(&mut model, message)));
+        tell(&mut model, to_run(fleet));
     } else {
         drop(update(&mut model, Message::Looked(Arc::clone(&fleet.picture))));
     }
@@ -454,7 +461,7 @@ fn frames(fleet: &Fleet, table: &mut Table) {
     ];
     for (name, script) in screens {
         let mut model = model((300, 80));
-        script.into_iter().for_each(|message| drop(update(&mut model, message)));
+        tell(&mut model, script);
         let mut times: Vec<Duration> = (0..40).map(|_| one_frame(&model)).collect();
         times.sort_unstable();
         table.below(format!("one frame at 300x80: {name}"), millis_of(times[times.len() / 2]), GOAL, " ms");
@@ -472,7 +479,7 @@ fn one_frame(model: &Model) -> Duration {
 async fn memory(fleet: &Fleet, lines: usize, table: &mut Table) {
     let (sender, messages) = unbounded_channel();
     let mut model = model(SIZE);
-    to_run(fleet).into_iter().for_each(|message| drop(update(&mut model, message)));
+    tell(&mut model, to_run(fleet));
     let node = fleet.names[0].clone();
     let line = "x".repeat(1 << 20);
     let event = Event { seq: 1, at: now(), kind: EventKind::StepPrinted { step: step_id(0), node, line } };
@@ -499,6 +506,11 @@ async fn memory(fleet: &Fleet, lines: usize, table: &mut Table) {
     let _ = run_on(&mut terminal, &mut Nobody, &mut model, (keys, pending(), messages), (&Nobody, &now)).await;
     let most = teller.join().expect("the lines do not panic");
     let grown = most.saturating_sub(before);
-    table.below(format!("{lines} lines of 1 MB: memory grown by"), grown as f64, 100.0, " MB");
+    table.below(
+        format!("{lines} lines of 1 MB: memory grown by"),
+        f64::from(u32::try_from(grown).unwrap_or(u32::MAX)),
+        100.0,
+        " MB",
+    );
     table.note(format!("{lines} lines of 1 MB: taken in"), format!("{} ms", millis(begun.elapsed())));
 }

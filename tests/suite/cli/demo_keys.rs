@@ -65,7 +65,8 @@ async fn somebody_without_a_manual_comes_from_start_to_converged_by_the_bottom_l
 
 /// The first lines of a screen, without what is another each time: the commit and the time of the look.
 fn steady(screen: &str) -> String {
-    let mut text: String = screen.lines().take(11).map(|line| format!("{}\n", line.trim_end())).collect();
+    let lines: Vec<&str> = screen.lines().take(11).map(str::trim_end).collect();
+    let mut text = lines.join("\n") + "\n";
     for (before, length, shown) in [(" @ ", 7, "9b7695a"), ("looked ", 8, "14:48:27")] {
         let Some(at) = text.find(before).map(|at| at + before.len()) else { continue };
         if text.is_char_boundary(at + length) {

@@ -32,7 +32,7 @@ impl Driver for Made {
         match part {
             Part::All => drop(self.0.send(planned())),
             Part::Node(_) => panic!("the loop broke"),
-            _ => drop(std::thread::spawn(|| panic!("a task broke"))),
+            Part::Cluster(_) => drop(std::thread::spawn(|| panic!("a task broke"))),
         }
     }
 

@@ -12,7 +12,7 @@ fn is_fleet(screen: &vt100::Screen) -> bool {
     screen.alternate_screen() && screen.contents().contains("eu-prod") && screen.contents().contains("? help")
 }
 
-fn shows<'a>(words: &'a str) -> impl Fn(&vt100::Screen) -> bool + 'a {
+fn shows(words: &str) -> impl Fn(&vt100::Screen) -> bool {
     move |screen| screen.contents().contains(words)
 }
 
@@ -111,7 +111,7 @@ fn two_hundred_sizes_while_keys_are_pressed_end_in_the_right_frame() {
     }
     terminal.resize(80, 24);
     // Whatever the keys have opened, escape is back; home is the first row; left the first column.
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while terminal.look(text) != first {
         assert!(Instant::now() < deadline, "\n{}\nis not\n{first}", terminal.look(text));
         // An escape and a key right behind it would be one key.
@@ -127,7 +127,8 @@ fn two_hundred_sizes_while_keys_are_pressed_end_in_the_right_frame() {
 
 /// What is seen, without the blanks at the ends of lines.
 fn text(screen: &vt100::Screen) -> String {
-    screen.contents().lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>().trim_end().to_owned()
+    let contents = screen.contents();
+    contents.lines().map(str::trim_end).collect::<Vec<_>>().join("\n").trim_end().to_owned()
 }
 
 fn paste(terminal: &mut Terminal, text: &str) {
