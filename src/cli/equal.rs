@@ -291,7 +291,7 @@ mod tests {
     fn on_screen(command: &str, words: &[&str]) -> String {
         let line = CommandLine::try_parse_from(["muster"].iter().chain(words)).unwrap();
         let state = line.demo.then(|| "/tmp/demo/state".to_owned());
-        CarryingReporter { options: line.options, demo: line.demo, state }.carry(command)
+        Carried { options: line.options, demo: line.demo, state }.carry(command)
     }
 
     #[test]

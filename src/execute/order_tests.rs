@@ -10,6 +10,7 @@ use super::fake::{
     Act, Draft, Order, Over, Rollout, Script, done, failed, held, moved, node, play, reapplied, rolled_back, step_id,
     unknown,
 };
+use crate::action::Action;
 use crate::name::{ClusterName, NodeName};
 use crate::perform::LeaseRefusal;
 use crate::plan::{ClusterPlan, Phase, Plan, Step, StepId};
@@ -397,6 +398,19 @@ proptest! {
         leases_are_given_back(&over)?;
         fold_agrees(&over, cut)?;
     }
+}
+
+#[test]
+fn the_lease_stays_where_a_deletion_was_lost_though_the_node_had_failed_before() {
+    let rollout = Rollout { at_once: 1, max_failed: 1, soak: 30, ..Rollout::default() };
+    let plan = Draft::new().removal("eu", rollout, &[&["a", "b"]]).plan();
+    let delete = plan.steps.iter().find(|step| matches!(step.action, Action::Delete(_))).unwrap();
+    let lost = Act::End(0, StepEnd::Unknown { cause: cause("lost", "the connection broke") });
+    let (node, steps) = (delete.target.node().unwrap().clone(), [(delete.id, lost)].into());
+    let over = play(&plan, Script { steps, health: [(node.clone(), vec![false; 9])].into(), ..Script::default() });
+    assert_eq!(over.state.nodes[&node].fate, Fate::Failed);
+    assert!(over.seen.events.iter().any(|event| matches!(&event.kind, EventKind::StepEnded { end: StepEnd::Unknown { .. }, .. })));
+    leases_are_given_back(&over).unwrap();
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::action::Action;
 use crate::name::{BundleName, ClusterName, NodeName};
 use crate::perform::LeaseRefusal;
 use crate::plan::{Blocker, ClusterPlan, Phase, Plan, Scope, Step, Wave};
-use crate::run::{CancelLevel, Cause, EventKind, Fate, PlannedStep, RunHead, RunState, SkipReason, Verdict, Waiting};
+use crate::run::{CancelLevel, Cause, EventKind, Fate, NodeRun, PlannedStep, RunHead, RunState, SkipReason, Verdict, Waiting};
 
 /// How many nodes are asked for their lease, or given it back, at once.
 const LEASES: usize = 32;
@@ -247,7 +247,7 @@ impl Dispatcher {
     /// Gives leases back, but those of nodes whose state is unknown: there the lease still keeps others away from what may
     /// be going on. At the last rung of cancelling none, as connections are being closed.
     async fn release(&mut self, leases: Leases) {
-        let unknown = |node: &NodeName| self.state.nodes.get(node).is_some_and(|n| n.fate == Fate::Unknown);
+        let unknown = |node: &NodeName| self.state.nodes.get(node).is_some_and(NodeRun::is_uncertain);
         let mut nodes = leases.into_keys().filter(|node| !unknown(node)).collect::<Vec<_>>().into_iter();
         loop {
             while self.out() < LEASES && self.cancel() < Some(CancelLevel::Close) {

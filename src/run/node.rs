@@ -226,6 +226,11 @@ impl NodeRun {
         matches!(self.cells[DELETE], Cell::Running(_))
     }
 
+    /// Whether something may still be going on there, or may have come to anything: a step was lost, whatever went wrong before.
+    pub fn is_uncertain(&self) -> bool {
+        self.fate == Fate::Unknown || self.cells.contains(&Cell::Unknown)
+    }
+
     pub(super) fn step_ended(&mut self, at: Timestamp, action: &str, end: &StepEnd) {
         if self.step.take().is_some() {
             self.over = Some(at);

@@ -314,6 +314,8 @@ impl Driver for Nobody {
     fn plan_with(&self, _: Part, _: muster::tui::Edits) {}
     fn save(&self, _: Arc<Plan>, _: String, _: bool) {}
     fn cancel(&self, _: CancelLevel) {}
+    fn pause(&self, _: bool) {}
+    fn skip(&self, _: NodeName) {}
     fn inspect(&self, _: NodeName) {}
     fn ask(&self, _: NodeName) {}
     fn compare(&self, _: muster::tui::DiffAbout) {}
@@ -323,6 +325,10 @@ impl Driver for Nobody {
 }
 
 impl Host for Nobody {
+    fn copy(&mut self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -31,7 +31,7 @@ impl Driver for Made {
     fn plan(&self, part: Part) {
         match part {
             Part::All => drop(self.0.send(planned())),
-            Part::Node(_) => panic!("the loop broke"),
+            Part::Node(_) | Part::Nodes(_) => panic!("the loop broke"),
             Part::Cluster(_) => drop(std::thread::spawn(|| panic!("a task broke"))),
         }
     }
@@ -56,9 +56,9 @@ impl Driver for Made {
 
     fn skip(&self, _: NodeName) {}
 
-    fn inspect(&self, _: muster::name::NodeName) {}
+    fn inspect(&self, _: NodeName) {}
 
-    fn ask(&self, _: muster::name::NodeName) {}
+    fn ask(&self, _: NodeName) {}
 
     fn compare(&self, _: muster::tui::DiffAbout) {}
 
