@@ -245,12 +245,10 @@ impl Shared {
         }
     }
 
-    async fn apply(&self, plan: Arc<Plan>) {
+    async fn apply(&self, plan: Arc<Plan>, control: Control) {
         let Some(picture) = self.picture() else {
             return self.failed(Doing::Apply, "nothing was looked at yet".to_owned(), Vec::new());
         };
-        let control = Control::new();
-        *self.control.lock().unwrap_or_else(PoisonError::into_inner) = control.clone();
         let apply = Apply {
             plan,
             picture,
@@ -339,7 +337,10 @@ impl Driver for FleetDriver {
     }
 
     fn apply(&self, plan: Arc<Plan>) {
-        let run = self.beside(|shared| async move { shared.apply(plan).await });
+        // Before anything else can be asked for: a key that is pressed at once is meant for this run.
+        let control = Control::new();
+        *self.0.control.lock().unwrap_or_else(PoisonError::into_inner) = control.clone();
+        let run = self.beside(|shared| async move { shared.apply(plan, control).await });
         *self.0.run.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
     }
 

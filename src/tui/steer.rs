@@ -168,7 +168,6 @@ pub(super) fn show_ticket(model: &mut Model) -> Vec<Effect> {
     }
     read(model, About::Ticket);
     let text = ticket_lines(model).join("\n") + "\n";
-    model.said = Some("also sent to the clipboard, where the terminal allows it".to_owned());
     if text.len() > MOST_COPIED { Vec::new() } else { vec![Effect::Copy(text)] }
 }
 

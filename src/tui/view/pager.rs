@@ -57,7 +57,7 @@ fn title(model: &Model, about: &About) -> TextLine {
             None => TextLine::new(Tone::Head, " the difference"),
         },
         About::Ticket => TextLine::new(Tone::Head, " to paste into a ticket")
-            .with(Tone::Faint, "  muster runs RUN --ticket prints the same"),
+            .with(Tone::Faint, "  also in the clipboard, where the terminal allows it; muster runs RUN --ticket"),
         About::Help(_) => TextLine::new(Tone::Head, " muster").with(Tone::Faint, "  keys and marks"),
     }
 }

@@ -340,7 +340,7 @@ fn the_ticket_goes_to_the_clipboard_and_to_a_page_that_nothing_surrounds() {
     assert!(copied.starts_with("copy muster run 01M7WMCPQ0"), "{copied}");
     let lines: Vec<&str> = played.screen.lines().collect();
     assert!(lines[2].starts_with("muster run 01M7WMCPQ0"), "no space before it\n{}", played.screen);
-    assert!(played.screen.contains("sent to the clipboard, where the terminal allows it"), "{}", played.screen);
+    assert!(played.screen.contains("also in the clipboard, where the terminal allows it"), "{}", played.screen);
     let early = play((80, 24), Look::FULL, [to_run(), typed("y")].concat());
     assert!(early.screen.contains("no run was begun here"), "{}", early.screen);
 }
