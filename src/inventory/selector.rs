@@ -94,10 +94,11 @@ impl Selector {
         self.chooses(|term| term.matches(node, labels, cluster))
     }
 
-    /// What any term matches, or anything where all terms leave something out, but for what these match.
+    /// What any term matches, or anything where all terms leave something out, but for what these match. Without any term,
+    /// nothing.
     fn chooses(&self, matches: impl Fn(&Term) -> bool) -> bool {
         let mut wanted = self.0.iter().filter(|term| !term.not).peekable();
-        let in_it = wanted.peek().is_none() || wanted.any(&matches);
+        let in_it = (wanted.peek().is_none() && !self.0.is_empty()) || wanted.any(&matches);
         in_it && !self.0.iter().filter(|term| term.not).any(matches)
     }
 

@@ -47,6 +47,7 @@ pub(super) fn press(terminal: &mut Terminal, words: &str) {
     match found.expect("nothing but a key changes the bottom line").as_str() {
         "enter" => terminal.send("\r"),
         "esc" => terminal.send("\x1b"),
+        "space" => terminal.send(" "),
         key => terminal.send(key),
     }
 }
