@@ -409,7 +409,12 @@ fn the_lease_stays_where_a_deletion_was_lost_though_the_node_had_failed_before()
     let (node, steps) = (delete.target.node().unwrap().clone(), [(delete.id, lost)].into());
     let over = play(&plan, Script { steps, health: [(node.clone(), vec![false; 9])].into(), ..Script::default() });
     assert_eq!(over.state.nodes[&node].fate, Fate::Failed);
-    assert!(over.seen.events.iter().any(|event| matches!(&event.kind, EventKind::StepEnded { end: StepEnd::Unknown { .. }, .. })));
+    assert!(
+        over.seen
+            .events
+            .iter()
+            .any(|event| matches!(&event.kind, EventKind::StepEnded { end: StepEnd::Unknown { .. }, .. }))
+    );
     leases_are_given_back(&over).unwrap();
 }
 

@@ -14,7 +14,9 @@ use crate::action::Action;
 use crate::name::{BundleName, ClusterName, NodeName};
 use crate::perform::LeaseRefusal;
 use crate::plan::{Blocker, ClusterPlan, Phase, Plan, Scope, Step, Wave};
-use crate::run::{CancelLevel, Cause, EventKind, Fate, NodeRun, PlannedStep, RunHead, RunState, SkipReason, Verdict, Waiting};
+use crate::run::{
+    CancelLevel, Cause, EventKind, Fate, NodeRun, PlannedStep, RunHead, RunState, SkipReason, Verdict, Waiting,
+};
 
 /// How many nodes are asked for their lease, or given it back, at once.
 const LEASES: usize = 32;

@@ -173,6 +173,7 @@ const fn bind(
 
 /// The keys. Order is that of the bottom line and of the help.
 pub const KEYMAP: &[Binding] = &[
+    bind(Command::Apply, "apply", &[key('a')], "apply", "carry out this plan; asks first", &[Place::Plan]),
     bind(
         Command::Open,
         "open",
@@ -332,7 +333,6 @@ pub const KEYMAP: &[Binding] = &[
         "select the node under the cursor, or all shown of a group; again: give it up",
         &[Place::Fleet],
     ),
-    bind(Command::Apply, "apply", &[key('a')], "apply", "carry out this plan; asks first", &[Place::Plan]),
     bind(
         Command::Look,
         "look-again",

@@ -36,9 +36,14 @@ pub(super) fn areas(size: Size, place: Place) -> Areas {
         Place::Fleet | Place::Runs => (1, 1, pane_height(size)),
         Place::Run => (2, 1, pane_height(size)),
         Place::Replay => (3, 1, pane_height(size)),
-        Place::Plan | Place::PastPlan | Place::Node | Place::Diff | Place::ErrorLog | Place::Help | Place::Log | Place::Ticket => {
-            (1, 0, 0)
-        }
+        Place::Plan
+        | Place::PastPlan
+        | Place::Node
+        | Place::Diff
+        | Place::ErrorLog
+        | Place::Help
+        | Place::Log
+        | Place::Ticket => (1, 0, 0),
     };
     let row = |y: u16, height: u16| Rect::new(0, y, size.width, height);
     let foot = row(size.height.saturating_sub(1), 1.min(size.height));

@@ -296,7 +296,7 @@ fn a_failure_says_what_it_means_and_what_to_do() {
 
 #[test]
 fn retrying_makes_a_plan_for_what_failed_and_nothing_else() {
-    assert_eq!(asked(&[to_run(), failed().acts, typed("R")]), [r#"plan Nodes(["eu-2"])"#]);
+    assert_eq!(asked(&[to_run(), failed().acts, typed("R")]), [r#"plan Nodes({"eu-2"})"#]);
     let plan: Plan = super::fixture::plan();
     let shown = played(&[to_run(), failed().acts, typed("R"), say(Message::Planned(plan.into()))]).screen;
     assert!(shown.contains("a apply"), "the plan is shown, and nothing begins without it\n{shown}");

@@ -267,7 +267,7 @@ fn nothing_is_drawn_while_a_replay_stands_still() {
 
 #[test]
 fn a_replay_steers_nothing() {
-    for keys in [typed("x"), typed("xj\n"), typed("a"), typed("R"), typed("S"), [enter(), typed("PRr")].concat()] {
+    for keys in [typed("x"), typed("xj\n"), typed("a"), typed("R"), typed("S"), typed("dPRr")] {
         let played = played(&[opened("rolled-back", over()), keys]);
         let asked: Vec<_> =
             played.asked.iter().filter(|asked| !asked.contains("runs") && !asked.starts_with("open")).collect();
@@ -275,7 +275,7 @@ fn a_replay_steers_nothing() {
     }
     let why = played(&[opened("rolled-back", over()), typed("x")]);
     assert!(why.screen.contains("a recording: nothing can be stopped"), "{}", why.screen);
-    let node = played(&[opened("rolled-back", over()), enter(), typed("P")]);
+    let node = played(&[opened("rolled-back", over()), typed("dP")]);
     assert!(node.screen.contains("the fleet as it is now is on the first screen"), "{}", node.screen);
 }
 
