@@ -4,14 +4,18 @@
 #            root_N                         paths below lua_root to list and hash
 #            cli                            the kong command, run only if Kong does not run (may be missing)
 #            rocks                          the tree of LuaRocks, `.../rocks-5.1` (may be missing)
+#            systemd                        where `/` is for what is asked about systemd (may be missing: for tests)
 #            seconds                        the deadline (60)
 #            moment                         how long a change that goes on at this moment is let end first (10)
 # Records:   host MACHINE BOOT CLOCK UPTIME USER UID PROC      USER as the login has it; PROC: 1 if other users' processes
 #                                                              can be seen
+#            logind KILLS                   where there is systemd: 1 if it ends what a login started together with that login
+#                                           (KillUserProcesses), as far as its files or loginctl say
 #            tools NAME...
 #            place conf|prefix|lua-root|home KIND WRITABLE FREE-KIB MOUNT [DEV INODE MODE UID GID LINKS REAL]
 #                                           KIND file directory other link absent denied; MODE in hexadecimal, type included;
 #                                           WRITABLE and FREE-KIB are those of the nearest parent where nothing is there
+#            env MODE UID GID               of `.kong_env`; MODE in hexadecimal, type included
 #            master PID START UID GID NOFILE IDLE [CWD]
 #            worker PID START live|leaving
 #            orphan PID START TIED          where there is no master: a worker of nginx that serves. TIED: 1 if it holds a file
@@ -70,6 +74,29 @@ look_at_tools() {
 	done
 	# shellcheck disable=SC2086 # words of ours
 	emit tools $tools
+}
+
+# look_at_logind: what outlives a login. A guard of root's runs as a unit of its own; for others this decides, and only then is
+# a program started where the files do not say. The last file that says it counts.
+look_at_logind() {
+	arg systemd ''
+	[ -d "$arg/run/systemd/system" ] || return 0
+	kills=
+	for each in "$arg"/usr/lib/systemd/logind.conf "$arg"/etc/systemd/logind.conf "$arg"/usr/lib/systemd/logind.conf.d/*.conf \
+		"$arg"/run/systemd/logind.conf.d/*.conf "$arg"/etc/systemd/logind.conf.d/*.conf; do
+		[ -f "$each" ] && [ -r "$each" ] || continue
+		while IFS="=$blanks" read -r name value _; do
+			[ "$name" != KillUserProcesses ] || kills=$value
+		done <"$each"
+	done
+	if [ -z "$kills" ] && [ ! -w / ] && has loginctl; then
+		kills=$(loginctl show-session -p KillUserProcesses 2>/dev/null) || kills=
+		kills=${kills#*=}
+	fi
+	case $kills in
+		1 | y | yes | t | true | on) emit logind 1 ;;
+		0 | n | no | f | false | off) emit logind 0 ;;
+	esac
 }
 
 # where PATH: $kind for now, and $near, the nearest that is there.
@@ -395,6 +422,7 @@ tell_parts() {
 		name=${each%% *}
 		each=${each#* }
 		take "${each#* }"
+		if [ "$name" = env ] && [ "$mode" != 0 ]; then emit env "$mode" "$owner" "$group"; fi
 		if [ "$size" -gt "${each%% *}" ]; then
 			emit no-blob "$name" long
 		elif [ "$mode" != 0 ]; then
@@ -560,6 +588,7 @@ await_change
 boot
 uptime
 look_at_tools
+look_at_logind
 look_at_guard
 find_places
 find_parts

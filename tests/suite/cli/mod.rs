@@ -4,6 +4,7 @@ mod adoption;
 mod converge;
 mod demo;
 mod demo_tui;
+mod doctor;
 mod failing;
 mod interrupt;
 mod left;
