@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::check::counted;
 use super::{Env, Format, Options};
 use crate::doctor::{Check, Examined, Standing};
 use crate::execute::Control;
@@ -11,8 +12,8 @@ use crate::failure::Failure;
 use crate::fleet::{self, Desired, Fleet};
 use crate::hint::Hint;
 use crate::inventory::Transport;
+use crate::report;
 use crate::report::doctor::{Here, Report};
-use crate::report::{self};
 
 /// Looks here, then at the nodes.
 pub(super) async fn run(min_free: u64, options: Options, demo: bool, env: &mut Env) -> Result<u8, Failure> {
@@ -94,9 +95,13 @@ async fn look(
 fn inventory(desired: &Desired, mistakes: Option<usize>) -> Check {
     let clusters = desired.inventory.clusters.len();
     match mistakes {
-        None => Check::well(format!("{} nodes of {clusters} clusters", desired.inventory.nodes().count())),
+        None => {
+            let nodes = counted(desired.inventory.nodes().count(), "node");
+            Check::well(format!("{nodes} of {}", counted(clusters, "cluster")))
+        }
         Some(number) => {
-            let text = format!("{number} mistakes; the machines of {clusters} of its clusters can be read");
+            let number = counted(number, "mistake");
+            let text = format!("{number}; the machines of {} can be read", counted(clusters, "cluster"));
             Check::wrong(text, vec![Hint::type_("muster check")])
         }
     }
@@ -120,11 +125,14 @@ async fn ssh(desired: &Desired, env: &Env) -> Check {
 fn journals(dir: &Path) -> Check {
     let there = dir.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
     let shown = dir.display();
-    if nix::unistd::access(there, nix::unistd::AccessFlags::W_OK).is_ok() {
+    if there.is_dir() && nix::unistd::access(there, nix::unistd::AccessFlags::W_OK).is_ok() {
         return Check::well(format!("runs are recorded in {shown}"));
     }
     let fix = Hint::do_("let it be written, or set XDG_STATE_HOME to a directory that can be");
-    Check::wrong(format!("no run can be recorded in {shown}: {} cannot be written", there.display()), vec![fix])
+    Check::wrong(
+        format!("no run can be recorded in {shown}: {} is no directory that can be written", there.display()),
+        vec![fix],
+    )
 }
 
 /// Only the terminal UI draws with it, so that nothing stands in the way.

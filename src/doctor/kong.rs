@@ -90,6 +90,9 @@ impl Patient<'_> {
         let (Some(file), true) = (found.file.directive(), self.facts.conf.kind != Kind::Denied) else {
             return Check::wrong(format!("{conf} cannot be read"), self.let_in());
         };
+        if found.env == Source::Unknown {
+            return Check::unknown(format!("{conf} says {file}; the settings that run could not be read"));
+        }
         self.disagreement(&found).or_else(|| self.unwritable()).unwrap_or_else(|| {
             let written = self.facts.conf_file.as_ref().is_some_and(|conf| conf.open().text("plugins").is_some());
             let origin = if written { conf.as_str() } else { "Kong's default" };

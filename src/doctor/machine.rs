@@ -59,6 +59,7 @@ impl Patient<'_> {
             return Check::wrong(format!("{shown}: everybody can read it, and it may hold passwords"), vec![fix]);
         }
         match self.facts.master.as_ref().map(|master| (readable(master, rights), master.owner)) {
+            _ if self.facts.env_file.is_none() => Check::unknown(format!("{shown}; what is in it could not be read")),
             None | Some((Some(true), _)) => Check::well(shown),
             Some((None, (uid, _))) => {
                 Check::unknown(format!("{shown}; whether the master (uid {uid}) is in that group is not known"))

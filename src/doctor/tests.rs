@@ -164,6 +164,15 @@ fn where_the_directive_comes_from_is_told_and_what_disagrees() {
 }
 
 #[test]
+fn settings_that_could_not_be_read_leave_what_depends_on_them_unknown() {
+    let mut facts = decoded(&healthy());
+    facts.env_file = None;
+    let found = examined(facts);
+    assert_check(&found, Topic::Env, Standing::Unknown, &["0640", "could not be read"]);
+    assert_check(&found, Topic::From, Standing::Unknown, &["/k.conf says bundled,acme"]);
+}
+
+#[test]
 fn a_lua_root_that_kong_does_not_reach_is_said_with_the_line_to_write() {
     let facts = decoded(&lines("plugins = bundled\n", "plugins = bundled\nlua_package_path = /l/?.lua;;\n"));
     let words = ["/l/?/init.lua", "lua_package_path = /l/?.lua;/l/?/init.lua;;"];

@@ -443,7 +443,7 @@ fn every_page_has_a_code_and_the_index_names_all() {
         index.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", entry.code, entry.title, entry.fix));
     }
     let place = dir.join("README.md");
-    if std::env::var_os("MUSTER_WRITE_DOCS").is_some() {
+    if std::env::var("MUSTER_WRITE_DOCS").is_ok() {
         std::fs::write(&place, &index).unwrap();
     }
     assert_eq!(std::fs::read_to_string(&place).unwrap(), index, "MUSTER_WRITE_DOCS=1 cargo test --lib diagnosis");

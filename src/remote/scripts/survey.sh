@@ -76,29 +76,6 @@ look_at_tools() {
 	emit tools $tools
 }
 
-# look_at_logind: what outlives a login. A guard of root's runs as a unit of its own; for others this decides, and only then is
-# a program started where the files do not say. The last file that says it counts.
-look_at_logind() {
-	arg systemd ''
-	[ -d "$arg/run/systemd/system" ] || return 0
-	kills=
-	for each in "$arg"/usr/lib/systemd/logind.conf "$arg"/etc/systemd/logind.conf "$arg"/usr/lib/systemd/logind.conf.d/*.conf \
-		"$arg"/run/systemd/logind.conf.d/*.conf "$arg"/etc/systemd/logind.conf.d/*.conf; do
-		[ -f "$each" ] && [ -r "$each" ] || continue
-		while IFS="=$blanks" read -r name value _; do
-			[ "$name" != KillUserProcesses ] || kills=$value
-		done <"$each"
-	done
-	if [ -z "$kills" ] && [ ! -w / ] && has loginctl; then
-		kills=$(loginctl show-session -p KillUserProcesses 2>/dev/null) || kills=
-		kills=${kills#*=}
-	fi
-	case $kills in
-		1 | y | yes | t | true | on) emit logind 1 ;;
-		0 | n | no | f | false | off) emit logind 0 ;;
-	esac
-}
-
 # where PATH: $kind for now, and $near, the nearest that is there.
 where() {
 	near=$1
@@ -422,7 +399,7 @@ tell_parts() {
 		name=${each%% *}
 		each=${each#* }
 		take "${each#* }"
-		if [ "$name" = env ] && [ "$mode" != 0 ]; then emit env "$mode" "$owner" "$group"; fi
+		if [ "$name" = env ] && [ "$mode" != 0 ]; then printf 'env %s %s %s\n' "$mode" "$owner" "$group"; fi
 		if [ "$size" -gt "${each%% *}" ]; then
 			emit no-blob "$name" long
 		elif [ "$mode" != 0 ]; then

@@ -83,7 +83,7 @@ async fn each_node_says_what_is_wrong_with_it_and_what_mends_that() {
     let said = doctor(&gateways, &[]).await;
     let line = format!("> in /etc/sudoers.d/muster on eu-1: {} ALL=(root) NOPASSWD: /bin/sh", user());
     said.assert(3, &["! sudo  ", "a password is required", &line]);
-    said.assert(3, &["the server forbids", "`AllowTcpForwarding local` in sshd_config of eu-2"]);
+    said.assert(3, &["allow the login ", "`AllowTcpForwarding local` in sshd_config of eu-2"]);
     said.assert(3, &["held by ann@ops-9", "> type: muster unlock eu"]);
     said.assert(3, &[&format!("> type: chmod 0640 {}    (on eu-4)", env.display())]);
     said.assert(3, &["host key not known", "compare the fingerprint", "ssh -v -o BatchMode=yes"]);
@@ -131,7 +131,7 @@ async fn a_clock_that_is_off_and_space_that_is_short_are_measured() {
     said.assert(3, &["! clock its clock is ", " s behind this machine's", "timedatectl"]);
     gateways.muster_ahead(LITTLE, 3).await.assert(0, &["all is well"]);
     let said = gateways.muster(&["doctor", "--min-free", "18446744073709551615"]).await;
-    said.assert(3, &["! space ", " MiB are free at ", "--min-free", "df -h "]);
+    said.assert(3, &["! space ", " MiB are free", "df -h "]);
 }
 
 #[tokio::test]
@@ -142,10 +142,10 @@ async fn a_broken_inventory_is_one_more_finding_and_no_inventory_is_said() {
     let good = fs::read_to_string(gateways.work_tree().join("inventory.yaml")).unwrap();
     gateways.commit(&[("inventory.yaml", &good.replace("acme-auth: present", "acme-auth: presnet"))], "a slip");
     let said = doctor(&gateways, &[]).await;
-    said.assert(3, &["! inventory   1 mistakes", "> type: muster check", "1 node: 1 well"]);
-    let vars = [("XDG_STATE_HOME", "/proc/nowhere")];
+    said.assert(3, &["! inventory   1 mistake; ", "> type: muster check", "1 node: 1 well"]);
+    let vars = [("XDG_STATE_HOME", "/dev/null")];
     let said = gateways.begin_with(LITTLE, &vars).said().await;
-    said.assert(3, &["! journals    no run can be recorded in /proc/nowhere/muster", "XDG_STATE_HOME"]);
+    said.assert(3, &["! journals    no run can be recorded in /dev/null/muster", "XDG_STATE_HOME"]);
     let said = gateways.begin_in(gateways.dir(), LITTLE).said().await;
     said.assert(1, &["= journals", "error: "]);
 }

@@ -547,8 +547,13 @@ fn a_file_with_zero_bytes_or_without_an_end_of_line_is_told_alone_or_exactly() {
 fn whose_the_running_settings_are_and_who_may_read_them_is_told() {
     for shell in Shell::all() {
         let node = Node::new();
+        assert_eq!(look(shell, &node, &[]).env_rights, None, "{shell:?}");
+        fs::create_dir_all(&node.prefix).unwrap();
+        fs::write(node.prefix.join(".kong_env"), "plugins = bundled\n").unwrap();
         fs::set_permissions(node.prefix.join(".kong_env"), fs::Permissions::from_mode(0o604)).unwrap();
-        let rights = look(shell, &node, &[]).env_rights.unwrap();
+        let facts = look(shell, &node, &[]);
+        assert_eq!(facts.env_file.unwrap().open().get("plugins").as_deref(), Some("bundled"), "{shell:?}");
+        let rights = facts.env_rights.unwrap();
         let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
         assert_eq!((rights.mode, rights.owner), (0o604, (uid, gid)), "{shell:?}");
     }
