@@ -88,7 +88,10 @@ impl Patient<'_> {
             }
         }
         let (Some(file), true) = (found.file.directive(), self.facts.conf.kind != Kind::Denied) else {
-            return Check::wrong(format!("{conf} cannot be read"), self.let_in());
+            return Check::wrong(
+                format!("{conf} cannot be read"),
+                vec![Hint::do_("set `become: sudo` in the inventory, or let the login read it")],
+            );
         };
         if found.env == Source::Unknown {
             return Check::unknown(format!("{conf} says {file}; the settings that run could not be read"));
@@ -98,10 +101,6 @@ impl Patient<'_> {
             let origin = if written { conf.as_str() } else { "Kong's default" };
             Check::well(format!("plugins comes from {origin}: {file}"))
         })
-    }
-
-    fn let_in(&self) -> Vec<Hint> {
-        vec![Hint::do_("set `become: sudo` in the inventory, or let the login read it")]
     }
 
     /// Names that nobody rules must be the same in kong.conf, in `.kong_env` and in the workers (measured.md 4).

@@ -29,7 +29,7 @@ fn shut(name: &str) -> Examined {
     let mut found = node(name, "eu-prod", |topic, check| match topic {
         Topic::Ssh => {}
         Topic::Sudo => {
-            *check = Check::wrong(format!("running a script on {name}: sudo: a password is required"), hints.clone())
+            *check = Check::wrong(format!("running a script on {name}: sudo: a password is required"), hints.clone());
         }
         _ => *check = Check::unknown(""),
     });

@@ -20,7 +20,7 @@ pub fn find(code: &str) -> Option<Cause> {
 
 /// All of them, one on each line.
 pub fn list(out: &mut dyn Write) -> io::Result<()> {
-    for cause in Cause::all() {
+    for cause in sorted() {
         for (number, line) in wrap(cause.title(), COLUMNS - CODES).iter().enumerate() {
             let code = if number == 0 { cause.code() } else { "" };
             writeln!(out, "{}{line}", pad(code, CODES))?;
@@ -28,6 +28,13 @@ pub fn list(out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\nthe page of one:  muster errors CODE")?;
     out.flush()
+}
+
+/// As they are looked up.
+fn sorted() -> Vec<Cause> {
+    let mut causes: Vec<Cause> = Cause::all().collect();
+    causes.sort_by_key(|cause| cause.code());
+    causes
 }
 
 /// The page of one.
@@ -40,7 +47,7 @@ pub fn page(cause: Cause, out: &mut dyn Write) -> io::Result<()> {
 pub fn json(one: Option<Cause>, out: &mut dyn Write) -> io::Result<()> {
     let errors: Vec<Value> = match one {
         Some(cause) => vec![entry(cause, Some(cause.page()))],
-        None => Cause::all().map(|cause| entry(cause, None)).collect(),
+        None => sorted().into_iter().map(|cause| entry(cause, None)).collect(),
     };
     super::json::line(&json!({ "muster": "errors", "format": 1, "errors": errors }), out)
 }

@@ -1,6 +1,6 @@
 //! Every text of the table as a real Kong wrote it, every page, and what must hold for any text at all.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -439,8 +439,10 @@ fn every_page_has_a_code_and_the_index_names_all() {
          `muster errors CODE`\nprints a page, without the repository. A line that muster does not know is shown as Kong wrote it.\n\n\
          | code | what it is | what to do |\n|---|---|---|\n",
     );
-    for entry in TABLE {
-        index.push_str(&format!("| [{0}]({0}.md) | {1} | {2} |\n", entry.code, entry.title, entry.fix));
+    let sorted: BTreeMap<&str, &Entry> = TABLE.iter().map(|entry| (entry.code, entry)).collect();
+    for entry in sorted.values() {
+        let Entry { code, title, fix, .. } = entry;
+        index += &["| [", code, "](", code, ".md) | ", title, " | ", fix, " |\n"].concat();
     }
     let place = dir.join("README.md");
     if std::env::var("MUSTER_WRITE_DOCS").is_ok() {

@@ -1,5 +1,5 @@
-# What a survey asks of the machine beside files: logind, the processes of Kong, the guard, the rocks; and the list of a root that is too
-# large or too odd for the shell. Functions alone; the records are those at the top of survey.sh.
+# What a survey asks of the machine beside files: logind, the processes of Kong, the guard, the rocks; and the list of a root
+# that is too large or too odd for the shell. Functions alone; the records are those at the top of survey.sh.
 
 # look_at_logind: what outlives a login. A guard of root's runs as a unit of its own; for others this decides, and only then is
 # a program started where the files do not say. The last file that says it counts.
