@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod cli;
 pub mod demo;
 pub mod diff;
+pub mod doctor;
 pub mod execute;
 pub mod exit;
 pub mod failure;

@@ -156,6 +156,18 @@ pub enum Command {
     },
     /// Show who holds which nodes, with guards that are still armed. Works with a broken inventory, too.
     Locks,
+    /// Examine every node, and where you are, for what would stand in the way, each with what mends it. Changes nothing,
+    /// takes no lease, and works with a broken inventory, too.
+    Doctor {
+        /// How much space has to be free where muster and Kong write, in MiB.
+        #[arg(long, value_name = "MIB", default_value_t = 256)]
+        min_free: u64,
+    },
+    /// List what Kong says when it fails, or print the page about one of them.
+    Errors {
+        /// The code, such as missing-module.
+        code: Option<String>,
+    },
     /// Take the leases of a cluster away from a run that is gone. Works with a broken inventory, too.
     Unlock {
         /// The cluster.
@@ -195,6 +207,10 @@ pub enum Mode {
     Locks,
     /// `unlock`.
     Unlock,
+    /// `doctor`.
+    Doctor,
+    /// `errors`.
+    Errors,
 }
 
 impl CommandLine {
@@ -211,6 +227,8 @@ impl CommandLine {
             Some(Command::RestoreRows { .. }) => Mode::RestoreRows,
             Some(Command::Locks) => Mode::Locks,
             Some(Command::Unlock { .. }) => Mode::Unlock,
+            Some(Command::Doctor { .. }) => Mode::Doctor,
+            Some(Command::Errors { .. }) => Mode::Errors,
             None if self.plan => Mode::Plan,
             None if self.apply => Mode::Apply,
             None => Mode::Tui,
@@ -278,11 +296,16 @@ impl Mode {
     /// Which option goes with which mode: the one table.
     pub fn accepts(self, option: &str) -> bool {
         match option {
-            "--demo" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Inspect),
-            "--cluster" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Locks),
-            "--node" | "--plugin" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
+            "--demo" => {
+                matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Inspect | Self::Doctor)
+            }
+            "--cluster" => {
+                matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Locks | Self::Doctor)
+            }
+            "--node" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Doctor),
+            "--plugin" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
             // A run has its own.
-            "--rev" => self != Self::Resume && self != Self::Runs,
+            "--rev" => !matches!(self, Self::Resume | Self::Runs | Self::Errors),
             "--all" => matches!(self, Self::Apply | Self::Plan),
             "--allow" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Inspect),
             "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
@@ -290,7 +313,7 @@ impl Mode {
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => matches!(self, Self::Plan | Self::Resume | Self::Inspect),
             "--out" => self == Self::Plan,
-            "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Keys | Self::Runs),
+            "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Keys | Self::Runs | Self::Errors),
             "--format json" => self != Self::Tui,
             _ => true,
         }
@@ -311,6 +334,8 @@ impl Mode {
             Self::RestoreRows => "muster restore-rows",
             Self::Locks => "muster locks",
             Self::Unlock => "muster unlock",
+            Self::Doctor => "muster doctor",
+            Self::Errors => "muster errors",
         }
     }
 }

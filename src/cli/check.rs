@@ -52,7 +52,7 @@ fn text(desired: &Desired, to: &mut dyn std::io::Write) -> std::io::Result<()> {
 }
 
 /// `1 node`, `27 nodes`.
-fn counted(number: usize, what: &str) -> String {
+pub(super) fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -107,7 +107,7 @@ pub(super) async fn look(options: &Options, env: &mut Env) -> Result<Option<(Arc
     Ok(picture.map(|picture| (fleet, picture)))
 }
 
-fn unreadable(error: DesiredError) -> Failure {
+pub(super) fn unreadable(error: DesiredError) -> Failure {
     let mut hints = error.hints();
     hints.push(Hint::do_("name a commit at which the inventory could be read: --rev HEAD~1"));
     let failure = Failure::of(&error, hints);

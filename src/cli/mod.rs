@@ -6,8 +6,10 @@
 mod apply;
 mod args;
 mod check;
+mod doctor;
 mod env;
 mod equal;
+mod errors;
 mod inspect;
 mod keys;
 mod locks;
@@ -99,6 +101,7 @@ fn run(line: CommandLine, env: &mut Env) -> Result<u8, Failure> {
         Mode::Keys => keys::run(line.options.format, env),
         Mode::Check => check::run(&line.options, env),
         Mode::Runs => runs::show(&line, env),
+        Mode::Errors => errors::run(&line, env),
         mode => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
             let runtime = runtime.map_err(|error| Failure::internal("starting the runtime", &error))?;

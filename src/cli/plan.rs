@@ -70,7 +70,7 @@ pub(super) async fn look(env: &mut Env, fleet: &Fleet, control: &crate::execute:
 }
 
 /// `looking: 12 of 42 nodes`, on a terminal only.
-struct Progress {
+pub(super) struct Progress {
     err: std::sync::Mutex<super::Output>,
     shown: bool,
     done: std::sync::atomic::AtomicUsize,
@@ -78,16 +78,16 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(env: &Env, of: usize) -> Self {
+    pub(super) fn new(env: &Env, of: usize) -> Self {
         Self { err: std::sync::Mutex::new(env.err.clone()), shown: env.terminal, done: 0.into(), of }
     }
 
-    fn one(&self) {
+    pub(super) fn one(&self) {
         let done = self.done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         self.write(&format!("\rlooking: {done} of {} nodes", self.of));
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         self.write("\r\u{1b}[K");
     }
 

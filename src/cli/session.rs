@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{
-    Command, CommandLine, Env, Mode, Options, Signals, apply, inspect, locks, plan, restore, resume, status, terminal,
+    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, inspect, locks, plan, restore, resume, status,
+    terminal,
 };
 use crate::demo::Demo;
 use crate::execute::Control;
@@ -42,6 +43,7 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
     }
     let code = match command {
         Some(Command::Locks) => locks::show(options, env).await,
+        Some(Command::Doctor { min_free }) => doctor::run(min_free, options, demo.is_some(), env).await,
         Some(Command::Unlock { of, yes }) => locks::unlock(&of, yes, options, env).await,
         Some(Command::Resume { run, yes }) => match resume::prepare(&run, &mut options, env).await? {
             resume::Way::Over(code) => Ok(code),
@@ -175,7 +177,8 @@ fn counted(mistakes: usize) -> String {
     }
 }
 
-fn selection(options: &Options, desired: &Desired) -> Result<Selection, Failure> {
+/// The part of the fleet that was chosen; a word that chooses nothing is a mistake.
+pub(super) fn selection(options: &Options, desired: &Desired) -> Result<Selection, Failure> {
     let parse = |option: &str, text: &Option<String>, names: bool| -> Result<Option<Selector>, Failure> {
         let Some(text) = text else { return Ok(None) };
         let parsed = if names { Selector::parse_names(text) } else { Selector::parse(text) };

@@ -5,6 +5,7 @@
 
 mod apply;
 mod desired;
+mod doctor;
 mod doubts;
 mod inspect;
 mod locks;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 
 pub use apply::{Applied, Apply, ApplyError};
 pub use desired::{BundleTrouble, Desired, DesiredError, Source};
+pub use doctor::examined;
 pub use doubts::{Doubt, doubts};
 pub use locks::{Unlocked, locks, unlock};
 pub use restore::{may_restore, restore_rows};

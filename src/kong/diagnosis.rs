@@ -1,23 +1,30 @@
-//! What the error log says about a load that failed (facts.md B4; measured.md 3). It explains; it never proves.
+//! What Kong says about a load that failed, in its log, on the standard error of its command and in the answers of its
+//! APIs (facts.md B4; measured.md 3, 5, 7, 8). It explains; it never proves.
 
+mod table;
 mod text;
 
 use std::fmt;
 
 use crate::name::PluginName;
 
+use table::{Entry, Sign, Spoken, TABLE};
 use text::{Place, first_place, quoted_after, read_entries};
 
-/// Why Kong did not load its configuration.
+/// Why Kong did not load its configuration, or refused what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// The handler was not found, or the master may not read it.
     NotInstalled,
+    /// The directive has a comma too many (facts.md A2).
+    EmptyName,
     /// There is a handler and no schema.
     NoSchema,
     /// `schema.lua` is not a schema that Kong takes.
     SchemaViolation,
+    /// A plugin that was written for Kong 2 (facts.md B4).
+    OldStyle,
     /// VERSION is missing or not x.y.z.
     BadVersion,
     /// PRIORITY is missing or not a whole number.
@@ -34,7 +41,9 @@ pub enum Cause {
     ReturnsNothing,
     /// Rows use a plugin that the directive does not name.
     InUseNotEnabled,
-    /// The declarative configuration uses a plugin that the directive does not name.
+    /// A running node met such a row and takes over no further change of plugins (measured.md 5).
+    PluginsFrozen,
+    /// A configuration, or a row that was sent, names a plugin that the directive does not.
     ConfiguredNotEnabled,
     /// The declarative configuration itself is wrong.
     DeclarativeInvalid,
@@ -46,8 +55,40 @@ pub enum Cause {
     EnvUnreadable,
     /// The database did not answer.
     DatabaseUnreachable,
+    /// Two commands wrote one prefix at the same time (measured.md 4).
+    PrefixRace,
     /// nginx refused its own configuration, or could not listen.
     NginxRefused,
+    /// A setting has a value that is not of its type.
+    InvalidSetting,
+    /// The configuration file that was named is not there.
+    ConfNotFound,
+    /// The prefix is not there.
+    PrefixNotFound,
+    /// Kong does not run in the prefix.
+    NotRunning,
+    /// Kong runs in the prefix already.
+    AlreadyRunning,
+    /// The status API says that Kong is not ready.
+    NotReady,
+    /// A load that failed has cleared the shared memory of the workers that go on.
+    MemoryCleared,
+    /// A data plane lacks a plugin that is configured (measured.md 8).
+    DataPlaneLacksPlugin,
+    /// A data plane has a plugin in another version.
+    DataPlaneVersion,
+    /// A data plane does not reach its control plane.
+    ControlPlaneUnreachable,
+    /// The Admin API of a node without a database takes no rows.
+    NoDatabaseWrites,
+    /// The plugin is configured on this scope already.
+    RowExists,
+    /// Something else refers to what was to be deleted.
+    RowReferenced,
+    /// A row is not as the plugin's schema wants it.
+    RowInvalid,
+    /// The node that answered has not loaded the plugin.
+    NotLoaded,
     /// Something else in the start of Kong.
     Other,
 }
@@ -71,68 +112,6 @@ pub struct Diagnosis {
     pub raw: String,
 }
 
-impl Cause {
-    /// What it means, in one sentence.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Self::NotInstalled => {
-                "the directive names a plugin whose handler the master finds nowhere, or may not read"
-            }
-            Self::NoSchema => "the plugin has a handler and no schema",
-            Self::SchemaViolation => "the plugin's schema is not one that this Kong takes",
-            Self::BadVersion => "the plugin's handler has no VERSION of the form x.y.z",
-            Self::BadPriority => "the plugin's handler has no PRIORITY that is a whole number",
-            Self::ConflictingPhases => "the plugin has `response` together with `header_filter` or `body_filter`",
-            Self::SyntaxError => "a Lua file does not compile",
-            Self::MissingModule => "the plugin requires a module that is not on this node",
-            Self::ErrorAtLoad => "the plugin's code raised an error while it was loaded",
-            Self::ReturnsNothing => "a handler returns nothing; the file may be empty or cut off",
-            Self::InUseNotEnabled => "rows use a plugin that the directive does not name",
-            Self::ConfiguredNotEnabled => {
-                "the declarative configuration uses a plugin that the directive does not name"
-            }
-            Self::DeclarativeInvalid => "the declarative configuration is not one that this Kong takes",
-            Self::MigrationsPending => "a plugin brings database migrations that have not been run",
-            Self::WorkersBroken => "the workers run without a configuration and answer every request with nothing",
-            Self::EnvUnreadable => "the master may not read .kong_env: another user wrote it",
-            Self::DatabaseUnreachable => "the database did not answer",
-            Self::NginxRefused => "nginx refused its configuration or could not listen",
-            Self::Other => "Kong's start failed",
-        }
-    }
-
-    /// What to do about it.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::NotInstalled => {
-                "check that the files are below a directory of lua_package_path and readable by the master's user"
-            }
-            Self::NoSchema => "add schema.lua to the plugin",
-            Self::SchemaViolation => "correct the field that the message names in schema.lua",
-            Self::BadVersion => "write VERSION = \"1.0.0\" into the handler's table",
-            Self::BadPriority => "write PRIORITY = 1000 into the handler's table",
-            Self::ConflictingPhases => "use either `response` or the two filters",
-            Self::SyntaxError => "correct the line, commit, and plan again",
-            Self::MissingModule => "ship the module in a bundle, or install it on the node first",
-            Self::ErrorAtLoad => "read the line: code outside of functions runs when the plugin is loaded",
-            Self::ReturnsNothing => {
-                "end handler.lua with `return` and the handler's table; check that the file is whole"
-            }
-            Self::InUseNotEnabled => "put the name back into the directive, or delete the rows first",
-            Self::ConfiguredNotEnabled => {
-                "put the name back into the directive, or take the plugin out of the declarative file first"
-            }
-            Self::DeclarativeInvalid => "correct the entry that the message names in the declarative file",
-            Self::MigrationsPending => "run `kong migrations up` once for the cluster, with the new directive",
-            Self::WorkersBroken => "put the name back into the directive and reload; a restart alone does not help",
-            Self::EnvUnreadable => "give .kong_env back to the master's user",
-            Self::DatabaseUnreachable => "bring the database back; nothing was applied",
-            Self::NginxRefused => "read the message; it names the file and the line of nginx's configuration",
-            Self::Other => "read the message and the lines below it in the log",
-        }
-    }
-}
-
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(plugin) = &self.plugin {
@@ -150,11 +129,12 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// Every reason in a piece of error.log, or in what `kong start` wrote to stderr; each once, in the log's order. Lines
-/// that every good reload may write too (a worker that lost its broker, an open socket) are none.
-pub fn diagnose(log: &[u8]) -> Vec<Diagnosis> {
+/// Every reason in a piece of error.log, in what a `kong` command wrote to stderr, or in an answer of its APIs; each once, in
+/// the order in which it was said, and behind them what only stands beside a failure. Lines that every good reload may write
+/// too (a worker that lost its broker, an open socket) are none.
+pub fn diagnose(said: &[u8]) -> Vec<Diagnosis> {
     let mut found: Vec<Diagnosis> = Vec::new();
-    for entry in read_entries(log) {
+    for entry in read_entries(said) {
         for diagnosis in read_entry(&entry) {
             let same = |known: &Diagnosis| {
                 (known.cause, &known.plugin, &known.file, known.line)
@@ -165,28 +145,80 @@ pub fn diagnose(log: &[u8]) -> Vec<Diagnosis> {
             }
         }
     }
+    found.sort_by_key(|diagnosis| diagnosis.cause.is_beside());
     found
 }
 
+/// The first lines of the entries that sound like a failure and for which there is no reason here, fit to be shown: nothing
+/// that Kong said is lost because it is not known.
+pub fn unexplained(log: &[u8]) -> Vec<String> {
+    let entries = read_entries(log);
+    let unknown = entries.iter().filter(|entry| is_failure(entry) && read_entry(entry).is_empty());
+    let mut lines: Vec<String> = Vec::new();
+    for line in unknown.map(|entry| first_line(entry)) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// What a reload that holds may write, too (measured.md 2, 3): while the old workers end, and while a load goes on.
+const HARMLESS: &[&str] = &[
+    "event worker failed to communicate",
+    "open socket #",
+    "could not get worker process id",
+    "exited on signal",
+    "[alert] aborting",
+];
+
+fn is_failure(entry: &str) -> bool {
+    let grave = ["[error]", "[crit]", "[alert]", "[emerg]"].iter().any(|level| entry.contains(level));
+    (grave || entry.starts_with("Error: ")) && !HARMLESS.iter().any(|text| entry.contains(text))
+}
+
+fn first_line(entry: &str) -> String {
+    super::printable(entry.lines().next().unwrap_or_default(), 400)
+}
+
 fn read_entry(entry: &str) -> Vec<Diagnosis> {
-    let raw = super::printable(entry.lines().next().unwrap_or_default(), 400);
+    let raw = first_line(entry);
+    let told = reply_message(entry);
     let make = |reason: Reason| Diagnosis {
         cause: reason.cause,
         plugin: reason.plugin.and_then(|name| PluginName::parse(name).ok()),
         file: reason.place.map(|place| super::printable(place.file, 400)),
         line: reason.place.map(|place| place.line),
         module: reason.module.map(|module| super::printable(module, 200)),
-        words: super::printable(reason.words.trim(), 300),
+        words: super::printable(told.as_deref().unwrap_or(&reason.words).trim(), 300),
         raw: raw.clone(),
     };
-    let parts = plugin_parts(entry);
+    let (parts, by) = (plugin_parts(entry), speaker(entry));
     if parts.is_empty() {
-        return reason(entry, None).into_iter().map(make).collect();
+        return reason(entry, by, None).into_iter().map(make).collect();
     }
     let or_other = |plugin, text| {
-        reason(text, Some(plugin)).unwrap_or_else(|| Reason::new(Cause::Other, Some(plugin), line_of(text)))
+        reason(text, by, Some(plugin)).unwrap_or_else(|| Reason::new(Cause::Other, Some(plugin), line_of(text)))
     };
     parts.into_iter().map(|(plugin, text)| make(or_other(plugin, text))).collect()
+}
+
+/// The message of an answer; what a client writes behind it (a status code) does not matter.
+fn reply_message(entry: &str) -> Option<String> {
+    let mut values = serde_json::Deserializer::from_str(entry.trim_start()).into_iter::<serde_json::Value>();
+    let value = values.next().filter(|_| is_reply(entry))?.ok()?;
+    value["message"].as_str().map(str::to_owned)
+}
+
+fn is_reply(entry: &str) -> bool {
+    entry.trim_start().starts_with('{')
+}
+
+/// A worker or the master names its process behind the level (`[error] 77#77: `), the command does not.
+fn is_command(entry: &str) -> bool {
+    let process = |rest: &str| rest.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    let logged = entry.split_once("] ").is_some_and(|(head, rest)| head.contains(" [") && process(rest));
+    !logged && !is_reply(entry)
 }
 
 /// Kong collects the errors of all plugins in one entry: `on plugin 'A': …; on plugin 'B': …` (facts.md B3).
@@ -213,48 +245,63 @@ impl<'a> Reason<'a> {
     }
 }
 
-/// What stands before and behind a plugin's name.
-type Around = Option<(&'static str, &'static str)>;
+impl Sign {
+    fn found_in(&self, text: &str, by: Speaker) -> Option<usize> {
+        let speaks = match self.spoken {
+            Spoken::Any => true,
+            Spoken::Cli => by == Speaker::Command,
+            Spoken::Reply => by == Speaker::Api,
+        };
+        text.find(self.text).filter(|_| speaks && (self.also.is_empty() || text.contains(self.also)))
+    }
+}
 
-/// Texts that settle the cause by themselves, the most telling first: the text, the cause, and the words before and after
-/// the plugin's name, where the text holds one.
-const SIGNS: &[(&str, Cause, Around)] = &[
-    ("worker initialization error", Cause::WorkersBroken, Some((" ", " plugin is in use but not enabled"))),
-    ("earlier initialization errors", Cause::WorkersBroken, Some((" ", " plugin is in use but not enabled"))),
-    (" plugin is enabled but not installed", Cause::NotInstalled, Some((" ", " plugin is enabled but not installed"))),
-    ("no configuration schema found for plugin: ", Cause::NoSchema, Some(("for plugin: ", "\n"))),
-    ("VERSION field does not follow", Cause::BadVersion, Some(("Plugin \"", "\" cannot be loaded"))),
-    ("PRIORITY field is not a valid integer", Cause::BadPriority, Some(("Plugin \"", "\" cannot be loaded"))),
-    ("because it implements both `response`", Cause::ConflictingPhases, Some(("Plugin \"", "\" can"))),
-    (" plugin is in use but not enabled", Cause::InUseNotEnabled, Some((" ", " plugin is in use but not enabled"))),
-    ("' not enabled; add it to the 'plugins'", Cause::ConfiguredNotEnabled, Some(("plugin '", "' not enabled; add"))),
-    ("error parsing declarative config", Cause::DeclarativeInvalid, None),
-    ("schema violation", Cause::SchemaViolation, None),
-    ("New migrations available", Cause::MigrationsPending, None),
-    ("Database needs bootstrapping", Cause::MigrationsPending, None),
-    ("attempt to index local 'handler' (a boolean value)", Cause::ReturnsNothing, None),
-    (".kong_env: Permission denied", Cause::EnvUnreadable, None),
-    ("[PostgreSQL error]", Cause::DatabaseUnreachable, None),
-    ("failed to retrieve PostgreSQL", Cause::DatabaseUnreachable, None),
-    ("[emerg]", Cause::NginxRefused, None),
-];
+/// Who said an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Command,
+    Api,
+    Log,
+}
 
-fn reason<'a>(text: &'a str, plugin: Option<&'a str>) -> Option<Reason<'a>> {
+fn speaker(entry: &str) -> Speaker {
+    match () {
+        () if is_reply(entry) => Speaker::Api,
+        () if is_command(entry) => Speaker::Command,
+        () => Speaker::Log,
+    }
+}
+
+fn reason<'a>(text: &'a str, by: Speaker, plugin: Option<&'a str>) -> Option<Reason<'a>> {
     if text.contains("error loading module '") {
         return Some(load_error(text, plugin));
     }
-    for (sign, cause, around) in SIGNS {
-        let Some(at) = text.find(sign) else { continue };
-        let named = around.and_then(|(before, after)| between(text, before, after));
-        let words = if around.is_none() { message(text, at) } else { words(text, at).to_owned() };
-        return Some(Reason::new(*cause, plugin.or(named), &words));
+    let signs = TABLE.iter().flat_map(|entry| entry.signs.iter().map(move |sign| (entry, sign)));
+    let mut found = signs.filter_map(|(entry, sign)| Some((entry, sign, sign.found_in(text, by)?)));
+    if let Some((entry, sign, at)) = found.next() {
+        return Some(signed(entry, sign, (text, at), plugin));
     }
     if let Some((at, module)) = missing_at_run_time(text) {
         let plugin = plugin.or_else(|| plugin_of(module));
-        return Some(Reason { module: Some(module), ..Reason::new(Cause::MissingModule, plugin, words(text, at)) });
+        return Some(Reason { module: Some(module), ..Reason::new(missing(module), plugin, words(text, at)) });
     }
     let init = ["init_by_lua error:", "init_worker_by_lua error:"].iter().find_map(|sign| text.find(sign));
     init.map(|at| Reason::new(Cause::Other, plugin, words(text, at)))
+}
+
+fn signed<'a>(entry: &Entry, sign: &Sign, (text, at): (&'a str, usize), plugin: Option<&'a str>) -> Reason<'a> {
+    let named = sign.plugin.and_then(|(before, after)| between(text, before, after));
+    let words = if sign.plugin.is_none() { message(text, at) } else { words(text, at).to_owned() };
+    match (entry.cause, plugin.or(named)) {
+        // Between two commas of the directive, or behind the last one.
+        (Cause::NotInstalled, Some("")) => Reason::new(Cause::EmptyName, None, &words),
+        (cause, plugin) => Reason::new(cause, plugin, &words),
+    }
+}
+
+/// Kong 3.0 took away what every plugin for Kong 2 began with (facts.md B4).
+fn missing(module: &str) -> Cause {
+    if module == "kong.plugins.base_plugin" { Cause::OldStyle } else { Cause::MissingModule }
 }
 
 /// A module that a worker required only when it needed it, and did not find (measured.md 6).
@@ -285,8 +332,8 @@ fn load_error<'a>(text: &'a str, plugin: Option<&'a str>) -> Reason<'a> {
     let body = text.split_once('\n').map_or("", |(_, body)| body);
     let place = first_place(body);
     let reason = |cause, module, place, words: &str| Reason { cause, plugin, place, module, words: words.to_owned() };
-    if let Some(missing) = quoted_after(body, "module '").filter(|_| body.contains("' not found:")) {
-        return reason(Cause::MissingModule, Some(missing), place, body.lines().next().map_or(body, after_place));
+    if let Some(wanted) = quoted_after(body, "module '").filter(|_| body.contains("' not found:")) {
+        return reason(missing(wanted), Some(wanted), place, body.lines().next().map_or(body, after_place));
     }
     if let Some(file) = quoted_after(body, "from file '") {
         // The inner error names the whole path; the line stands behind the cut one.
@@ -327,5 +374,7 @@ fn line_of(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
+#[cfg(test)]
+mod recorded_tests;
 #[cfg(test)]
 mod tests;

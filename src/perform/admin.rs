@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::explain;
 use crate::hint::{Hint, Sealed};
+use crate::kong::diagnosis::diagnose;
 use crate::kong::entities::{AnswerError, NodeStatus, ScopeKind, error_message};
 use crate::kong::{NodeInfo, PluginPage, PluginRow, printable};
 use crate::name::{PluginName, Shared};
@@ -265,6 +267,14 @@ pub fn answered(answer: &HttpAnswer) -> String {
     format!("{}{name}{body}", answer.status)
 }
 
+/// What to do about an answer that is none of the expected ones.
+pub(super) fn advice(answer: &HttpAnswer) -> Vec<Hint> {
+    match diagnose(&answer.body).first() {
+        Some(known) => explain::advice(known).into(),
+        None => vec![Hint::do_("look at the error log of Kong on the node")],
+    }
+}
+
 fn page(body: &[u8]) -> Result<Page<PluginRow>, AnswerError> {
     let page = PluginPage::parse(body)?;
     Ok(Page { items: page.rows, not_understood: page.not_understood, offset: page.offset })
@@ -323,7 +333,8 @@ fn expect_200(doing: &str, answer: &HttpAnswer) -> Result<(), Trouble> {
         ),
         _ => {
             let said = error_message(&answer.body).unwrap_or_else(|| beginning(&answer.body));
-            ("admin-error", said, "look at the error log of Kong on the node")
+            let text = format!("{doing}: {}, {said}", answer.status);
+            return Err(trouble("admin-error", printable(&text, LONGEST), advice(answer)));
         }
     };
     let text = format!("{doing}: {}, {found}", answer.status);

@@ -15,7 +15,7 @@ use crate::name::PluginName;
 use crate::remote::Remote;
 use crate::run::Cause;
 
-use super::admin::{Face, WholeRow, answered, has_workspaces, row_path, scope_path};
+use super::admin::{Face, WholeRow, advice, answered, has_workspaces, row_path, scope_path};
 use super::cause::{advised, cause, of_remote, of_trouble};
 use super::undo::{UndoBundle, UndoRow, as_deck};
 
@@ -184,9 +184,7 @@ async fn put(
             format!("{text}: another row of {} is applied to the same", row.row.name),
             Hint::do_("look at that row; if it is the new one, nothing has to come back"),
         )),
-        _ => {
-            Err(advised("admin-error", printable(&text, 1000), Hint::do_("look at the error log of Kong on the node")))
-        }
+        _ => Err(Cause { hints: advice(&answer), ..cause("admin-error", printable(&text, 1000)) }),
     }
 }
 

@@ -69,7 +69,10 @@ impl Standing {
             Some(200) | None => Ok(()),
             Some(_) if !self.ready || !master.idle => Ok(()),
             Some(status) => {
-                Err(advised("not-ready", format!("the status API answers {status} to /status/ready"), log()))
+                let mut cause =
+                    advised("not-ready", format!("the status API answers {status} to /status/ready"), log());
+                cause.hints.push(Hint::look(crate::kong::Cause::NotReady.place()));
+                Err(cause)
             }
         }
     }

@@ -15,7 +15,7 @@ use crate::name::{ClusterName, NodeName, PluginName};
 use crate::remote::{HttpAnswer, Remote};
 use crate::run::{CancelLevel, Cause, Outcome, SkipReason, StepEnd, StepPhase};
 
-use super::admin::{Face, Row, WholeRow, answered, has_workspaces, row_path};
+use super::admin::{Face, Row, WholeRow, advice, answered, has_workspaces, row_path};
 use super::cause::{advised, cause, of_remote, of_trouble};
 use super::node::NodePerformer;
 use super::recount::Elsewhere as _;
@@ -214,8 +214,8 @@ impl Unapplying<'_> {
         if !self.is_good(&answer) {
             let what = self.words_of(&row.row.id).unwrap_or_else(|| row.row.id.clone());
             let text = format!("{method} {path} ({what}) through {}: {}", door.node, answered(&answer));
-            let hint = Hint::do_("look at the error log of Kong on the node");
-            return Err(self.stopped(work, advised("admin-error", printable(&text, 1000), hint)).into());
+            let cause = Cause { hints: advice(&answer), ..cause("admin-error", printable(&text, 1000)) };
+            return Err(self.stopped(work, cause).into());
         }
         work.changed += 1;
         self.watch.phase(StepPhase::Delete, self.progress(work));

@@ -8,6 +8,7 @@ use crate::diff::Mark;
 use crate::hint::Hint;
 use crate::kong::{Conf, Directive};
 use crate::name::{BundleName, Digest, PluginName, Shared};
+use crate::survey::NodeFacts;
 use crate::wire::{Manifest, Owned};
 
 /// Makes the activation, or adds the blocker that stands in its way.
@@ -82,11 +83,16 @@ fn way(draft: &mut Draft<'_>) -> Option<ReloadWay> {
     if !draft.reloads() {
         return Some(ReloadWay::Unneeded);
     }
-    let vault = draft.facts.env_file.as_ref().is_some_and(|env| contains(env.open().bytes(), b"{vault://"));
-    if !vault {
-        return Some(ReloadWay::Candidate);
+    match recipe(draft.facts) {
+        ReloadWay::Hup if obstacle::staging(draft) => None,
+        way => Some(way),
     }
-    if obstacle::staging(draft) { None } else { Some(ReloadWay::Hup) }
+}
+
+/// How a running Kong with these settings is reloaded (protocols.md A, "Reload, the way of choice", "fallback").
+pub fn recipe(facts: &NodeFacts) -> ReloadWay {
+    let vault = facts.env_file.as_ref().is_some_and(|env| contains(env.open().bytes(), b"{vault://"));
+    if vault { ReloadWay::Hup } else { ReloadWay::Candidate }
 }
 
 fn contains(bytes: &[u8], wanted: &[u8]) -> bool {

@@ -24,6 +24,7 @@ mod usage;
 
 use serde::{Deserialize, Serialize};
 
+pub use activation::recipe;
 pub use basis::{Basis, Selected};
 pub use blocker::{Alike, Blocker, BlockerCode, Scope};
 pub use change::{Change, ChangeKind, Note, Removal};

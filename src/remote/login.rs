@@ -74,7 +74,7 @@ impl Login {
 
     /// The next steps, the one that is most likely to help first.
     fn hints(&self, fault: Fault, found: &str) -> Vec<Hint> {
-        let Self { by_hand, host, user, title, .. } = self;
+        let Self { by_hand, host, title, .. } = self;
         match fault {
             Fault::NoSuchHost => vec![
                 Hint::type_(format!("getent hosts {host}")),
@@ -100,10 +100,7 @@ impl Login {
             Fault::Dropped => vec![Hint::do_(format!(
                 "nothing was executed; try again with fewer connections at once, or raise MaxStartups on {host}"
             ))],
-            Fault::SudoRefused => vec![
-                Hint::do_(format!("in /etc/sudoers.d/muster on {title}: {user} ALL=(root) NOPASSWD: /bin/sh")),
-                Hint::do_("or `become: none` in the inventory, where the login user has the rights itself"),
-            ],
+            Fault::SudoRefused => self.sudo_hints(found),
             Fault::SessionRefused => {
                 vec![Hint::do_(format!(
                     "raise MaxSessions in sshd_config of {host}, or close what else uses the connection"
@@ -117,6 +114,22 @@ impl Login {
             ],
             Fault::Client => vec![Hint::type_(by_hand.replacen("ssh", "ssh -G", 1))],
             Fault::Other => vec![Hint::type_(by_hand.replacen("ssh", "ssh -v", 1))],
+        }
+    }
+
+    /// The line for sudoers, and what else sudo's words ask for.
+    fn sudo_hints(&self, found: &str) -> Vec<Hint> {
+        let Self { user, title, .. } = self;
+        let line = Hint::do_(format!("in /etc/sudoers.d/muster on {title}: {user} ALL=(root) NOPASSWD: /bin/sh"));
+        let none = Hint::do_("or `become: none` in the inventory, where the login user has the rights itself");
+        match () {
+            () if found.contains("sudo: not found") || found.contains("sudo: command not found") => {
+                vec![Hint::do_(format!("install sudo on {title}")), line, none]
+            }
+            () if found.contains("a tty") => {
+                vec![line, Hint::do_(format!("and below it: Defaults:{user} !requiretty")), none]
+            }
+            () => vec![line, none],
         }
     }
 
@@ -214,6 +227,17 @@ mod tests {
         assert!(first("the server forbids forwarding (administratively prohibited: open failed)").starts_with("allow"));
         assert!(first("its jump host says: administratively prohibited: open failed").ends_with("that jump host"));
         assert!(first("nothing answers there (connect failed: Connection refused)").starts_with("check"));
+    }
+
+    #[test]
+    fn what_else_sudo_asks_for_is_said() {
+        let hints = |found: &str| {
+            let error = Login::new(&address(), "deploy").error(Fault::SudoRefused, "running a script on", found);
+            error.hints().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        assert!(hints("sudo: sorry, you must have a tty to run sudo").contains("Defaults:deploy !requiretty"));
+        assert!(hints("sh: 1: exec: sudo: not found").starts_with("install sudo on eu-1"));
+        assert!(!hints("sudo: a password is required").contains("requiretty"));
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod ssh;
 
 pub use local::{Local, LocalConnect};
 pub use script::Script;
+pub use ssh::version as ssh_version;
 pub use ssh::{Notice, OnNotice, SshConnect, SshRemote, SshSettings};
 
 /// Where a node is and how it is entered; from the inventory.

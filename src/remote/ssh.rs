@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, sleep};
 
 use super::dialogue::{Dialogue, Exit, Pipes, Sent, command};
+use super::fault::one_line;
 use super::http::{Asking, HttpFault, exchange};
 use super::login::Login;
 use super::{Call, Connect, Fault, HttpAddress, HttpAnswer, HttpRequest, NodeAddress, Remote, RemoteError, Running};
@@ -39,6 +40,16 @@ use master::{Launcher, Master};
 const SCRIPTS: usize = 4;
 /// How long a question to a master on this machine may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the operator's ssh says of itself (`OpenSSH_9.2p1 …`), or why it cannot be run.
+pub async fn version(vars: &BTreeMap<String, String>) -> Result<String, String> {
+    let mut command = tokio::process::Command::new("ssh");
+    command.arg("-V").env_clear().envs(vars).kill_on_drop(true).stdin(std::process::Stdio::null());
+    let said = tokio::time::timeout(PATIENCE, command.output()).await;
+    let said = said.map_err(|_| "it does not end".to_owned())?.map_err(|error| error.to_string())?;
+    let text = one_line(&said.stderr);
+    if said.status.success() { Ok(text) } else { Err(text) }
+}
 
 /// What a person has to know while a connection is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -273,7 +284,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         text = format!("{text}: {error}");
         source = error.source();
     }
-    super::fault::one_line(text.as_bytes())
+    one_line(text.as_bytes())
 }
 
 fn pipes(mut child: Child<Arc<Session>>) -> Option<Pipes> {

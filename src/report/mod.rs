@@ -4,6 +4,8 @@
 //! decides. Everything goes to a `dyn Write`, needs no colour to be read, and is free of control characters whatever it
 //! was given.
 
+pub mod doctor;
+pub mod errors;
 pub mod inspect;
 pub mod json;
 pub mod locks;

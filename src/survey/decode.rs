@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, Process, Rock, RootFacts,
-    SurveyRequest, Trouble,
+    FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, Process, Rights, Rock,
+    RootFacts, SurveyRequest, Trouble,
 };
 use crate::hint::Sealed;
 use crate::kong::{Conf, EnvFile};
@@ -78,6 +78,8 @@ pub struct SurveyDecoder {
     rocks: Vec<Rock>,
     conf: Option<Vec<u8>>,
     env: Option<Vec<u8>>,
+    env_rights: Option<Rights>,
+    kills: Option<bool>,
     manifest: Ours<Manifest>,
     lease: Ours<Lease>,
     receipts: BTreeMap<String, Receipt>,
@@ -176,6 +178,8 @@ impl SurveyDecoder {
             rocks: Vec::new(),
             conf: None,
             env: None,
+            env_rights: None,
+            kills: None,
             manifest: None,
             lease: None,
             receipts: BTreeMap::new(),
@@ -218,6 +222,12 @@ impl SurveyDecoder {
             "rock" => self.rock(&fields("rock")),
             "rock-file" => self.rock_file(&fields("rock-file")),
             "no-blob" => self.no_blob(&fields("no-blob")),
+            "env" => {
+                let fields = fields("env");
+                let owner = (fields.number(1, "uid")?, fields.number(2, "gid")?);
+                once(&mut self.env_rights, Rights { mode: fields.mode(0)? & 0o7777, owner }, "env")
+            }
+            "logind" => once(&mut self.kills, fields("logind").flag(0, "answer")?, "logind"),
             "part" => {
                 let fields = fields("part");
                 self.parts.push((fields.text(0, "name")?, fields.number(1, "length")?));
@@ -268,6 +278,7 @@ impl SurveyDecoder {
         let missing = |what: &str| SurveyError::Missing(what.to_owned());
         let mut host = self.host.take().ok_or_else(|| missing("the host"))?;
         host.tools = self.tools.take().ok_or_else(|| missing("its tools"))?.into_iter().collect();
+        host.kills = self.kills;
         self.follow_links();
         let roots = std::mem::take(&mut self.found);
         if let Some(root) = self.roots.iter().find(|root| !roots.contains_key(*root)) {
@@ -286,6 +297,7 @@ impl SurveyDecoder {
             home: place("home")?,
             conf_managed: self.conf.as_deref().and_then(managed),
             conf_file: self.conf.map(|bytes| Sealed::new(Conf::parse(bytes).into())),
+            env_rights: self.env_rights,
             env_file: self.saved.or(self.env).map(|bytes| Sealed::new(EnvFile::parse(bytes).into())),
             master: self.master,
             installed_version: self.installed,
@@ -318,6 +330,7 @@ impl SurveyDecoder {
             user: (fields.text(4, "user")?, fields.number(5, "uid")?),
             tools: std::collections::BTreeSet::new(),
             proc_visible: fields.flag(6, "view of processes")?,
+            kills: None,
         };
         once(&mut self.host, host, "host")
     }

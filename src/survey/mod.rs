@@ -79,6 +79,8 @@ pub struct NodeFacts {
     pub conf_file: Option<Sealed<Shared<Conf>>>,
     /// `PREFIX/.kong_env`: what the next HUP reads. As it stands; with [`NodeFacts::undoes`], as it will be.
     pub env_file: Option<Sealed<Shared<EnvFile>>>,
+    /// Who may read `.kong_env`; `None` where that could not be seen.
+    pub env_rights: Option<Rights>,
     /// What the kong.conf says of itself: a "managed by" line of a configuration manager, cleaned and shortened.
     pub conf_managed: Option<String>,
     /// The running Kong, if it runs.
@@ -132,6 +134,18 @@ pub struct HostFacts {
     pub tools: BTreeSet<String>,
     /// The process filesystem can be read for other users' processes (no `hidepid`).
     pub proc_visible: bool,
+    /// logind ends what a login started when the login ends (`KillUserProcesses`); `None` where it does not say, or there is
+    /// no logind.
+    pub kills: Option<bool>,
+}
+
+/// Whose a file is and who may read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// Permission bits.
+    pub mode: u32,
+    /// uid and gid.
+    pub owner: (u32, u32),
 }
 
 /// What a path is.

@@ -43,7 +43,7 @@ pub(super) fn commands(model: &Model) -> Vec<Equal> {
         Screen::Fleet(_) => fleet(model),
         Screen::Plan(_) if model.place() == Place::PastPlan => run(model.watched()),
         Screen::Plan(_) => plan(model.plan.as_deref(), ""),
-        Screen::Run(_) => run(model.watched()),
+        Screen::Run(_) | Screen::Log(_) => run(model.watched()),
         Screen::Runs(_) => vec![("the runs of this machine", "muster runs".to_owned())],
         Screen::Pager(pager) => match &pager.about {
             About::RunNode(_) | About::RunStep(..) => run(model.watched()),
@@ -55,7 +55,6 @@ pub(super) fn commands(model: &Model) -> Vec<Equal> {
             DiffAbout::Change(..) => plan(model.plan.as_deref(), " --diff"),
             DiffAbout::Files(node, ..) | DiffAbout::Conf(node) => of_node(node),
         },
-        Screen::Log(_) => run(model.watched()),
         Screen::Tail(screen) => of_node(&screen.node),
     };
     let equal = |(what, command): (&str, String)| Equal { what: what.to_owned(), command: model.carry.carry(&command) };

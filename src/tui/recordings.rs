@@ -83,7 +83,6 @@ pub(super) fn possible(model: &Model, command: Command) -> Option<Result<(), Str
     let no = |why: &str| Some(Err(why.to_owned()));
     match (model.place(), command) {
         (Place::Replay, Command::Stop | Command::Pause | Command::Skip | Command::Retry) => no(cannot_steer(model)),
-        (Place::Log | Place::Ticket, _) => None,
         (Place::PastPlan, Command::Apply) => no("a recorded plan can only be read; p in the fleet makes one"),
         (Place::Node, Command::PlanHere | Command::LookHere | Command::Look) if model.source() == Source::Replay => {
             no("a recording: the fleet as it is now is on the first screen")

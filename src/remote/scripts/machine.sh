@@ -1,5 +1,28 @@
-# What a survey asks of the machine beside files: the processes of Kong, the guard, the rocks; and the list of a root that is too
-# large or too odd for the shell. Functions alone; the records are those at the top of survey.sh.
+# What a survey asks of the machine beside files: logind, the processes of Kong, the guard, the rocks; and the list of a root
+# that is too large or too odd for the shell. Functions alone; the records are those at the top of survey.sh.
+
+# look_at_logind: what outlives a login. A guard of root's runs as a unit of its own; for others this decides, and only then is
+# a program started where the files do not say. The last file that says it counts.
+look_at_logind() {
+	arg systemd ''
+	[ -d "$arg/run/systemd/system" ] || return 0
+	kills=
+	for each in "$arg"/usr/lib/systemd/logind.conf "$arg"/etc/systemd/logind.conf "$arg"/usr/lib/systemd/logind.conf.d/*.conf \
+		"$arg"/run/systemd/logind.conf.d/*.conf "$arg"/etc/systemd/logind.conf.d/*.conf; do
+		[ -f "$each" ] && [ -r "$each" ] || continue
+		while IFS="=$blanks" read -r name value _; do
+			[ "$name" != KillUserProcesses ] || kills=$value
+		done <"$each"
+	done
+	if [ -z "$kills" ] && [ ! -w / ] && has loginctl; then
+		kills=$(loginctl show-session -p KillUserProcesses 2>/dev/null) || kills=
+		kills=${kills#*=}
+	fi
+	case $kills in
+		1 | y | yes | t | true | on) emit logind 1 ;;
+		0 | n | no | f | false | off) emit logind 0 ;;
+	esac
+}
 
 look_at_master() {
 	if ! find_master "$a_prefix" "$real_prefix"; then

@@ -4,14 +4,18 @@
 #            root_N                         paths below lua_root to list and hash
 #            cli                            the kong command, run only if Kong does not run (may be missing)
 #            rocks                          the tree of LuaRocks, `.../rocks-5.1` (may be missing)
+#            systemd                        where `/` is for what is asked about systemd (may be missing: for tests)
 #            seconds                        the deadline (60)
 #            moment                         how long a change that goes on at this moment is let end first (10)
 # Records:   host MACHINE BOOT CLOCK UPTIME USER UID PROC      USER as the login has it; PROC: 1 if other users' processes
 #                                                              can be seen
+#            logind KILLS                   where there is systemd: 1 if it ends what a login started together with that login
+#                                           (KillUserProcesses), as far as its files or loginctl say
 #            tools NAME...
 #            place conf|prefix|lua-root|home KIND WRITABLE FREE-KIB MOUNT [DEV INODE MODE UID GID LINKS REAL]
 #                                           KIND file directory other link absent denied; MODE in hexadecimal, type included;
 #                                           WRITABLE and FREE-KIB are those of the nearest parent where nothing is there
+#            env MODE UID GID               of `.kong_env`; MODE in hexadecimal, type included
 #            master PID START UID GID NOFILE IDLE [CWD]
 #            worker PID START live|leaving
 #            orphan PID START TIED          where there is no master: a worker of nginx that serves. TIED: 1 if it holds a file
@@ -395,6 +399,7 @@ tell_parts() {
 		name=${each%% *}
 		each=${each#* }
 		take "${each#* }"
+		if [ "$name" = env ] && [ "$mode" != 0 ]; then printf 'env %s %s %s\n' "$mode" "$owner" "$group"; fi
 		if [ "$size" -gt "${each%% *}" ]; then
 			emit no-blob "$name" long
 		elif [ "$mode" != 0 ]; then
@@ -560,6 +565,7 @@ await_change
 boot
 uptime
 look_at_tools
+look_at_logind
 look_at_guard
 find_places
 find_parts

@@ -56,6 +56,8 @@ async fn a_module_that_only_the_node_could_have_is_named_when_it_is_missing() {
     );
     said.assert(3, &["eu-1", "rolled back", "the plugin requires a module that is not on this node"]);
     said.assert(3, &["ship the module in a bundle, or install it on the node first"]);
+    said.assert(3, &["see: docs/errors/missing-module.md", "type: muster errors missing-module"]);
+    gateways.muster(&["errors", "missing-module"]).await.assert(0, &["# missing-module: ", "## What to do"]);
     gateways.assert_serving(Some("1.0.0")).await;
     gateways.assert_nothing_left().await;
 }

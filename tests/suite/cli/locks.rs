@@ -7,7 +7,7 @@ use crate::harness::Gateways;
 const RUN: &str = "01JD3MVSTER00000000000000A";
 
 /// A lease of somebody elsewhere, on each of these nodes, in force for so many seconds.
-fn hold(gateways: &Gateways, names: &[&str], seconds: u64) {
+pub(super) fn hold(gateways: &Gateways, names: &[&str], seconds: u64) {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let uptime = fs::read_to_string("/proc/uptime").unwrap();
     let now: u64 = uptime.split('.').next().unwrap().parse().unwrap();

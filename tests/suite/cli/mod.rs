@@ -5,6 +5,7 @@ mod converge;
 mod demo;
 mod demo_keys;
 mod demo_tui;
+mod doctor;
 mod failing;
 mod inspect;
 mod interrupt;

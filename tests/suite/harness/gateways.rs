@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use muster::cli::{Env, Output, Signals, main_with};
+use muster::cli::{Clock, Env, Output, Signals, main_with};
 use muster::run::CancelLevel;
 use muster::standin::Leash;
 use muster::standin::site::{self, Node};
@@ -224,10 +224,20 @@ impl Gateways {
         self.begin_as(&self.work_tree(), args, vars, Kept::default())
     }
 
+    /// Calls muster in this process, on a machine whose clock is so many seconds ahead of the nodes'.
+    pub(crate) async fn muster_ahead(&self, args: &[&str], seconds: i64) -> Said {
+        let ahead = Arc::new(move || now() + jiff::SignedDuration::from_secs(seconds));
+        self.begin_at(&self.work_tree(), args, &[], Kept::default(), ahead).said().await
+    }
+
     fn begin_as(&self, dir: &Path, args: &[&str], vars: &[(&str, &str)], out: Kept) -> Call {
+        self.begin_at(dir, args, vars, out, Arc::new(now))
+    }
+
+    fn begin_at(&self, dir: &Path, args: &[&str], vars: &[(&str, &str)], out: Kept, clock: Clock) -> Call {
         let err = Kept::default();
         let (signals, channel) = unbounded_channel();
-        let mut env = self.env(dir, args, (&out, &err), channel);
+        let mut env = Env { clock, ..self.env(dir, args, (&out, &err), channel) };
         env.vars.extend(vars.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let (done, code) = tokio::sync::oneshot::channel();
         // A thread of its own, as the program brings its own runtime; the test's carries the bytes of sshd meanwhile.

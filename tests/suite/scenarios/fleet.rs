@@ -328,6 +328,7 @@ impl NodeModel {
             home: place(&self.paths.home, (self.prefix_id.0, 30)),
             conf_file: self.conf.clone().filter(|_| readable).map(|bytes| Sealed::new(Conf::parse(bytes).into())),
             env_file: self.env_file().map(|env| Sealed::new(env.into())),
+            env_rights: None,
             conf_managed: self.conf_place.managed.clone(),
             master: self.master(),
             installed_version: self.running.is_none().then(|| self.version.clone()),
@@ -360,6 +361,7 @@ impl NodeModel {
             user: ("root".to_owned(), 0),
             tools: self.tools.clone(),
             proc_visible: self.proc_visible,
+            kills: None,
         }
     }
 

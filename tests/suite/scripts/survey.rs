@@ -542,3 +542,48 @@ fn a_file_with_zero_bytes_or_without_an_end_of_line_is_told_alone_or_exactly() {
         assert_eq!(facts.conf_file.unwrap().open().bytes(), &fs::read(&node.conf).unwrap());
     }
 }
+
+#[test]
+fn whose_the_running_settings_are_and_who_may_read_them_is_told() {
+    for shell in Shell::all() {
+        let node = Node::new();
+        assert_eq!(look(shell, &node, &[]).env_rights, None, "{shell:?}");
+        fs::create_dir_all(&node.prefix).unwrap();
+        fs::write(node.prefix.join(".kong_env"), "plugins = bundled\n").unwrap();
+        fs::set_permissions(node.prefix.join(".kong_env"), fs::Permissions::from_mode(0o604)).unwrap();
+        let facts = look(shell, &node, &[]);
+        assert_eq!(facts.env_file.unwrap().open().get("plugins").as_deref(), Some("bundled"), "{shell:?}");
+        let rights = facts.env_rights.unwrap();
+        let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+        assert_eq!((rights.mode, rights.owner), (0o604, (uid, gid)), "{shell:?}");
+    }
+}
+
+#[test]
+fn what_logind_does_to_what_a_login_leaves_is_read_from_its_files_the_last_one_counts() {
+    for shell in Shell::all() {
+        let node = Node::new();
+        let etc = tempfile::tempdir().unwrap();
+        let request = request(&node, &[]);
+        let kills = || {
+            let args = request.args().unwrap().with("systemd", etc.path().to_str().unwrap()).unwrap();
+            read(&call(shell, Script::Survey, &args, None).ends(Status::Unchanged), &request).host.kills
+        };
+        let write = |file: &str, text: &str| {
+            let path = etc.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("etc/systemd/logind.conf", "[Login]\nKillUserProcesses=yes\n");
+        assert_eq!(kills(), None, "{shell:?}: there is no systemd");
+        fs::create_dir_all(etc.path().join("run/systemd/system")).unwrap();
+        assert_eq!(kills(), Some(true), "{shell:?}");
+        write(
+            "etc/systemd/logind.conf.d/10-lenient.conf",
+            "[Login]\n#KillUserProcesses=yes\n KillUserProcesses = no\n",
+        );
+        assert_eq!(kills(), Some(false), "{shell:?}");
+        write("etc/systemd/logind.conf.d/20-odd.conf", "KillUserProcesses=perhaps\n");
+        assert_eq!(kills(), None, "{shell:?}: what it says is no answer");
+    }
+}
