@@ -22,7 +22,8 @@ pub struct Doubt {
 pub fn doubts(desired: &Desired) -> Vec<Doubt> {
     let clusters = desired.inventory.clusters.values();
     let assigned = clusters.flat_map(|cluster| cluster.plugins.values().map(move |it| (cluster, it)));
-    let held = assigned.filter(|(_, it)| it.state == State::Absent).flat_map(|(cluster, it)| held(desired, cluster, it));
+    let held =
+        assigned.filter(|(_, it)| it.state == State::Absent).flat_map(|(cluster, it)| held(desired, cluster, it));
     let mut doubts: Vec<Doubt> = held.chain(unused(desired)).collect();
     doubts.sort_by_key(|doubt| doubt.place);
     doubts

@@ -148,7 +148,8 @@ async fn check_says_what_no_plan_would_do_and_what_nobody_is_assigned() {
     let wanted = Wanted { bundles, plugins: &["acme-auth: present", "key-auth: absent"], ..Wanted::default() };
     gateways.commit(&[("inventory.yaml", &gateways.inventory(&wanted))], "a spare one");
     let said = gateways.muster(&["check"]).await;
-    let words = ["key-auth comes with Kong: nothing of it", "bundle spare is assigned by no cluster", "nothing else was"];
+    let words =
+        ["key-auth comes with Kong: nothing of it", "bundle spare is assigned by no cluster", "nothing else was"];
     said.assert(0, &words);
     let said = gateways.muster(&["check", "--format", "json"]).await;
     let doubts = said.lines()[0]["doubts"].as_array().map(Vec::len);
