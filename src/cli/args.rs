@@ -100,6 +100,14 @@ pub enum Format {
 pub enum Command {
     /// Look at the fleet and show the four truths of every plugin on every node.
     Status,
+    /// Show where a node's `plugins` and `lua_package_path` come from, what is known of a plugin there, and what a reload, a
+    /// start and muster would make of it.
+    Explain {
+        /// The node, by its name in the inventory.
+        node: String,
+        /// The plugin or bundle.
+        plugin: String,
+    },
     /// Check inventory and bundles of a commit, without contacting a node.
     Check,
     /// Print the JSON Schema of the inventory.
@@ -151,6 +159,8 @@ pub enum Mode {
     Apply,
     /// `status`.
     Status,
+    /// `explain`.
+    Explain,
     /// `check`.
     Check,
     /// `schema`.
@@ -172,6 +182,7 @@ impl CommandLine {
     pub fn mode(&self) -> Mode {
         match &self.command {
             Some(Command::Status) => Mode::Status,
+            Some(Command::Explain { .. }) => Mode::Explain,
             Some(Command::Check) => Mode::Check,
             Some(Command::Schema) => Mode::Schema,
             Some(Command::Runs { .. }) => Mode::Runs,
@@ -228,13 +239,15 @@ impl Mode {
     /// Which option goes with which mode: the one table.
     pub fn accepts(self, option: &str) -> bool {
         match option {
-            "--demo" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
+            "--demo" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Explain),
             "--cluster" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Locks),
             "--node" | "--plugin" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
             // A run has its own.
             "--rev" => self != Self::Resume && self != Self::Runs,
             "--all" => matches!(self, Self::Apply | Self::Plan),
-            "--allow" | "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
+            "--allow" | "--reload-unproven" => {
+                matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Explain)
+            }
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => matches!(self, Self::Plan | Self::Resume),
             "--parallel" => !matches!(self, Self::Check | Self::Schema | Self::Runs),
@@ -249,6 +262,7 @@ impl Mode {
             Self::Plan => "--plan",
             Self::Apply => "--apply",
             Self::Status => "muster status",
+            Self::Explain => "muster explain",
             Self::Check => "muster check",
             Self::Schema => "muster schema",
             Self::Runs => "muster runs",

@@ -8,6 +8,7 @@ mod args;
 mod check;
 mod env;
 mod equal;
+mod explain;
 mod locks;
 mod log;
 mod plan;

@@ -3,7 +3,9 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use super::{Command, CommandLine, Env, Mode, Options, Signals, apply, locks, plan, restore, resume, status, terminal};
+use super::{
+    Command, CommandLine, Env, Mode, Options, Signals, apply, explain, locks, plan, restore, resume, status, terminal,
+};
 use crate::demo::Demo;
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
@@ -42,6 +44,9 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
             resume::Way::On => with_fleet(if yes { Use::Apply } else { Use::Plan }, options, None, env).await,
         },
         Some(Command::RestoreRows { run, yes }) => with_fleet(Use::RestoreRows { run, yes }, options, None, env).await,
+        Some(Command::Explain { node, plugin }) => {
+            with_fleet(Use::Explain { node, plugin }, options, demo.as_ref().map(Demo::about), env).await
+        }
         Some(_) => with_fleet(Use::Status, options, demo.as_ref().map(Demo::about), env).await,
         None => {
             let what = match mode {
@@ -77,6 +82,7 @@ enum Use {
     Plan,
     Apply,
     Status,
+    Explain { node: String, plugin: String },
     RestoreRows { run: String, yes: bool },
 }
 
@@ -96,6 +102,7 @@ async fn with_fleet(what: Use, options: Options, demo: Option<String>, env: &mut
         Use::Plan => plan::run(session).await,
         Use::Apply => apply::run(session).await,
         Use::Status => status::run(session).await,
+        Use::Explain { node, plugin } => explain::run(&node, &plugin, session).await,
         Use::RestoreRows { run, yes } => restore::run(&run, yes, session).await,
         Use::Tui => terminal::run(session, demo).await,
     };

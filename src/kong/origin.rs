@@ -124,6 +124,12 @@ fn of(assigned: Assigned) -> Origin {
     }
 }
 
+/// Of settings that wait in kong.conf (lines that begin with the key) those that the environment of the service does not beat.
+pub fn not_beaten(waiting: &mut Vec<String>, unit: &Unit) {
+    let key = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    waiting.retain(|line| unit.told(&variable(&key(line))) == Told::Unset);
+}
+
 /// What kind of place a link of the chain is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -16,6 +16,7 @@ mod node;
 mod obstacle;
 mod removal;
 mod request;
+mod service;
 mod step;
 mod swap;
 mod usage;

@@ -344,7 +344,7 @@ impl<'a> Draft<'a> {
     /// What it means that one of the places of the directive lacks the names.
     fn enabling(&self, item: &Item) -> (ChangeKind, &'static str) {
         let names = |source: &Source| source.directive().is_some_and(|d| item.plugins.iter().all(|name| d.names(name)));
-        let Directives { file, env, running } = &self.diff.directives;
+        let Directives { file, env, running, .. } = &self.diff.directives;
         let runs = self.diff.running && names(env) && names(running);
         match (runs, names(file)) {
             (true, _) => {

@@ -4,6 +4,7 @@
 //! decides. Everything goes to a `dyn Write`, needs no colour to be read, and is free of control characters whatever it
 //! was given.
 
+pub mod explain;
 pub mod json;
 pub mod locks;
 pub mod nodes;

@@ -102,6 +102,8 @@ pub struct Unit {
     pub writable: bool,
     /// Its files: unit, drop-ins and environment files, each kind in the order in which systemd reads it.
     pub sources: Vec<UnitSource>,
+    /// A drop-in of ours is on disk, and systemd has not read it: a run died between the two.
+    unread: bool,
     environment: Option<Vec<String>>,
     manager: Vec<String>,
     unset: Vec<String>,
@@ -164,10 +166,14 @@ impl Unit {
         let fragment = unit.get("FragmentPath").filter(|path| !path.is_empty());
         let drop_ins = list(unit.get("DropInPaths").unwrap_or_default())?;
         let environment = unit.each("EnvironmentFiles").filter_map(|line| Some(line.rsplit_once(" (")?.0));
+        let ours = drop_in_of(name);
+        let unread = files.contains_key(&ours) && !drop_ins.contains(&ours);
+        let ours = unread.then(|| UnitSource::of(Role::DropIn, &ours, files));
         let sources = fragment
             .map(|path| UnitSource::of(Role::Unit, path, files))
             .into_iter()
             .chain(drop_ins.iter().map(|path| UnitSource::of(Role::DropIn, path, files)))
+            .chain(ours)
             .chain(environment.map(|path| UnitSource::of(Role::EnvironmentFile, path, files)))
             .collect();
         let of = |unit: &Shown<'_>, key: &str| unit.get(key).map_or_else(|| Some(Vec::new()), list);
@@ -177,6 +183,7 @@ impl Unit {
             stale: unit.get("NeedDaemonReload") == Some("yes"),
             writable,
             sources,
+            unread,
             environment: of(unit, "Environment"),
             manager: Shown::all(manager).first().and_then(|shown| of(shown, "Environment")).unwrap_or_default(),
             unset: of(unit, "UnsetEnvironment").unwrap_or_default(),
@@ -191,6 +198,25 @@ impl Unit {
     /// Unit file and drop-ins, in the order in which systemd reads them.
     fn units(&self) -> impl DoubleEndedIterator<Item = &UnitSource> {
         self.of(Role::Unit).chain(self.of(Role::DropIn))
+    }
+
+    /// The line that sets a variable, and where it would go, for whoever has to write it: behind what sets it now.
+    pub fn line(&self, name: &str, value: &str) -> String {
+        match self.told(name) {
+            Told::Set(Assigned { role: Some(Role::EnvironmentFile), place, .. }) => {
+                format!("write  {name}={value}  into {place}")
+            }
+            Told::Unknown(_) => {
+                match self.of(Role::EnvironmentFile).rfind(|file| file.file.content == Content::Unreadable) {
+                    Some(file) => format!("let the login read {}, or name it in full in {}", file.path, self.name),
+                    None => format!("read what  systemctl show -p Environment {}  says", self.name),
+                }
+            }
+            _ => format!(
+                "write  Environment=\"{name}={value}\"  below [Service] in {}, then type: systemctl daemon-reload",
+                drop_in_of(&self.name)
+            ),
+        }
     }
 
     /// What the service is given for a variable.
@@ -265,7 +291,7 @@ impl Unit {
     pub fn edit(&self, name: &str, value: &str) -> Result<UnitEdit, String> {
         match self.told(name) {
             Told::Set(Assigned { role: Some(Role::EnvironmentFile), place, .. }) => self.edit_file(&place, name, value),
-            Told::Set(_) if self.stale => {
+            Told::Set(_) if self.stale && !self.unread => {
                 Err(format!("the files of {} were changed and systemd has not read them", self.name))
             }
             Told::Set(_) => self.edit_units(name, value),
@@ -290,7 +316,7 @@ impl Unit {
 
     /// A drop-in of ours; the line in it, where there is one.
     fn edit_units(&self, name: &str, value: &str) -> Result<UnitEdit, String> {
-        let text = format!("/etc/systemd/system/{}.d/{DROP_IN}", self.name);
+        let text = drop_in_of(&self.name);
         let path = NodePath::parse(&text).map_err(|error| error.to_string())?;
         if !self.writable {
             return Err(format!("{text} cannot be written"));
@@ -323,6 +349,11 @@ impl Unit {
 
 fn place_of(source: &UnitSource, line: usize, value: String) -> Assigned {
     Assigned { role: Some(source.role), place: source.path.clone(), line: Some(line), value }
+}
+
+/// Where the drop-in of ours for a unit is.
+fn drop_in_of(unit: &str) -> String {
+    format!("/etc/systemd/system/{unit}.d/{DROP_IN}")
 }
 
 fn main_pid(unit: &Shown<'_>) -> Option<u32> {

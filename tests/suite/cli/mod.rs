@@ -9,6 +9,7 @@ mod interrupt;
 mod left;
 mod locks;
 mod narrowing;
+mod origins;
 mod owners;
 mod refused;
 mod removal;

@@ -6,6 +6,7 @@ mod delete;
 mod deliver;
 mod gateway;
 mod lease;
+mod origin;
 mod races;
 mod speak;
 mod survey;
