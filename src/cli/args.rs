@@ -104,9 +104,11 @@ pub enum Command {
     /// start and muster would make of it.
     Explain {
         /// The node, by its name in the inventory.
-        node: String,
+        #[arg(value_name = "NODE")]
+        on: String,
         /// The plugin or bundle.
-        plugin: String,
+        #[arg(value_name = "PLUGIN")]
+        what: String,
     },
     /// Check inventory and bundles of a commit, without contacting a node.
     Check,

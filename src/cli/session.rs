@@ -44,8 +44,8 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
             resume::Way::On => with_fleet(if yes { Use::Apply } else { Use::Plan }, options, None, env).await,
         },
         Some(Command::RestoreRows { run, yes }) => with_fleet(Use::RestoreRows { run, yes }, options, None, env).await,
-        Some(Command::Explain { node, plugin }) => {
-            with_fleet(Use::Explain { node, plugin }, options, demo.as_ref().map(Demo::about), env).await
+        Some(Command::Explain { on, what }) => {
+            with_fleet(Use::Explain { node: on, plugin: what }, options, demo.as_ref().map(Demo::about), env).await
         }
         Some(_) => with_fleet(Use::Status, options, demo.as_ref().map(Demo::about), env).await,
         None => {

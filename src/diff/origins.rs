@@ -2,7 +2,7 @@
 
 use super::directive::conf_file;
 use crate::inventory::KongPaths;
-use crate::kong::origin::{Chain, Places};
+use crate::kong::origin::{Chain, Places, Seen};
 use crate::survey::{NodeFacts, ServiceFacts};
 
 /// The chains of the two settings, `plugins` first.
@@ -14,6 +14,10 @@ pub fn chains(kong: &KongPaths, facts: &NodeFacts) -> [Chain; 2] {
     let of = |key, running: Option<&str>| {
         let env = facts.env_file.as_ref().map(|env| env.open().get(key));
         let at = format!("{}/.kong_env", kong.prefix);
+        let seen = match &env {
+            Some(value) if !stopped => value.as_deref().map_or(Seen::Unset, Seen::Set),
+            _ => Seen::Nothing,
+        };
         Chain::of(
             key,
             Places {
@@ -23,8 +27,8 @@ pub fn chains(kong: &KongPaths, facts: &NodeFacts) -> [Chain; 2] {
                     ServiceFacts::Beside(why) => Some(why),
                     ServiceFacts::None | ServiceFacts::Unit(_) => None,
                 },
-                env: (env.as_ref().filter(|_| !stopped).map(Option::as_deref), &at),
-                running: running.filter(|_| !stopped).map(Some),
+                env: (seen, &at),
+                running: running.filter(|_| !stopped).map_or(Seen::Nothing, Seen::Set),
             },
         )
     };

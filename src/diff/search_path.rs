@@ -106,7 +106,7 @@ fn fix(kong: &KongPaths, start: &origin::Start, now: &str, unit: Option<&Unit>) 
     let stays = |template: &&&str| {
         !template.is_empty() && !template.starts_with("./") && !ours.iter().any(|our| our == *template)
     };
-    let rest: String = own.iter().filter(stays).map(|template| format!("{template};")).collect();
+    let rest: String = own.iter().filter(stays).flat_map(|template| [*template, ";"]).collect();
     let value = format!("{};{};{rest};", ours[0], ours[1]);
     let write = match unit.filter(|_| start.origin.is_environment()) {
         Some(unit) => unit.line(&origin::variable(KEY), &value),

@@ -182,6 +182,27 @@ pub struct Chain {
     pub running: Option<String>,
 }
 
+/// What a place was seen to have for a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen<'a> {
+    /// The place is not there, could not be read, or does not count.
+    Nothing,
+    /// It does not set the key, so that the default applies.
+    Unset,
+    /// This value.
+    Set(&'a str),
+}
+
+impl<'a> Seen<'a> {
+    fn or(self, default: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Nothing => None,
+            Self::Unset => Some(default),
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
 /// The places of a setting, as they were seen.
 #[derive(Clone, Copy)]
 pub struct Places<'a> {
@@ -191,10 +212,10 @@ pub struct Places<'a> {
     pub environment: Environment<'a>,
     /// Why a unit that is there does not count.
     pub beside: Option<&'a str>,
-    /// `.kong_env` and its path; the value is the outer `None` where the file could not be read or does not count.
-    pub env: (Option<Option<&'a str>>, &'a str),
-    /// What the workers say; likewise.
-    pub running: Option<Option<&'a str>>,
+    /// `.kong_env` and its path.
+    pub env: (Seen<'a>, &'a str),
+    /// What the workers say.
+    pub running: Seen<'a>,
 }
 
 impl Chain {
@@ -212,8 +233,7 @@ impl Chain {
         let mut links = vec![link(Place::Default, "Kong's default", None, Some(default), by_default, by_default, "")];
         links.extend(conf_links(key, places.conf, &then.origin));
         links.extend(environment_links(key, &places, &then.origin));
-        let (reload, running) =
-            (places.env.0.map(|value| value.unwrap_or(default)), places.running.map(|value| value.unwrap_or(default)));
+        let (reload, running) = (places.env.0.or(default), places.running.or(default));
         let why = |read: bool, does: &str| if read { does.to_owned() } else { "not there, or not read".to_owned() };
         let env_why = why(reload.is_some(), "what every HUP reads, and what our reload starts from");
         links.push(Link {

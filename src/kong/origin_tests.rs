@@ -18,12 +18,13 @@ fn unit(environment: &str, file: Option<&str>) -> Unit {
 }
 
 fn places<'a>(conf: &'a Conf, environment: Environment<'a>, env: Option<&'a str>) -> Places<'a> {
+    let seen = env.map_or(Seen::Unset, Seen::Set);
     Places {
         conf: (ConfFile::Read(conf), "/etc/kong/kong.conf"),
         environment,
         beside: None,
-        env: (Some(env), "/usr/local/kong/.kong_env"),
-        running: Some(env),
+        env: (seen, "/usr/local/kong/.kong_env"),
+        running: seen,
     }
 }
 
@@ -99,7 +100,7 @@ fn what_cannot_be_read_is_unknown_and_not_the_default() {
     assert_eq!((unread.start, unread.links[0].counts), (None, false));
     let container = Chain::of(KEY, Places { environment: Environment::Container, ..here });
     assert_eq!(said(&container)[2], "KONG_PLUGINS of the container - no");
-    let stopped = Chain::of(KEY, Places { env: (None, "/p/.kong_env"), running: None, ..here });
+    let stopped = Chain::of(KEY, Places { env: (Seen::Nothing, "/p/.kong_env"), running: Seen::Nothing, ..here });
     assert_eq!((stopped.reload, stopped.running), (None, None));
     let absent = Chain::of(KEY, Places { conf: (ConfFile::Absent, "/etc/kong/kong.conf"), ..here });
     assert_eq!((absent.start.as_deref(), absent.origin), (Some("bundled"), Origin::Default));
@@ -115,7 +116,7 @@ mod properties {
         #[test]
         fn one_place_counts(lines in proptest::collection::vec("[a-z,]{1,6}", 0..4),
             env in proptest::option::of("[a-z,]{1,6}"), file in proptest::option::of("[a-z,]{1,6}")) {
-            let text: String = lines.iter().map(|value| format!("plugins = {value}\n")).collect();
+            let text = lines.iter().map(|value| format!("plugins = {value}\n")).collect::<Vec<_>>().concat();
             let conf = Conf::parse(text);
             let file_text = file.as_ref().map(|value| format!("KONG_PLUGINS={value}\n"));
             let variable = env.as_ref().map_or_else(|| "X=1".to_owned(), |value| format!("KONG_PLUGINS={value}"));

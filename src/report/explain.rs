@@ -25,7 +25,8 @@ const COLUMNS: usize = 96;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Truth {
     /// `files`, `directive`, `loaded`, `used`.
-    pub truth: &'static str,
+    #[serde(rename = "truth")]
+    pub name: &'static str,
     /// The mark; none for what the inventory does not assign.
     pub mark: Option<Mark>,
     /// What was seen.
@@ -172,10 +173,10 @@ fn truths(item: Option<&Item>, plugins: &[PluginName], facts: &NodeFacts, chain:
     };
     let directive = format!("decided by {}", chain.origin.words());
     vec![
-        Truth { truth: "files", mark: mark(|item| item.truths.files), evidence: files },
-        Truth { truth: "directive", mark: mark(|item| item.truths.directive), evidence: directive },
-        Truth { truth: "loaded", mark: mark(|item| item.truths.loaded), evidence: loaded(plugins, facts) },
-        Truth { truth: "used", mark: mark(|item| item.truths.used), evidence: used(plugins, facts) },
+        Truth { name: "files", mark: mark(|item| item.truths.files), evidence: files },
+        Truth { name: "directive", mark: mark(|item| item.truths.directive), evidence: directive },
+        Truth { name: "loaded", mark: mark(|item| item.truths.loaded), evidence: loaded(plugins, facts) },
+        Truth { name: "used", mark: mark(|item| item.truths.used), evidence: used(plugins, facts) },
     ]
 }
 
@@ -200,8 +201,12 @@ fn used(plugins: &[PluginName], facts: &NodeFacts) -> String {
     if let Some(trouble) = &admin.rows_trouble {
         return trouble.text.clone();
     }
-    let rows: Vec<String> =
-        plugins.iter().filter_map(|plugin| admin.rows.get(plugin.as_str())).flatten().map(|row| row.words()).collect();
+    let rows: Vec<String> = plugins
+        .iter()
+        .filter_map(|plugin| admin.rows.get(plugin.as_str()))
+        .flatten()
+        .map(crate::survey::PluginRow::words)
+        .collect();
     match rows.as_slice() {
         [] => "no row uses it".to_owned(),
         rows => {
@@ -299,7 +304,7 @@ fn lines(of: &Explanation) -> Vec<String> {
     lines.extend([String::new(), "what is known of it there".to_owned()]);
     for truth in &of.truths {
         let sign = truth.mark.map_or(' ', Mark::sign);
-        lines.push(format!("  {sign} {} {}", pad(truth.truth, 10), truth.evidence));
+        lines.push(format!("  {sign} {} {}", pad(truth.name, 10), truth.evidence));
     }
     lines.push(String::new());
     lines.extend(fates(of));
@@ -318,8 +323,8 @@ fn supported(kong: &str) -> &'static str {
 /// A place with its value, and what that is for.
 fn place(link: &Link, names: &str) -> Vec<String> {
     let mark = if link.counts { '>' } else { ' ' };
-    let line = link.line.map(|line| format!(":{line}")).unwrap_or_default();
-    let at = format!("{}{line}", link.at);
+    let number = link.line.map(|number| format!(":{number}")).unwrap_or_default();
+    let at = format!("{}{number}", link.at);
     let value = link.value.as_ref().map(|value| format!("= {value}")).unwrap_or_default();
     let why = format!("      {names}{}", link.why);
     if width(&at) + width(&value) + 6 <= COLUMNS {

@@ -100,7 +100,7 @@ fn what_a_configuration_manager_writes_is_found_in_comments_only() {
         Some("# Ansible managed: do NOT edit")
     );
     assert_eq!(managed_by(b"name = managed by me\n#plain\n"), None);
-    assert_eq!(managed_by(&[b"# managed by ".to_vec(), vec![b'x'; 500]].concat()).unwrap().chars().count(), 121);
+    assert_eq!(managed_by(&[b"# managed by ".to_vec(), vec![b'x'; 500]].concat()).unwrap().len(), 120);
 }
 
 #[test]

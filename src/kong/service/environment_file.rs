@@ -255,7 +255,7 @@ mod tests {
 
         #[test]
         fn the_last_of_several_wins(values in proptest::collection::vec("[a-z,]{1,9}", 1..6)) {
-            let text: String = values.iter().map(|value| format!("P={value}\n")).collect();
+            let text = values.iter().map(|value| format!("P={value}\n")).collect::<Vec<_>>().concat();
             let last = variables(text.as_bytes()).pop().unwrap();
             prop_assert_eq!(&last.value, values.last().unwrap().as_bytes());
             prop_assert_eq!(last.line, values.len());

@@ -19,6 +19,8 @@ use unit_file::{settings, words};
 pub const UNITS: [&str; 2] = ["kong.service", "kong-enterprise-edition.service"];
 /// The drop-in of ours, behind all that an operator is likely to have.
 const DROP_IN: &str = "zz-muster.conf";
+/// What `systemctl show` prints for an element of a list that has a blank in it; older ones print it in quotes.
+const UNPRINTABLE: &str = "[unprintable]";
 const BEGINNING: &str =
     "# Written by muster: the unit sets this in its environment, which beats kong.conf.\n[Service]\n";
 
@@ -233,6 +235,9 @@ impl Unit {
         if let Some(value) = value_of(environment, name) {
             return Told::Set(self.in_units(name, value));
         }
+        if environment.iter().any(|word| word == UNPRINTABLE) {
+            return self.by_files(name);
+        }
         match value_of(&self.manager, name) {
             Some(value) => {
                 Told::Set(Assigned { role: None, place: "systemd's own environment".to_owned(), line: None, value })
@@ -259,6 +264,19 @@ impl Unit {
             }
         }
         None
+    }
+
+    /// What unit and drop-ins say by themselves, where `systemctl` does not print a value because of its blanks.
+    fn by_files(&self, name: &str) -> Told {
+        let unread = self.units().find(|source| source.file.content == Content::Unreadable);
+        match (unread, assigned(self.units(), name)) {
+            (None, Some((source, line, Some(value)))) if !self.stale => Told::Set(place_of(source, line, value)),
+            (None, None) if !self.stale => Told::Unset,
+            _ => Told::Unknown(format!(
+                "systemctl does not print the environment of {}, as a value has blanks",
+                self.name
+            )),
+        }
     }
 
     /// The file of unit and drop-ins that has a variable as systemd says.

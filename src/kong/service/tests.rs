@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 /// The unit of the official packages of 3.4 and 3.9 (facts.md A6).
@@ -33,10 +35,7 @@ NeedDaemonReload=no
 "
     );
     for path in of(Role::EnvironmentFile) {
-        shown.push_str(&format!(
-            "EnvironmentFiles={path} (ignore_errors=yes)
-"
-        ));
+        let _ = writeln!(shown, "EnvironmentFiles={path} (ignore_errors=yes)");
     }
     let files = more.iter().map(|(_, path, text)| file(path, text)).chain([file(UNIT, PACKAGED)]).collect();
     Unit::read(
@@ -80,6 +79,17 @@ fn a_drop_in_beats_the_unit_and_an_environment_file_beats_both() {
     let edit = both.edit(NAME, "bundled,b,c").unwrap();
     assert_eq!((edit.path.as_str(), edit.drop_in), (FILE, false));
     assert_eq!(edit.after, b"# x\nKONG_PLUGINS=bundled\nKONG_PLUGINS=bundled,b,c\n");
+}
+
+#[test]
+fn a_value_that_systemctl_does_not_print_is_read_from_the_files() {
+    let ten = "/etc/systemd/system/kong.service.d/10-plugins.conf";
+    let drop_in = (Role::DropIn, ten, "[Service]\nEnvironment=\"KONG_PLUGINS=bundled, a\"\n");
+    let told = unit("KONG_NGINX_DAEMON=off [unprintable]", &[drop_in]).told(NAME);
+    assert_eq!(set(told), (ten.to_owned(), Some(2), "bundled, a".to_owned()));
+    assert_eq!(unit("[unprintable]", &[]).told(NAME), Told::Unset);
+    let stale = Unit { stale: true, ..unit("[unprintable]", &[drop_in]) };
+    assert!(matches!(stale.told(NAME), Told::Unknown(_)));
 }
 
 #[test]

@@ -368,7 +368,7 @@ impl NodeModel {
     pub(crate) fn environment(&self) -> Vec<String> {
         let of = |drop_in: bool| {
             let files = self.unit.iter().filter(move |(path, _)| Self::is_drop_in(path) == drop_in);
-            files.filter(|(path, _)| path.ends_with(".service") || path.ends_with(".conf")).map(|(_, bytes)| bytes)
+            files.filter(|(path, _)| path.contains("/systemd/system/")).map(|(_, bytes)| bytes)
         };
         let mut all: BTreeMap<String, String> = BTreeMap::new();
         for bytes in of(false).chain(of(true)) {

@@ -37,7 +37,10 @@ fn unit(node: &Node, text: &str, drop_in: &str) -> PathBuf {
 }
 
 fn systemctl(bin: &std::path::Path, verb: &str) -> String {
-    let out = Command::new(bin.join("systemctl")).args([verb, "-p", "Environment", "kong.service"]).output().unwrap();
+    let out = Command::new(bin.join("systemctl"))
+        .args([verb, "-p", "Environment", "-p", "NeedDaemonReload", "kong.service"])
+        .output()
+        .unwrap();
     assert!(out.status.success());
     String::from_utf8(out.stdout).unwrap()
 }
