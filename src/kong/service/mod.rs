@@ -208,6 +208,9 @@ impl Unit {
             Told::Set(Assigned { role: Some(Role::EnvironmentFile), place, .. }) => {
                 format!("write  {name}={value}  into {place}")
             }
+            Told::Set(Assigned { role: Some(Role::DropIn), place, .. }) if file_name(&place) > DROP_IN => {
+                format!("write  Environment=\"{name}={value}\"  into {place}, then type: systemctl daemon-reload")
+            }
             Told::Unknown(_) => {
                 match self.of(Role::EnvironmentFile).rfind(|file| file.file.content == Content::Unreadable) {
                     Some(file) => format!("let the login read {}, or name it in full in {}", file.path, self.name),

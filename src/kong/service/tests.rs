@@ -114,6 +114,8 @@ fn what_stands_in_environment_is_beaten_by_a_drop_in_of_ours() {
     let beaten = unit("KONG_PLUGINS=a", &[(Role::DropIn, late, "[Service]\nEnvironment=KONG_PLUGINS=a\n")]);
     let why = beaten.edit(NAME, "a,b").err().unwrap();
     assert_eq!(why, format!("{late}:2 would beat a drop-in of ours"));
+    let line = format!("write  Environment=\"KONG_PLUGINS=a,b\"  into {late}, then type: systemctl daemon-reload");
+    assert_eq!(beaten.line(NAME, "a,b"), line);
 }
 
 #[test]
