@@ -98,13 +98,34 @@ pub enum ReloadWay {
     Stopped,
 }
 
-/// An edit of kong.conf by bytes, so that nothing else in it can change.
+/// What kind of file the directive is kept in on a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "place", rename_all = "kebab-case")]
+pub enum Keeping {
+    /// kong.conf.
+    #[default]
+    Conf,
+    /// A file that the unit names in `EnvironmentFile=`: read at every start, so that systemd need not be told.
+    EnvironmentFile,
+    /// A drop-in of ours, which systemd has to read. No restart comes of that.
+    DropIn {
+        /// The unit.
+        unit: String,
+        /// The assignment that systemd has to show for it then.
+        shows: String,
+    },
+}
+
+/// An edit of the file that the directive is kept in, by bytes, so that nothing else in it can change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfEdit {
+    /// What kind of file it is.
+    #[serde(default)]
+    pub keeping: Keeping,
     /// The file, with all links resolved.
     pub path: NodePath,
-    /// Its digest before; anything else means that somebody wrote it since.
-    pub before: Digest,
+    /// Its digest before; anything else means that somebody wrote it since. `None`: it is not there yet.
+    pub before: Option<Digest>,
     /// Where the edit begins.
     pub offset: u64,
     /// How many bytes go.
@@ -120,6 +141,9 @@ pub struct ConfEdit {
 pub struct NodeBasis {
     /// kong.conf.
     pub conf: Option<Digest>,
+    /// The files of Kong's unit, those too that were not there: what the next start reads before kong.conf.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<(NodePath, Option<Digest>)>,
     /// `.kong_env`, its lines sorted (its order is random).
     pub env: Option<Digest>,
     /// Every link of the bundles concerned, with its target; absent ones too.
@@ -145,7 +169,7 @@ pub struct Activate {
     pub staged: Shared<Vec<(BundleName, Digest)>>,
     /// `lua_package_path` of `.kong_env` as it was, and will be again; `None` if the file has no such line.
     pub search_path: Option<String>,
-    /// The edit of kong.conf, if it needs one.
+    /// The edit of kong.conf, or of where the directive is really kept, if it needs one.
     pub conf: Option<ConfEdit>,
     /// Plugins that have to be loaded, with the version as Kong will report it where it is known.
     pub loaded: Shared<BTreeMap<PluginName, Option<String>>>,

@@ -118,6 +118,16 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 20)]
         lines: usize,
     },
+    /// Show where a node's `plugins` and `lua_package_path` come from, what is known of a plugin there, and what a reload, a
+    /// start and muster would make of it.
+    Explain {
+        /// The node, by its name in the inventory.
+        #[arg(value_name = "NODE")]
+        on: String,
+        /// The plugin or bundle.
+        #[arg(value_name = "PLUGIN")]
+        what: String,
+    },
     /// Check inventory and bundles of a commit, without contacting a node.
     Check,
     /// Print the JSON Schema of the inventory.
@@ -191,6 +201,8 @@ pub enum Mode {
     Status,
     /// `inspect`.
     Inspect,
+    /// `explain`.
+    Explain,
     /// `check`.
     Check,
     /// `schema`.
@@ -219,6 +231,7 @@ impl CommandLine {
         match &self.command {
             Some(Command::Status) => Mode::Status,
             Some(Command::Inspect { .. }) => Mode::Inspect,
+            Some(Command::Explain { .. }) => Mode::Explain,
             Some(Command::Check) => Mode::Check,
             Some(Command::Schema) => Mode::Schema,
             Some(Command::Keys) => Mode::Keys,
@@ -297,7 +310,10 @@ impl Mode {
     pub fn accepts(self, option: &str) -> bool {
         match option {
             "--demo" => {
-                matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Inspect | Self::Doctor)
+                matches!(
+                    self,
+                    Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Inspect | Self::Explain | Self::Doctor
+                )
             }
             "--cluster" => {
                 matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Locks | Self::Doctor)
@@ -307,8 +323,10 @@ impl Mode {
             // A run has its own.
             "--rev" => !matches!(self, Self::Resume | Self::Runs | Self::Errors),
             "--all" => matches!(self, Self::Apply | Self::Plan),
-            "--allow" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Inspect),
-            "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume),
+            "--allow" => {
+                matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Inspect | Self::Explain)
+            }
+            "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Explain),
             "--runs" => matches!(self, Self::Tui | Self::Runs),
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => matches!(self, Self::Plan | Self::Resume | Self::Inspect),
@@ -326,6 +344,7 @@ impl Mode {
             Self::Apply => "--apply",
             Self::Status => "muster status",
             Self::Inspect => "muster inspect",
+            Self::Explain => "muster explain",
             Self::Check => "muster check",
             Self::Schema => "muster schema",
             Self::Keys => "muster keys",

@@ -10,6 +10,7 @@ mod doctor;
 mod env;
 mod equal;
 mod errors;
+mod explain;
 mod inspect;
 mod keys;
 mod locks;

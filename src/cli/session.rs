@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{
-    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, inspect, locks, plan, restore, resume, status,
-    terminal,
+    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, explain, inspect, locks, plan, restore, resume,
+    status, terminal,
 };
 use crate::demo::Demo;
 use crate::execute::Control;
@@ -53,6 +53,9 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
         Some(Command::Inspect { of, lines }) => {
             with_fleet(Use::Inspect { of, lines }, options, demo.as_ref().map(Demo::about), env).await
         }
+        Some(Command::Explain { on, what }) => {
+            with_fleet(Use::Explain { node: on, plugin: what }, options, demo.as_ref().map(Demo::about), env).await
+        }
         Some(_) => with_fleet(Use::Status, options, demo.as_ref().map(Demo::about), env).await,
         None => {
             let what = match mode {
@@ -89,6 +92,7 @@ enum Use {
     Apply,
     Status,
     Inspect { of: String, lines: usize },
+    Explain { node: String, plugin: String },
     RestoreRows { run: String, yes: bool },
 }
 
@@ -110,6 +114,7 @@ async fn with_fleet(what: Use, options: Options, demo: Option<String>, env: &mut
         Use::Apply => apply::run(session).await,
         Use::Status => status::run(session).await,
         Use::Inspect { of, lines } => inspect::run(&of, lines, session).await,
+        Use::Explain { node, plugin } => explain::run(&node, &plugin, session).await,
         Use::RestoreRows { run, yes } => restore::run(&run, yes, session).await,
         Use::Tui(keys) => terminal::run(session, demo, keys).await,
     };

@@ -1,10 +1,13 @@
 //! The `plugins` directive in its three places: what the next start, the next HUP and the workers have.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::Mark;
 use crate::inventory::KongPaths;
-use crate::kong::Directive;
+use crate::kong::origin::{self, ConfFile, Origin, Start};
+use crate::kong::{Directive, Word};
 use crate::name::{PluginName, Shared};
 use crate::survey::NodeFacts;
 
@@ -42,25 +45,84 @@ impl Source {
 /// The directive of a node: Kong reads it from different places at different times (measured.md 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Directives {
-    /// kong.conf: what the next start or prepare reads.
+    /// What the next start of the service reads: kong.conf, or the environment of its unit where that sets it.
     pub file: Source,
     /// `.kong_env`: what the next HUP reads.
     pub env: Source,
     /// What the workers run with.
     pub running: Source,
+    /// What decides `file`.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// Whether the three say the same.
+    pub agreement: Agreement,
+}
+
+/// How the three places of a setting stand to each other. Kong reads each at another time, so that whatever they differ in comes
+/// with the next of these (measured.md 4: drift between the three is a state of its own).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Agreement {
+    /// They say the same; where Kong does not run, there is one only.
+    Agree,
+    /// What runs and the next reload say the same, and the next start another thing.
+    StartDiffers,
+    /// The next reload, by whomever, brings another thing than what runs; the next start has it too.
+    ReloadDiffers,
+    /// No two that follow each other say the same.
+    AllDiffer,
+    /// Not all of them could be read.
+    Unknown,
+}
+
+impl Agreement {
+    fn of<T: PartialEq>(start: Option<&T>, reload: Option<&T>, running: Option<&T>) -> Self {
+        let (Some(start), Some(reload), Some(running)) = (start, reload, running) else { return Self::Unknown };
+        match (start == reload, reload == running) {
+            (true, true) => Self::Agree,
+            (false, true) => Self::StartDiffers,
+            (true, false) => Self::ReloadDiffers,
+            (false, false) => Self::AllDiffer,
+        }
+    }
+
+    /// What follows from it; `None` where nothing does.
+    pub const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Agree | Self::Unknown => None,
+            Self::StartDiffers => Some("the next start has other plugins than what runs"),
+            Self::ReloadDiffers => Some("the next reload, by whomever, brings other plugins than what runs"),
+            Self::AllDiffer => Some("what runs, the next reload and the next start each have other plugins"),
+        }
+    }
+}
+
+/// kong.conf as it was found.
+pub fn conf_file(facts: &NodeFacts) -> ConfFile<'_> {
+    match &facts.conf_file {
+        Some(conf) => ConfFile::Read(conf.open()),
+        None if facts.conf.kind == crate::survey::Kind::Absent => ConfFile::Absent,
+        None => ConfFile::Unreadable,
+    }
 }
 
 impl Directives {
     /// Nothing is known.
-    pub const UNKNOWN: Self = Self { file: Source::Unknown, env: Source::Unknown, running: Source::Unknown };
+    pub const UNKNOWN: Self = Self {
+        file: Source::Unknown,
+        env: Source::Unknown,
+        running: Source::Unknown,
+        origin: Origin::Unknown { why: String::new() },
+        agreement: Agreement::Unknown,
+    };
 
     /// Reads them from the facts of a node.
     pub fn of(kong: &KongPaths, facts: &NodeFacts) -> Self {
         let stopped = super::stopped(kong, facts);
-        let file = match &facts.conf_file {
-            Some(conf) => Source::Read(Directive::effective(conf.open().text("plugins").as_deref()).into()),
-            None if facts.conf.kind == crate::survey::Kind::Absent => Source::Read(Shared::default()),
-            None => Source::Unknown,
+        let Start { value, origin } = origin::start("plugins", conf_file(facts), facts.environment());
+        let file = match &origin {
+            Origin::Unknown { .. } => Source::Unknown,
+            _ => Source::Read(Directive::effective(value.as_deref()).into()),
         };
         let env = match &facts.env_file {
             Some(env) => Source::Read(env.open().directive().into()),
@@ -72,7 +134,23 @@ impl Directives {
             Some(admin) => Source::Read(Directive::effective(Some(&admin.plugins.join(","))).into()),
             None => Source::Unknown,
         };
-        Self { file, env, running }
+        let agreement = if stopped { Agreement::Agree } else { Agreement::Unknown };
+        let mut all = Self { file, env, running, origin, agreement };
+        if !stopped {
+            all.agreement = all.agreement_but(&BTreeSet::new());
+        }
+        all
+    }
+
+    /// How the places agree about everything but these names.
+    pub fn agreement_but(&self, names: &BTreeSet<&PluginName>) -> Agreement {
+        let rest = |source: &Source| {
+            let directive = source.directive()?;
+            let other = |word: &&Word| !matches!(word, Word::Plugin(name) if names.contains(name));
+            Some(directive.words().iter().filter(other).map(ToString::to_string).collect::<BTreeSet<_>>())
+        };
+        let (file, env, running) = (rest(&self.file), rest(&self.env), rest(&self.running));
+        Agreement::of(file.as_ref(), env.as_ref(), running.as_ref())
     }
 
     /// The places that count for this node. A stopped Kong rebuilds `.kong_env` at its next start.

@@ -11,6 +11,8 @@ mod files;
 mod inspection;
 mod loaded;
 mod node;
+mod origins;
+mod search_path;
 mod text;
 
 use std::collections::BTreeMap;
@@ -22,16 +24,19 @@ use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Inventory, State, VersionLabel};
 use crate::kong::Directive;
+use crate::kong::origin::not_beaten;
 use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, Shared};
 use crate::survey::{LastRun, NodeSurvey, Standing, Survey};
 
 pub use comparison::{ComparedLine, Comparison, Excerpt, Language, LineKind};
-pub use directive::{Directives, Source};
+pub use directive::{Agreement, Directives, Source, conf_file};
 pub use doubt::{Doubt, stopped};
 pub use facts::Fact;
 pub use files::{FileDrift, FilesDiff, RootState};
 pub use inspection::{CloserLook, FileState, Inspection, Planned, PluginFiles, ReceiptFacts, inspect};
 pub use loaded::own_admin;
+pub use origins::chains;
+pub use search_path::{Lack, Who, lacks};
 pub use text::{content_diff, line_counts, unified};
 
 /// The content of every bundle that the inventory assigns, by name and version.
@@ -244,7 +249,7 @@ pub fn diff(inventory: &Inventory, bundles: &Bundles, survey: &Survey) -> FleetD
 
 /// What waits in kong.conf, worked out once for nodes whose two files are one and the same in the survey.
 #[derive(Default)]
-struct Waits(BTreeMap<(usize, usize), Shared<Vec<String>>>);
+struct Waits(BTreeMap<(usize, usize, usize), Shared<Vec<String>>>);
 
 impl Waits {
     /// For a node whose Kong runs; one that is stopped reads the whole kong.conf at its next start, and nothing waits.
@@ -253,8 +258,20 @@ impl Waits {
             return Shared::default();
         };
         let (conf, env): (&crate::kong::Conf, &crate::kong::EnvFile) = (conf.open(), env.open());
-        let places = (std::ptr::from_ref(conf).addr(), std::ptr::from_ref(env).addr());
-        self.0.entry(places).or_insert_with(|| env.waiting(conf).into()).clone()
+        let unit = facts.unit();
+        let places = (
+            std::ptr::from_ref(conf).addr(),
+            std::ptr::from_ref(env).addr(),
+            unit.map_or(0, |unit| std::ptr::from_ref(unit).addr()),
+        );
+        let make = || {
+            let mut waiting = env.waiting(conf);
+            if let Some(unit) = unit {
+                not_beaten(&mut waiting, unit);
+            }
+            waiting.into()
+        };
+        self.0.entry(places).or_insert_with(make).clone()
     }
 }
 
@@ -288,7 +305,7 @@ impl Alike {
             *item = self.single.share(name, item.clone());
         }
         node.items = self.all.share(&cluster.name, node.items);
-        let Directives { file, env, running } = &mut node.directives;
+        let Directives { file, env, running, .. } = &mut node.directives;
         for source in [file, env, running] {
             if let Source::Read(directive) = source {
                 *directive = self.directives.share(&(), directive.clone());

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDiff, Truths, loaded};
+use super::{
+    Agreement, Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDiff, Source, Truths, loaded,
+};
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
@@ -340,6 +342,7 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     if facts.conf.kind == crate::survey::Kind::Absent {
         remarks.insert(0, format!("kong.conf {} is not there", node.kong.conf));
     }
+    remarks.extend(origin_words(diff, facts, node));
     if facts.undoes {
         remarks.insert(
             0,
@@ -347,6 +350,29 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
         );
     }
     remarks
+}
+
+/// What is said of where `plugins` is set, where a person would look in the wrong place; and of places that disagree about names
+/// that the inventory does not rule, which no mark shows.
+fn origin_words(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
+    let mut words = Vec::new();
+    let Directives { origin, file, env, .. } = &diff.directives;
+    let in_conf = facts.conf_file.as_ref().is_some_and(|conf| conf.open().get("plugins").is_some());
+    if origin.is_environment() && in_conf {
+        words.push(format!("plugins is set by {}, which beats {}", origin.words(), node.kong.conf));
+    }
+    let ruled: BTreeSet<&PluginName> = diff.items.values().flat_map(|item| &item.plugins).collect();
+    let agreement = diff.directives.agreement_but(&ruled);
+    let lost = |new: &Source, old: &Source| match (new.directive(), old.directive()) {
+        (Some(new), Some(old)) => old.plugins().into_iter().any(|name| !ruled.contains(name) && !new.names(name)),
+        _ => false,
+    };
+    // What the next start has besides is said as what waits.
+    let said = agreement == Agreement::StartDiffers && !lost(file, env);
+    if diff.running && !said {
+        words.extend(agreement.words().map(str::to_owned));
+    }
+    words
 }
 
 /// What is said of a bundle of ours that the inventory does not have any more.
@@ -375,7 +401,9 @@ fn with_names(
         return waiting;
     }
     let mut lines = (*waiting).clone();
-    lines.push(format!("plugins (and {})", new.join(", ")));
+    let beside =
+        if directives.origin.is_environment() { format!(", in {}", directives.origin.words()) } else { String::new() };
+    lines.push(format!("plugins (and {}{beside})", new.join(", ")));
     lines.into()
 }
 

@@ -71,6 +71,19 @@ impl fmt::Debug for Reading {
     }
 }
 
+/// One place that assigns a key, whether or not Kong goes by it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Occurrence {
+    /// The value, as [`Reading::value`].
+    pub value: String,
+    /// The lines (from 1) that it stands on.
+    pub lines: Vec<usize>,
+    /// Kong sees it: it stands in no section, and the key is spelled as Kong knows it.
+    pub seen: bool,
+    /// It is spelled in other letters than Kong knows.
+    pub other_case: bool,
+}
+
 /// Something in the file that Kong reads otherwise than a person might think.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(tag = "oddity", rename_all = "kebab-case")]
@@ -143,6 +156,21 @@ impl Conf {
             lines: last.lines.iter().map(|line| line + 1).collect(),
             times: all.len(),
         })
+    }
+
+    /// Every place that assigns a key, in order, those too that Kong does not see: behind a `[section]`, or in other letters.
+    pub fn occurrences(&self, key: &str) -> Vec<Occurrence> {
+        let hidden = self.active(key).is_empty();
+        let found = self.statements.iter().filter_map(|statement| {
+            let name = statement.key().filter(|name| name.eq_ignore_ascii_case(key))?;
+            Some(Occurrence {
+                value: String::from_utf8_lossy(&statement.value()).into_owned(),
+                lines: statement.lines.iter().map(|line| line + 1).collect(),
+                seen: statement.active && name == key && !hidden,
+                other_case: name != key,
+            })
+        });
+        found.collect()
     }
 
     /// The value of a key as text, if it is set to something.

@@ -116,8 +116,9 @@ async fn the_script_is_told_the_basis_and_everything_wanted() {
     }]
     .into();
     activate.conf = Some(crate::action::ConfEdit {
+        keeping: crate::action::Keeping::Conf,
         path: crate::name::NodePath::parse("/etc/kong/kong.conf").unwrap(),
-        before: Digest::of(b"a"),
+        before: Some(Digest::of(b"a")),
         offset: 3,
         remove: 2,
         insert: "x\n".to_owned(),

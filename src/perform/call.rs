@@ -30,6 +30,8 @@ impl Told {
         let word = record.text(0).unwrap_or_default();
         let what = match word.as_str() {
             "conf" => "kong.conf was written since",
+            "place" => "the file that the directive is kept in was written since",
+            "source" => "a file of Kong's unit was written since",
             "env" => "its .kong_env was written since",
             "master" => "its master is another one",
             "manifest" => "muster's manifest was written since",

@@ -127,6 +127,10 @@ fn of_commit(what: &str, detail: &str) -> Words {
             format!("the new text of {detail} could not be written beside it; the old one stands, whole"),
             "make space and rights there, then apply again: only kong.conf is left to do",
         ),
+        "unit" => (
+            format!("systemd did not take {detail} over as it was written; it is as it was before"),
+            "type `systemctl daemon-reload` and read what systemd says of Kong's unit, then apply again",
+        ),
         _ => (
             format!("the commit stopped at {what} {detail}").trim_end().to_owned(),
             "correct it, then apply again: the commit goes on where it stopped",
@@ -173,6 +177,7 @@ mod tests {
             ("problem started 77", "started", "master 77"),
             ("problem commit conf abc", "commit", "somebody else wrote kong.conf"),
             ("problem commit conf-unwritten /etc/kong/kong.conf", "commit", "/etc/kong/kong.conf could not be written"),
+            ("problem commit unit /etc/x.conf", "commit", "systemd did not take /etc/x.conf over"),
             ("problem delete attic /lua/x", "delete", "stopped at attic /lua/x"),
             ("problem commit link acme", "commit", "stopped at link acme"),
             ("problem brand-new a b", "brand-new", "brand-new a b"),

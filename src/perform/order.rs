@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::action::{Activate, ConfEdit, ReloadWay, Switch};
+use crate::action::{Activate, ConfEdit, Keeping, ReloadWay, Switch};
 use crate::name::{BundlePath, NodePath};
 use crate::wire::{ArgError, Args};
 
@@ -46,7 +46,9 @@ fn basis(args: Args, activate: &Activate) -> Result<Args, ArgError> {
     let basis = &activate.basis;
     let digest = |digest: &Option<_>| digest.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+    let source = |(path, sha): &(_, Option<_>)| format!("{} {path}", digest(sha));
     args.with("conf_sha", digest(&basis.conf))?
+        .with_list("source", basis.sources.iter().map(source))?
         .with("env_sha", digest(&basis.env))?
         .with("master_pid", number(basis.master.map(|(pid, _)| pid.into())))?
         .with("master_start", number(basis.master.map(|(_, start)| start)))?
@@ -72,10 +74,21 @@ fn wanted(args: Args, activate: &Activate) -> Result<Args, ArgError> {
 }
 
 fn conf(args: Args, edit: &ConfEdit) -> Result<Args, ArgError> {
+    let args = match &edit.keeping {
+        Keeping::Conf => args,
+        Keeping::EnvironmentFile => place(args, edit)?,
+        Keeping::DropIn { unit, shows } => place(args, edit)?.with("unit", unit)?.with("unit_shows", shows)?,
+    };
     args.with("conf_offset", edit.offset.to_string())?
         .with("conf_remove", edit.remove.to_string())?
         .with("conf_insert", octal(edit.insert.as_bytes()))?
         .with("conf_after", edit.after.as_str())
+}
+
+/// A file other than kong.conf.
+fn place(args: Args, edit: &ConfEdit) -> Result<Args, ArgError> {
+    let before = edit.before.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    args.with("place", edit.path.as_str())?.with("place_sha", before)
 }
 
 /// Bytes as `printf %b` takes them, each as `\0ooo`, so that newlines survive a line of arguments.

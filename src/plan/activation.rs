@@ -2,12 +2,13 @@
 
 use super::lookup::NextManifest;
 use super::node::Draft;
-use super::{BlockerCode, obstacle};
-use crate::action::{Activate, ConfEdit, NodeBasis, ReloadWay, Switch};
+use super::{BlockerCode, obstacle, service};
+use crate::action::{Activate, ConfEdit, Keeping, NodeBasis, ReloadWay, Switch};
 use crate::diff::Mark;
 use crate::hint::Hint;
-use crate::kong::{Conf, Directive};
-use crate::name::{BundleName, Digest, PluginName, Shared};
+use crate::kong::Directive;
+use crate::kong::origin::{Environment, not_beaten};
+use crate::name::{BundleName, Digest, NodePath, PluginName, Shared};
 use crate::survey::NodeFacts;
 use crate::wire::{Manifest, Owned};
 
@@ -108,6 +109,14 @@ fn conf(draft: &mut Draft<'_>, add: &[PluginName], leave: &[PluginName]) -> Resu
     if add.iter().all(|name| file.names(name)) && !leave.iter().any(|name| file.names(name)) {
         return Ok(None);
     }
+    let edited = match file.with(add, leave) {
+        Ok(directive) => directive.to_string(),
+        Err(problem) => return Err(unclear(draft, &problem.to_string())),
+    };
+    if draft.diff.directives.origin.is_environment() {
+        return service::edit(draft, &edited).map(Some).ok_or(Blocked);
+    }
+    container(draft, &edited);
     let (Some(before), Some(path)) = (&draft.facts.conf_file, draft.facts.conf.real.clone()) else {
         obstacle::conf(draft);
         return Err(Blocked);
@@ -116,20 +125,32 @@ fn conf(draft: &mut Draft<'_>, add: &[PluginName], leave: &[PluginName]) -> Resu
     if obstacle::conf(draft) {
         return Err(Blocked);
     }
-    let edited = file.with(add, leave).map_err(|problem| problem.to_string());
-    let edited =
-        edited.and_then(|directive| before.set("plugins", &directive.to_string()).map_err(|error| error.to_string()));
-    let why = match edited {
-        Ok(after) => match edit(path, before, &after) {
-            Some(edit) => return Ok(Some(edit)),
-            None => "the place of the edit holds bytes that are not UTF-8".to_owned(),
+    match before.set("plugins", &edited) {
+        Ok(after) => match edit(path, before.bytes(), &after) {
+            Some(edit) => Ok(Some(ConfEdit { before: Some(before.digest().clone()), ..edit })),
+            None => Err(unclear(draft, "the place of the edit holds bytes that are not UTF-8")),
         },
-        Err(why) => why,
-    };
+        Err(error) => Err(unclear(draft, &error.to_string())),
+    }
+}
+
+fn unclear(draft: &mut Draft<'_>, why: &str) -> Blocked {
     let hint = Hint::look(format!("{} on {}", draft.node.kong.conf, draft.node.name));
     let what = format!("kong.conf cannot be edited: {why}");
     draft.block(BlockerCode::DirectiveUnclear, what, Vec::new(), vec![hint]);
-    Err(Blocked)
+    Blocked
+}
+
+/// What a container is started with cannot be read, and would beat the file (facts.md A3).
+fn container(draft: &mut Draft<'_>, value: &str) {
+    if matches!(draft.facts.environment(), Environment::Container) {
+        let conf = &draft.node.kong.conf;
+        let text = format!(
+            "the environment of its container cannot be read: if that sets KONG_PLUGINS, it beats {conf} at the next start, \
+             and has to become {value}"
+        );
+        draft.plan.notes.push(("container".to_owned(), text));
+    }
 }
 
 /// Notes what others edited in kong.conf and nobody has loaded: our reload leaves it waiting (protocols.md A).
@@ -138,21 +159,24 @@ fn waiting(draft: &mut Draft<'_>) {
         return;
     };
     let both = (env.open().clone(), conf.open().clone());
-    let lines = draft.lookup.alike().waiting.ask(both, |(env, conf)| env.waiting(conf));
+    let mut lines = draft.lookup.alike().waiting.ask(both, |(env, conf)| env.waiting(conf));
+    if let Some(unit) = draft.facts.unit() {
+        not_beaten(&mut lines, unit);
+    }
     if !lines.is_empty() {
         let text = format!("in kong.conf, not applied by this: {}", lines.join(", "));
         draft.plan.notes.push(("waiting".to_owned(), text));
     }
 }
 
-/// The smallest edit that turns one content into the other; `None` if what it inserts is not text.
-fn edit(path: crate::name::NodePath, conf: &Conf, after: &[u8]) -> Option<ConfEdit> {
-    let before = conf.bytes();
+/// The smallest edit that turns one content into the other, as if there was no file; `None` if what it inserts is not text.
+pub(super) fn edit(path: NodePath, before: &[u8], after: &[u8]) -> Option<ConfEdit> {
     let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
     let rest = before[same..].iter().rev().zip(after[same..].iter().rev()).take_while(|(a, b)| a == b).count();
     Some(ConfEdit {
+        keeping: Keeping::Conf,
         path,
-        before: conf.digest().clone(),
+        before: None,
         offset: same as u64,
         remove: (before.len() - same - rest) as u64,
         insert: String::from_utf8(after[same..after.len() - rest].to_vec()).ok()?,
@@ -212,6 +236,7 @@ fn basis(draft: &Draft<'_>, switches: &[Switch]) -> NodeBasis {
     let link = |root: &crate::name::BundlePath| facts.roots.get(root)?.target.as_deref().map(str::to_owned);
     NodeBasis {
         conf: facts.conf_file.as_ref().map(|conf| conf.open().digest().clone()),
+        sources: facts.unit().map(service::sources).unwrap_or_default(),
         env: facts.env_file.as_ref().map(|env| env.open().digest()),
         links: roots.map(|root| (root.clone(), link(root))).collect(),
         generation: draft.manifest().map_or(0, |manifest| manifest.generation),
@@ -222,10 +247,9 @@ fn basis(draft: &Draft<'_>, switches: &[Switch]) -> NodeBasis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::NodePath;
 
     fn edited(before: &[u8], after: &[u8]) -> Option<ConfEdit> {
-        edit(NodePath::parse("/etc/kong/kong.conf").unwrap(), &Conf::parse(before), after)
+        edit(NodePath::parse("/etc/kong/kong.conf").unwrap(), before, after)
     }
 
     #[test]
@@ -243,7 +267,7 @@ mod tests {
             let made =
                 [&before.as_bytes()[..offset], edit.insert.as_bytes(), &before.as_bytes()[offset + remove..]].concat();
             assert_eq!(made, after.as_bytes());
-            assert_eq!((edit.before, edit.after), (Digest::of(before.as_bytes()), Digest::of(&made)));
+            assert_eq!(edit.after, Digest::of(&made));
             assert!(edit.insert.len() <= after.len() && remove <= before.len());
         }
     }

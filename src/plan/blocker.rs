@@ -27,6 +27,8 @@ pub enum BlockerCode {
     NoMaster,
     /// kong.conf sets `plugins` in a way that an edit cannot keep (`off` first, an empty name).
     DirectiveUnclear,
+    /// `plugins` is set where muster cannot edit it, or cannot see it: the environment of the service, a container.
+    DirectiveElsewhere,
     /// A file or directory of ours on the node cannot be read, or has an unknown format.
     NodeFiles,
     /// The version of Kong is one that muster only looks at.

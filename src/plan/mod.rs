@@ -18,6 +18,7 @@ mod on_node;
 mod reach;
 mod removal;
 mod request;
+mod service;
 mod step;
 mod swap;
 mod usage;

@@ -352,9 +352,17 @@ impl<'a> Draft<'a> {
     /// What it means that one of the places of the directive lacks the names.
     fn enabling(&self, item: &Item) -> (ChangeKind, &'static str) {
         let names = |source: &Source| source.directive().is_some_and(|d| item.plugins.iter().all(|name| d.names(name)));
-        let Directives { file, env, running } = &self.diff.directives;
+        let Directives { file, env, running, .. } = &self.diff.directives;
         let runs = self.diff.running && names(env) && names(running);
+        let environment = self.diff.directives.origin.is_environment();
         match (runs, names(file)) {
+            (true, _) if environment => (
+                ChangeKind::Record,
+                "it runs, and the environment of the service does not name it: the next start would be without it",
+            ),
+            (false, true) if environment => {
+                (ChangeKind::Enable, "the environment of the service names it, and it was never loaded")
+            }
             (true, _) => {
                 (ChangeKind::Record, "it runs, and kong.conf does not name it: the next start would be without it")
             }

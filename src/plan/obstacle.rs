@@ -1,13 +1,13 @@
 //! What stands in the way on a node: everything that would make a change unsafe, each with its fix.
 
 use super::node::Draft;
-use super::{Blocker, BlockerCode};
+use super::{Blocker, BlockerCode, service};
 use crate::bundle::Bundle;
-use crate::diff::{Doubt, FileDrift, Item, RootState, Source};
+use crate::diff::{self, Doubt, FileDrift, Item, RootState, Source};
 use crate::hint::Hint;
 use crate::inventory::Assignment;
 use crate::kong::version::Support;
-use crate::kong::{KongVersion, SearchPath, search_path::Reach};
+use crate::kong::{KongVersion, SearchPath};
 use crate::name::{BundlePath, PluginName};
 use crate::survey::Kind;
 
@@ -233,33 +233,15 @@ pub(super) fn admin(draft: &mut Draft<'_>) {
 }
 
 fn search_path(draft: &mut Draft<'_>) {
-    let Some(path) = next_search_path(draft) else { return };
-    let root = &draft.node.kong.lua_root;
-    let line = format!("lua_package_path = {root}/?.lua;{root}/?/init.lua;;");
-    let what = match path.unstaged(&draft.node.kong.home).reaches(root) {
-        Reach::Full => return,
-        Reach::NoInit => format!("lua_package_path finds {root}/?.lua and not {root}/?/init.lua"),
-        Reach::No => format!("lua_package_path does not reach the Lua root {root}"),
-    };
-    let hint = Hint::do_(format!(
-        "write  {line}  into {} and reload, or correct lua_root in the inventory",
-        draft.node.kong.conf
-    ));
-    draft.block(BlockerCode::SearchPath, what, Vec::new(), vec![hint]);
-}
-
-/// The search path of the next reload, or of the next start where Kong does not run; `None` where neither can be read.
-fn next_search_path(draft: &Draft<'_>) -> Option<SearchPath> {
-    let env = draft.facts.env_file.as_ref().map(crate::hint::Sealed::open);
-    let conf = draft.facts.conf_file.as_ref().and_then(|conf| conf.open().text("lua_package_path"));
-    match (env, conf) {
-        (Some(env), None) => Some(env.search_path()),
-        (Some(env), Some(_)) if draft.diff.running => Some(env.search_path()),
-        (_, Some(path)) => Some(SearchPath::new(path)),
-        (None, None) if !draft.diff.running => {
-            crate::kong::setting::default_value("lua_package_path").map(SearchPath::new)
+    if let Some(lack) = diff::lacks(&draft.node.kong, draft.facts).into_iter().next() {
+        // What started Kong may have an environment that cannot be seen, and will have it again.
+        let seen = draft.facts.unit().is_some() || !draft.diff.running;
+        if lack.who == diff::Who::Start && !seen {
+            let text = format!("{}, unless what starts Kong sets it: {}", lack.what, lack.fix);
+            draft.plan.notes.push(("search path".to_owned(), text));
+            return;
         }
-        (None, None) => None,
+        draft.block(BlockerCode::SearchPath, lack.what, Vec::new(), vec![Hint::do_(lack.fix)]);
     }
 }
 
@@ -267,7 +249,11 @@ fn next_search_path(draft: &Draft<'_>) -> Option<SearchPath> {
 /// directive has to be kept so that the next start has it too (measured.md 4).
 fn directives(draft: &mut Draft<'_>) {
     let diff = draft.diff;
-    if draft.facts.conf.kind == Kind::Absent {
+    if service::untold(draft) {
+        return;
+    }
+    let kept_in_conf = !diff.directives.origin.is_environment();
+    if kept_in_conf && draft.facts.conf.kind == Kind::Absent {
         // What the settings that run say can only differ from a file that is not there.
         conf(draft);
         return;
@@ -280,7 +266,9 @@ fn directives(draft: &mut Draft<'_>) {
         }
     }
     if diff.directives.file == diff.directives.env {
-        conf_readable(draft);
+        if kept_in_conf {
+            conf_readable(draft);
+        }
         return;
     }
     // A name that the inventory rules may be anywhere: that is drift, and tells nothing of who sets the directive.
@@ -297,22 +285,34 @@ fn directives(draft: &mut Draft<'_>) {
         && file != env
     {
         let show = |set: &std::collections::BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(",");
-        let what =
-            "kong.conf and the running settings disagree about plugins, so that it is unclear what sets it".to_owned();
+        let at = if kept_in_conf { draft.node.kong.conf.to_string() } else { diff.directives.origin.words() };
+        let what = if kept_in_conf {
+            "kong.conf and the running settings disagree about plugins, so that it is unclear what sets it".to_owned()
+        } else {
+            format!("{at} and the running settings disagree about plugins, so that it is unclear which is meant")
+        };
         let details = vec![
-            format!("{}: plugins = {}", draft.node.kong.conf, show(file)),
+            format!("{at}: plugins = {}", show(file)),
             format!("{}/.kong_env: plugins = {}", draft.node.kong.prefix, show(env)),
         ];
         let runs = diff.directives.env.directive().map(ToString::to_string).unwrap_or_default();
         let (conf, prefix, name) = (&draft.node.kong.conf, &draft.node.kong.prefix, &draft.node.name);
         let hints = vec![
-            Hint::look(format!("{conf} and {prefix}/.kong_env on {name}, and KONG_PLUGINS in the unit file")),
-            Hint::do_(format!("if what runs is right, write into {conf}:  plugins = {runs}")),
-            Hint::do_("if kong.conf is right, reload Kong there; then plan again"),
+            Hint::look(format!("{at} and {prefix}/.kong_env on {name}, and KONG_PLUGINS in what starts Kong there")),
+            Hint::do_(match draft.facts.unit().filter(|_| !kept_in_conf) {
+                Some(unit) => format!("if what runs is right, {}", unit.line("KONG_PLUGINS", &runs)),
+                None => format!("if what runs is right, write into {conf}:  plugins = {runs}"),
+            }),
+            Hint::do_(format!(
+                "if {} is right, reload Kong there; then plan again",
+                if kept_in_conf { "kong.conf" } else { &at }
+            )),
         ];
         draft.block(BlockerCode::DirectiveUnclear, what, details, hints);
     }
-    conf_readable(draft);
+    if kept_in_conf {
+        conf_readable(draft);
+    }
 }
 
 /// Without kong.conf it is not known what the next start reads.

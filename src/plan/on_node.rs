@@ -1,7 +1,7 @@
 //! What a plan would change on one node, for whoever looks at that node.
 
 use super::{Blocker, Change, Plan, Scope, Target};
-use crate::action::{Action, ConfEdit};
+use crate::action::{Action, ConfEdit, Keeping};
 use crate::diff::{Comparison, Planned};
 use crate::kong::Conf;
 use crate::name::{ClusterName, NodeName};
@@ -53,8 +53,11 @@ fn words(blocker: &Blocker) -> String {
     format!("{}: {}{hints}", blocker.code.word(), blocker.what)
 }
 
-/// The edit of kong.conf as it will read; none if the file is another one than the plan saw.
+/// The edit of kong.conf as it will read; none if another file is edited, or this is another one than the plan saw.
 fn conf_change(edit: &ConfEdit, conf: &Conf) -> Option<Comparison> {
+    if edit.keeping != Keeping::Conf || edit.before.as_ref() != Some(conf.digest()) {
+        return None;
+    }
     let (offset, remove) = (usize::try_from(edit.offset).ok()?, usize::try_from(edit.remove).ok()?);
     let (head, rest) = conf.bytes().split_at_checked(offset)?;
     let after = Conf::parse([head, edit.insert.as_bytes(), rest.get(remove..)?].concat());
@@ -70,8 +73,9 @@ mod tests {
     fn edit(before: &str, offset: u64, remove: u64, insert: &str) -> Option<Comparison> {
         let conf = Conf::parse(before);
         let edit = ConfEdit {
+            keeping: Keeping::Conf,
             path: NodePath::parse("/etc/kong/kong.conf").unwrap(),
-            before: conf.digest().clone(),
+            before: Some(conf.digest().clone()),
             offset,
             remove,
             insert: insert.to_owned(),
@@ -90,6 +94,19 @@ mod tests {
 
     #[test]
     fn an_edit_of_another_file_than_this_is_not_shown() {
+        let conf = Conf::parse("plugins = bundled\n");
+        let edit_of = |keeping, before: &Conf| ConfEdit {
+            keeping,
+            path: NodePath::parse("/etc/default/kong").unwrap(),
+            before: Some(before.digest().clone()),
+            offset: 0,
+            remove: 0,
+            insert: "x".to_owned(),
+            after: Digest::of(b""),
+        };
+        assert!(conf_change(&edit_of(Keeping::Conf, &conf), &conf).is_some());
+        assert!(conf_change(&edit_of(Keeping::EnvironmentFile, &conf), &conf).is_none());
+        assert!(conf_change(&edit_of(Keeping::Conf, &Conf::parse("other\n")), &conf).is_none());
         assert!(edit("short\n", 100, 0, "x").is_none());
         assert!(edit("short\n", 2, 100, "x").is_none());
     }

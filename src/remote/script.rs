@@ -22,6 +22,7 @@ const SURVEY: &str = concat!(
     include_str!("scripts/prelude.sh"),
     include_str!("scripts/master.sh"),
     include_str!("scripts/machine.sh"),
+    include_str!("scripts/unit.sh"),
     include_str!("scripts/survey.sh"),
 );
 

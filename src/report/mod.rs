@@ -6,6 +6,7 @@
 
 pub mod doctor;
 pub mod errors;
+pub mod explain;
 pub mod inspect;
 pub mod json;
 pub mod locks;

@@ -96,11 +96,11 @@ fn overlapping_roots_both_get_their_file() {
 #[test]
 fn what_a_configuration_manager_writes_is_found_in_comments_only() {
     assert_eq!(
-        managed(b"a = 1\n  # Ansible managed: do NOT edit\n").as_deref(),
+        managed_by(b"a = 1\n  # Ansible managed: do NOT edit\n").as_deref(),
         Some("# Ansible managed: do NOT edit")
     );
-    assert_eq!(managed(b"name = managed by me\n#plain\n"), None);
-    assert_eq!(managed(&[b"# managed by ".to_vec(), vec![b'x'; 500]].concat()).unwrap().len(), 120);
+    assert_eq!(managed_by(b"name = managed by me\n#plain\n"), None);
+    assert_eq!(managed_by(&[b"# managed by ".to_vec(), vec![b'x'; 500]].concat()).unwrap().len(), 120);
 }
 
 #[test]

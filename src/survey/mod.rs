@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::hint::{Hint, Sealed};
+use crate::kong::origin::Environment;
+use crate::kong::service::Unit;
 use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName, Shared};
 use crate::wire::{Lease, Manifest, Receipt};
@@ -17,6 +19,7 @@ mod decode;
 mod detail;
 mod locks;
 mod request;
+mod service;
 mod share;
 mod standing;
 
@@ -81,6 +84,8 @@ pub struct NodeFacts {
     pub env_file: Option<Sealed<Shared<EnvFile>>>,
     /// Who may read `.kong_env`; `None` where that could not be seen.
     pub env_rights: Option<Rights>,
+    /// What starts Kong: its unit, where systemd has one.
+    pub service: ServiceFacts,
     /// What the kong.conf says of itself: a "managed by" line of a configuration manager, cleaned and shortened.
     pub conf_managed: Option<String>,
     /// The running Kong, if it runs.
@@ -115,6 +120,18 @@ pub struct NodeFacts {
     pub admin: Result<AdminFacts, Trouble>,
     /// The status of `/status/ready` on the status API: `None` if there is no status API.
     pub ready: Option<u16>,
+}
+
+/// What starts Kong on a node, and so what its environment is at the next start (facts.md A3, A6).
+#[derive(Default)]
+pub enum ServiceFacts {
+    /// No systemd runs there, or it knows no unit of Kong.
+    #[default]
+    None,
+    /// There is a unit, and it is not what runs, or cannot be told; why.
+    Beside(String),
+    /// The unit that runs the master, or that would start it.
+    Unit(Sealed<Shared<Unit>>),
 }
 
 /// The machine that a node is.
@@ -333,6 +350,26 @@ impl PluginRow {
         let space = self.workspace.as_ref().map(|space| format!(" (workspace {space})")).unwrap_or_default();
         let disabled = if self.enabled { "" } else { ", disabled" };
         format!("{}{space}{disabled}", self.scope)
+    }
+}
+
+impl NodeFacts {
+    /// The unit that starts Kong, if it is known.
+    pub fn unit(&self) -> Option<&Unit> {
+        match &self.service {
+            ServiceFacts::Unit(unit) => Some(unit.open()),
+            ServiceFacts::None | ServiceFacts::Beside(_) => None,
+        }
+    }
+
+    /// The environment of the next start, as far as it can be read. A master that is the first process of its machine is that
+    /// of a container, and its environment is lost (facts.md A3).
+    pub fn environment(&self) -> Environment<'_> {
+        match (&self.service, &self.master) {
+            (ServiceFacts::Unit(unit), _) => Environment::Unit(unit.open()),
+            (ServiceFacts::None, Some(master)) if master.process.0 == 1 => Environment::Container,
+            (ServiceFacts::None | ServiceFacts::Beside(_), _) => Environment::None,
+        }
     }
 }
 

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FileFacts, NodeFacts, PluginRow};
+use super::{FileFacts, NodeFacts, PluginRow, ServiceFacts};
 use crate::hint::Sealed;
+use crate::kong::service::Unit;
 use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, PluginName, Pool, Shared};
 use crate::wire::Manifest;
@@ -15,6 +16,7 @@ pub struct Sharer {
     files: Pool<BundlePath, BTreeMap<String, FileFacts>>,
     confs: Pool<(), Conf>,
     envs: Pool<(), EnvFile>,
+    units: Pool<(), Unit>,
     manifests: Pool<(), Manifest>,
     releases: Pool<(), BTreeMap<BundleName, BTreeSet<Digest>>>,
     current: Pool<(), BTreeMap<BundleName, Digest>>,
@@ -41,6 +43,9 @@ impl Sharer {
         }
         swap_sealed(&mut self.confs, &mut facts.conf_file);
         swap_sealed(&mut self.envs, &mut facts.env_file);
+        if let ServiceFacts::Unit(unit) = &mut facts.service {
+            *unit = Sealed::new(self.units.share(&(), unit.open().clone()));
+        }
         if let Some(Ok(manifest)) = &mut facts.manifest {
             swap(&mut self.manifests, &(), manifest);
         }

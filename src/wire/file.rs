@@ -188,7 +188,7 @@ pub struct Receipt {
     /// The boot id of the node then.
     pub boot: Option<String>,
     /// How it ended, in the script's words: `changed`, `undone proved|restored|unproved`, `interrupted` (a later run went on
-    /// with its commit or its deletion), `conf-moved`, `conf-unwritten`; none means that it is open.
+    /// with its commit or its deletion), `conf-moved`, `conf-unwritten`, `unit-unread`; none means that it is open.
     pub result: Option<String>,
 }
 

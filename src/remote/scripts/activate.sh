@@ -11,7 +11,10 @@
 #            patience                          seconds until the guard puts back by itself (300)
 #            no_guard                          1: go on where no guard can be started
 #            idle_seconds cli_seconds          how long a busy master (60) and the CLI (120) are waited for
-#   basis    conf_sha env_sha                  digests, the second of the sorted lines that are no comments; `-` for no such file
+#            place place_sha                   the file that the directive is kept in, where that is not kong.conf
+#            unit unit_shows                   that file is a drop-in of this unit, of which systemd has to show this then
+#   basis    source_N                          `SHA PATH`, `- PATH`: the files of Kong's unit
+#            conf_sha env_sha                  digests, the second of the sorted lines that are no comments; `-` for no such file
 #            master_pid master_start           `-` for none
 #            manifest_generation               0 for no manifest
 #            was_N                             `BUNDLE DIGEST`, `BUNDLE -`: where the switchable links point
@@ -108,16 +111,36 @@ check_conf_basis() {
 	conf_before=$arg
 	arg conf_after ''
 	conf_after=$arg
-	if [ "$conf_before" = - ]; then
-		[ ! -e "$conf_real" ] || moved conf
-		return
+	as_planned conf
+	each_pair source check_source
+	arg place ''
+	if [ -n "$arg" ]; then
+		conf_real=$arg
+		arg place_sha
+		conf_before=$arg
+		as_planned place
 	fi
-	sum "$conf_real"
-	[ "$sum" = "$conf_before" ] || moved conf "$sum"
-	if [ -n "$conf_after" ]; then
+	[ -n "$conf_after" ] || return 0
+	if [ "$conf_before" != - ]; then
 		[ "$(stat -c %h -- "$conf_real")" = 1 ] || die 22 conf-hard-links "$conf_real"
 		[ -w "$conf_real" ] && [ -w "${conf_real%/*}" ] || die 22 conf-not-writable "$conf_real"
 	fi
+}
+
+# as_planned WHAT: $conf_real is what the plan saw.
+as_planned() {
+	if [ "$conf_before" = - ]; then
+		[ ! -e "$conf_real" ] || moved "$1"
+		return
+	fi
+	sum "$conf_real"
+	[ "$sum" = "$conf_before" ] || moved "$1" "$sum"
+}
+
+check_source() {
+	sum=-
+	if [ -e "$2" ]; then sum "$2"; fi
+	[ "$sum" = "$1" ] || moved source "$2"
 }
 
 check_env_basis() {

@@ -151,6 +151,7 @@ edit_conf() {
 	remove=$arg
 	arg conf_insert ''
 	edited=${conf_real%/*}/.${conf_real##*/}.muster
+	[ -d "${conf_real%/*}" ] || mkdir -p "${conf_real%/*}" || return 1
 	rm -f "$edited"
 	(
 		umask 077
@@ -221,6 +222,27 @@ came_back() {
 		[ "$sum" != "$inside" ] || return 1
 		inside=$theirs
 	done
+}
+
+# unit_reads UNIT: systemd has read the drop-in, and the service is given what we wrote. Nothing is restarted.
+unit_reads() {
+	systemctl daemon-reload >/dev/null 2>&1 </dev/null 9>&- || return 1
+	shows=$(systemctl show -p Environment "$1" 2>/dev/null </dev/null 9>&- | sed "s/^Environment=//; s/[\"']//g")
+	arg unit_shows
+	case " $shows " in *" $arg "*) return 0 ;; esac
+	return 1
+}
+
+# unit_lost: it is not, so that what was there comes back.
+unit_lost() {
+	if [ "$conf_before" = - ]; then
+		rm -f "$conf_real"
+	elif [ "$swapped" = yes ]; then
+		exchange "$edited" "$conf_real"
+	fi
+	systemctl daemon-reload >/dev/null 2>&1 </dev/null 9>&- || :
+	conf_stays unit-unread
+	stuck unit "$conf_real"
 }
 
 # check_conf: at the end of the commit. Who had the old file open and wrote into it meanwhile is heard, too.
@@ -300,6 +322,8 @@ commit() {
 		swap_conf || conf_lost
 		settle "$conf_real"
 		did conf "$conf_after"
+		arg unit ''
+		[ -z "$arg" ] || unit_reads "$arg" || unit_lost
 	fi
 	each_pair drop drop_root
 	each_pair switch drop_bundle

@@ -3,6 +3,7 @@
 # Arguments: conf prefix lua_root home      absolute paths
 #            root_N                         paths below lua_root to list and hash
 #            cli                            the kong command, run only if Kong does not run (may be missing)
+#            systemd                        the directory that is there where systemd runs (may be missing)
 #            rocks                          the tree of LuaRocks, `.../rocks-5.1` (may be missing)
 #            systemd                        where `/` is for what is asked about systemd (may be missing: for tests)
 #            seconds                        the deadline (60)
@@ -31,9 +32,12 @@
 #            release BUNDLE DIGEST
 #            guard STATE STEP LEFT ALIVE    STATE armed confirmed fired none
 #            rock NAME VERSION, then rock-file PATH   a rock, and its files below the roots
+#            unit-file N KIND WRITABLE REAL PATH        a file of Kong's unit, as systemd names it; its content is `unit.N`
+#            unit-place WRITABLE            where drop-ins of ours would be
 #            no-blob NAME unreadable|long|torn
 #            part NAME LENGTH               the next of `parts`, which is sent after the last of them
-# Blobs:     conf env manifest lease receipt.RUN.STEP
+# Blobs:     conf env manifest lease receipt.RUN.STEP unit.N
+#            unit manager                   what `systemctl show` prints of Kong's units, and of systemd itself
 #            saved                          what `.kong_env` was, where a guard whose process died has not put it back
 #            parts                          several of these in one, behind each the boot id twice, as lines
 #
@@ -569,6 +573,7 @@ look_at_logind
 look_at_guard
 find_places
 find_parts
+find_unit
 find_links
 find_roots
 find_files

@@ -13,6 +13,7 @@ mod keys;
 mod left;
 mod locks;
 mod narrowing;
+mod origins;
 mod owners;
 mod refused;
 mod removal;

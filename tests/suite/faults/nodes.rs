@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use muster::action::{Action, Activate, ConfEdit, Deliver, NodeBasis, ReloadWay, Switch};
+use muster::action::{Action, Activate, ConfEdit, Deliver, Keeping, NodeBasis, ReloadWay, Switch};
 use muster::bundle::{Bundle, SourceEntry};
 use muster::execute::look::{LookRequest, LookSettings, look};
 use muster::execute::pool::Pool;
@@ -217,6 +217,7 @@ impl Bench {
         Activate {
             basis: NodeBasis {
                 conf: Some(Digest::of(conf_bytes)),
+                sources: Vec::new(),
                 env: facts.env_file.as_ref().map(|env| env.open().digest()),
                 links: BTreeMap::new().into(),
                 generation: manifest.generation - 1,
@@ -324,8 +325,9 @@ pub(super) fn children(pid: i32) -> Vec<i32> {
 fn edit(path: &NodePath, before: &[u8]) -> Option<ConfEdit> {
     let after = Conf::parse(before).set("plugins", "bundled,acme-auth").unwrap();
     (after != before).then(|| ConfEdit {
+        keeping: Keeping::Conf,
         path: path.clone(),
-        before: Digest::of(before),
+        before: Some(Digest::of(before)),
         offset: 0,
         remove: before.len() as u64,
         after: Digest::of(&after),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use muster::action::{Action, Activate, ConfEdit, Delete, ReloadWay, Unapply, Withdrawal};
+use muster::action::{Action, Activate, ConfEdit, Delete, Keeping, ReloadWay, Unapply, Withdrawal};
 use muster::hint::Sealed;
 use muster::kong::Conf;
 use muster::name::Digest;
@@ -89,8 +89,9 @@ pub(super) fn removal(bench: &Bench, facts: &NodeFacts, made: &Made) -> Action {
         gone: [plugin()].into(),
         content: BTreeMap::new().into(),
         conf: Some(ConfEdit {
+            keeping: Keeping::Conf,
             path: bench.site.conf.clone(),
-            before: Digest::of(before),
+            before: Some(Digest::of(before)),
             offset: 0,
             remove: before.len() as u64,
             after: Digest::of(&after),

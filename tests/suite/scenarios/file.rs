@@ -104,6 +104,10 @@ struct NodeSpec {
     shares: Option<String>,
     clone_of: Option<String>,
     changed: Option<i64>,
+    /// The files of its unit: `kong.service` below /lib/systemd/system, drop-ins, environment files.
+    unit: BTreeMap<String, String>,
+    unit_unreadable: Vec<String>,
+    container: bool,
     vault: bool,
     secret: Option<String>,
 }
@@ -326,6 +330,8 @@ impl NodeSpec {
         model.write_env(self.live.as_deref().unwrap_or(env), path);
         model.running = None;
         model.write_conf(self.conf.as_deref().unwrap_or(all));
+        model.unit = self.unit.iter().map(|(path, text)| (path.clone(), text.clone().into_bytes())).collect();
+        model.unit_unreadable = self.unit_unreadable.iter().cloned().collect();
         if let Some(text) = &self.conf_text {
             model.conf = Some(text.clone().into_bytes());
         }
@@ -336,6 +342,9 @@ impl NodeSpec {
         if !self.stopped {
             let workers = self.workers.unwrap_or(2);
             self.load(model, workers, bundles);
+        }
+        if let (true, Some(running)) = (self.container, &mut model.running) {
+            running.master.0 = 1;
         }
         let all = self.plugins.as_deref().unwrap_or("bundled");
         model.write_env(self.env.as_deref().unwrap_or(all), self.path.as_deref().unwrap_or(DEFAULT_PATH));

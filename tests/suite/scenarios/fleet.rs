@@ -3,16 +3,18 @@
 //! It knows muster's public types and nothing of its decisions. The bench shares this file by `#[path]`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use muster::bundle::Bundle;
 use muster::hint::Sealed;
 use muster::inventory::KongPaths;
+use muster::kong::service::{Content, Unit, UnitFile};
 use muster::kong::{Conf, Directive, EnvFile, SearchPath};
 use muster::name::{BundleName, BundlePath, Digest, NodePath, PluginName};
 use muster::survey::{
     AdminFacts, FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, PluginRow,
-    Process, Rock, RootFacts, Trouble,
+    Process, Rock, RootFacts, ServiceFacts, Trouble,
 };
 use muster::wire::{Manifest, Receipt};
 
@@ -100,6 +102,10 @@ pub(crate) struct NodeModel {
     pub(crate) conf: Option<Vec<u8>>,
     pub(crate) conf_place: ConfPlace,
     pub(crate) env: Option<Vec<u8>>,
+    /// The files of its unit, by path; none: no systemd.
+    pub(crate) unit: BTreeMap<String, Vec<u8>>,
+    /// Those of them that the login may not read.
+    pub(crate) unit_unreadable: BTreeSet<String>,
     pub(crate) roots: BTreeMap<BundlePath, Root>,
     pub(crate) releases: BTreeMap<BundleName, BTreeMap<Digest, Arc<Tree>>>,
     pub(crate) current: BTreeMap<BundleName, Digest>,
@@ -141,6 +147,8 @@ impl NodeModel {
             conf: None,
             conf_place,
             env: None,
+            unit: BTreeMap::new(),
+            unit_unreadable: BTreeSet::new(),
             roots: BTreeMap::new(),
             releases: BTreeMap::new(),
             current: BTreeMap::new(),
@@ -329,6 +337,7 @@ impl NodeModel {
             conf_file: self.conf.clone().filter(|_| readable).map(|bytes| Sealed::new(Conf::parse(bytes).into())),
             env_file: self.env_file().map(|env| Sealed::new(env.into())),
             env_rights: None,
+            service: self.service(),
             conf_managed: self.conf_place.managed.clone(),
             master: self.master(),
             installed_version: self.running.is_none().then(|| self.version.clone()),
@@ -350,6 +359,57 @@ impl NodeModel {
             admin: self.admin(),
             ready: self.ready,
         }
+    }
+
+    fn is_drop_in(path: &str) -> bool {
+        path.contains(".service.d/")
+    }
+
+    /// What systemd gives the service: of unit and drop-ins by the names of these files, a later line for an earlier one.
+    pub(crate) fn environment(&self) -> Vec<String> {
+        let of = |drop_in: bool| {
+            let files = self.unit.iter().filter(move |(path, _)| Self::is_drop_in(path) == drop_in);
+            files.filter(|(path, _)| path.contains("/systemd/system/")).map(|(_, bytes)| bytes)
+        };
+        let mut all: BTreeMap<String, String> = BTreeMap::new();
+        for bytes in of(false).chain(of(true)) {
+            let text = String::from_utf8_lossy(bytes);
+            let words = text.lines().filter_map(|line| line.strip_prefix("Environment="));
+            let pairs = words.filter_map(|word| word.trim_matches('"').split_once('='));
+            all.extend(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+        all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    fn service(&self) -> ServiceFacts {
+        let Some(unit) = self.unit.keys().find(|path| path.ends_with(".service")) else { return ServiceFacts::None };
+        let mut drop_ins: Vec<&str> =
+            self.unit.keys().map(String::as_str).filter(|path| Self::is_drop_in(path)).collect();
+        drop_ins.sort_by_key(|path| path.rsplit('/').next());
+        let environment: Vec<String> = self.environment().iter().map(|word| format!("\"{word}\"")).collect();
+        let mut shown = format!(
+            "Id=kong.service\nLoadState=loaded\nMainPID={}\nNeedDaemonReload=no\nFragmentPath={unit}\nDropInPaths={}\n\
+             Environment={}\n",
+            self.running.as_ref().map_or(0, |running| running.master.0),
+            drop_ins.join(" "),
+            environment.join(" "),
+        );
+        let named = String::from_utf8_lossy(&self.unit[unit]).into_owned();
+        for line in named.lines().filter_map(|line| line.strip_prefix("EnvironmentFile=")) {
+            let _ = writeln!(shown, "EnvironmentFiles={} (ignore_errors=no)", line.trim_start_matches('-'));
+        }
+        let named =
+            named.lines().filter_map(|line| Some(line.strip_prefix("EnvironmentFile=")?.trim_start_matches('-')));
+        let absent = named
+            .filter(|path| !self.unit.contains_key(*path))
+            .map(|path| (path.to_owned(), UnitFile { real: None, writable: true, content: Content::Absent }));
+        let files = self.unit.iter().map(|(path, bytes)| {
+            let denied = self.unit_unreadable.contains(path);
+            let content = if denied { Content::Unreadable } else { Content::Read(bytes.clone()) };
+            (path.clone(), UnitFile { real: NodePath::parse(path).ok(), writable: !denied, content })
+        });
+        let unit = Unit::read("kong.service", &shown, "", &files.chain(absent).collect(), true).expect("it is shown");
+        ServiceFacts::Unit(Sealed::new(unit.into()))
     }
 
     fn host(&self) -> HostFacts {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use muster::action::{Action, Activate, Delete, Deliver, ReloadWay, Switch, Unapply, Withdrawal};
+use muster::action::{Action, Activate, Delete, Deliver, Keeping, ReloadWay, Switch, Unapply, Withdrawal};
 use muster::bundle::Bundle;
 use muster::kong::{EnvFile, SearchPath, clean_plugin_version};
 use muster::name::{Digest, NodeName, PluginName, RunId};
@@ -113,6 +113,10 @@ impl NodeModel {
         assert_eq!(basis.conf, self.conf.as_ref().map(|bytes| Digest::of(bytes)), "{node}: moved conf");
         assert_eq!(basis.env, self.env.clone().map(|bytes| EnvFile::parse(bytes).digest()), "{node}: moved env");
         assert_eq!(basis.master, self.running.as_ref().map(|running| running.master), "{node}: moved master");
+        for (path, digest) in &basis.sources {
+            let found = self.unit.get(path.as_str()).map(|bytes| Digest::of(bytes));
+            assert_eq!(*digest, found, "{node}: moved source {path}");
+        }
         let generation = match &self.manifest {
             Some(Ok(manifest)) => manifest.generation,
             Some(Err(why)) => panic!("{node}: a step on a node whose manifest cannot be read: {why}"),
@@ -180,14 +184,23 @@ impl NodeModel {
             self.switch(switch, later);
         }
         if let Some(edit) = &activate.conf {
-            let before = self.conf.clone().unwrap_or_default();
-            assert_eq!(edit.before, Digest::of(&before), "{node}: moved conf");
-            assert_eq!(edit.path, self.conf_place.real, "{node}: the edit goes to another file");
+            let elsewhere = edit.keeping != Keeping::Conf;
+            let there = if elsewhere { self.unit.get(edit.path.as_str()) } else { self.conf.as_ref() }.cloned();
+            assert_eq!(edit.before, there.as_ref().map(|bytes| Digest::of(bytes)), "{node}: moved conf");
+            assert!(elsewhere || edit.path == self.conf_place.real, "{node}: the edit goes to another file");
+            let before = there.unwrap_or_default();
             let offset = usize::try_from(edit.offset).expect("it fits");
             let end = offset + usize::try_from(edit.remove).expect("it fits");
             let after = [&before[..offset], edit.insert.as_bytes(), &before[end..]].concat();
             assert_eq!(edit.after, Digest::of(&after), "{node}: kong.conf became something else");
-            self.conf = Some(after);
+            if elsewhere {
+                self.unit.insert(edit.path.to_string(), after);
+            } else {
+                self.conf = Some(after);
+            }
+            if let Keeping::DropIn { shows, .. } = &edit.keeping {
+                assert!(self.environment().contains(shows), "{node}: systemd shows {:?}", self.environment());
+            }
         }
         if self.running.is_some() {
             let env = EnvFile::parse(self.env.clone().unwrap_or_default());

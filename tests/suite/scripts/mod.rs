@@ -7,6 +7,7 @@ mod deliver;
 mod detail;
 mod gateway;
 mod lease;
+mod origin;
 mod races;
 mod speak;
 mod survey;
