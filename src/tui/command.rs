@@ -233,8 +233,23 @@ fn run_row(model: &Model) -> Option<About> {
 
 fn plan(model: &mut Model, part: Part) -> Vec<Effect> {
     editing::drop_edits(model);
+    if part == Part::All
+        && let Some(narrowed) = narrowed(model)
+    {
+        let here = model.key_words(Command::PlanHere);
+        say(model, format!("a plan for the whole fleet, not only for what is {narrowed}; {here} is for that"));
+    }
     model.busy.planning = true;
     vec![Effect::Plan(part)]
+}
+
+/// How the fleet screen is narrowed, which a plan for everything does not follow.
+fn narrowed(model: &Model) -> Option<&'static str> {
+    match model.screen() {
+        Screen::Fleet(fleet) if !fleet.selected.is_empty() => Some("selected"),
+        Screen::Fleet(fleet) if fleet.filter.is_on() => Some("shown"),
+        _ => None,
+    }
 }
 
 fn look(model: &mut Model, part: Part) -> Vec<Effect> {

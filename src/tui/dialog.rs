@@ -24,6 +24,8 @@ pub enum Dialog {
     Apply(Box<Confirm>),
     /// How hard to stop the run; the rung that is chosen.
     Stop(CancelLevel),
+    /// Whether to stop the run so hard that nodes are left in the middle of a change.
+    Force(Box<Force>),
     /// Whether to leave while a run is on.
     Leave(Typed),
     /// Which nodes of the fleet are shown; what was typed is the screen's.
@@ -42,6 +44,23 @@ pub enum Dialog {
     Palette(Palette),
     /// The commands for what is seen.
     Equal(Vec<Equal>),
+}
+
+/// Whether to stop the run so hard that nodes are left in the middle of a change.
+#[derive(Debug, Clone)]
+pub struct Force {
+    /// How hard.
+    pub level: CancelLevel,
+    /// What has to be typed.
+    pub typed: Typed,
+}
+
+impl Force {
+    /// The question for a level.
+    pub fn new(level: CancelLevel) -> Self {
+        let word = if level == CancelLevel::Close { "close" } else { "leave" };
+        Self { level, typed: Typed::new(word) }
+    }
 }
 
 /// Whether to lift a blocker.

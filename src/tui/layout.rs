@@ -7,6 +7,11 @@ use super::keymap::Place;
 /// The smallest terminal on which the screens can be read.
 pub(super) const LEAST: Size = Size { width: 60, height: 15 };
 
+/// Whether a terminal is too small to show the screens: nothing is done then that its operator could not see.
+pub(super) const fn is_too_small(size: Size) -> bool {
+    size.width < LEAST.width || size.height < LEAST.height
+}
+
 /// The parts of a screen, from top to bottom. A rule lies under `head` and above `pane` and `foot`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Areas {

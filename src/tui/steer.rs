@@ -6,7 +6,7 @@ use super::keymap::Command;
 use super::look::Tone;
 use super::model::Model;
 use super::screen::{About, Screen, Watched};
-use super::shown::{count, shown};
+use super::shown::shown;
 use super::update::read;
 use crate::name::{ClusterName, NodeName};
 use crate::run::{Fate, NodeRun, ticket};
@@ -152,7 +152,6 @@ pub(super) fn retry(model: &mut Model) -> Vec<Effect> {
         return Vec::new();
     }
     let nodes = model.run.as_ref().map(Watched::failed).unwrap_or_default();
-    model.said = Some(format!("a plan for {} that did not end well", count(nodes.len(), "node")));
     model.busy.planning = true;
     vec![Effect::Plan(Part::Nodes(nodes.into_iter().collect()))]
 }

@@ -7,10 +7,11 @@ use ratatui::layout::Size;
 
 use super::closely;
 use super::command;
-use super::dialog::{Answer, Dialog, next_rung};
+use super::dialog::{Answer, Dialog, Force, next_rung};
 use super::editing;
 use super::effect::Effect;
 use super::keymap::{Command, Place};
+use super::layout;
 use super::message::{Doing, Message, Notice, Signal};
 use super::model::Model;
 use super::palette::{self, Chosen, Palette};
@@ -92,6 +93,8 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
             model.said = None;
             on_key(model, &key)
         }
+        // What a key would do cannot be seen.
+        Input::Paste(_) if layout::is_too_small(model.size) => Vec::new(),
         Input::Paste(text) => {
             paste(model, &text);
             Vec::new()
@@ -105,7 +108,19 @@ fn on_input(model: &mut Model, input: Input) -> Vec<Effect> {
     }
 }
 
+/// A key on a terminal that is too small to show what it does: it leaves where nothing is lost by that, else it does nothing.
+fn on_blind_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    match model.command(key) {
+        Some(command @ (Command::Redraw | Command::Suspend)) => command::perform(model, command),
+        Some(Command::Quit | Command::Interrupt) if !model.is_running() => vec![Effect::Quit],
+        _ => Vec::new(),
+    }
+}
+
 fn on_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
+    if layout::is_too_small(model.size) {
+        return on_blind_key(model, key);
+    }
     if let Some(dialog) = model.dialog.take() {
         return on_dialog_key(model, dialog, key);
     }
@@ -119,6 +134,7 @@ fn paste(model: &mut Model, text: &str) {
     match &mut model.dialog {
         Some(Dialog::Apply(confirm)) => confirm.typed.add(text),
         Some(Dialog::Leave(typed)) => typed.add(text),
+        Some(Dialog::Force(force)) => force.typed.add(text),
         Some(Dialog::Lift(lift)) => lift.typed.add(text),
         Some(Dialog::Save(asked)) => asked.replace.as_mut().unwrap_or(&mut asked.name).add(text),
         Some(Dialog::Skip(skipping)) => skipping.typed.add(text),
@@ -151,6 +167,7 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         Dialog::Apply(confirm) => confirm.typed.key(key),
         Dialog::Leave(typed) => typed.key(key),
         Dialog::Stop(level) => return on_ladder_key(model, *level, key),
+        Dialog::Force(force) => force.typed.key(key),
         Dialog::Palette(palette) => return on_palette_key(model, palette.clone(), key),
         Dialog::Notice(_) if command::choice(key).is_some() => Answer::No,
         Dialog::Equal(_) if command::choice(key).is_some() || closes(model, key) => Answer::No,
@@ -161,6 +178,7 @@ fn on_dialog_key(model: &mut Model, mut dialog: Dialog, key: &KeyEvent) -> Vec<E
         (Answer::Yes, Dialog::Apply(confirm)) => return begin(model, confirm.plan),
         (Answer::Yes, Dialog::Lift(lift)) => return editing::lifted(model, &lift.what),
         (Answer::Yes, Dialog::Skip(skipping)) => return steer::skip(skipping.node),
+        (Answer::Yes, Dialog::Force(force)) => return cancel(model, force.level),
         (Answer::Yes, Dialog::Leave(_)) => return vec![Effect::Cancel(CancelLevel::Close), Effect::Quit],
         (Answer::Yes | Answer::No, _) => {}
     }
@@ -237,6 +255,10 @@ fn on_filter_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
 fn on_ladder_key(model: &mut Model, level: CancelLevel, key: &KeyEvent) -> Vec<Effect> {
     match command::choice(key) {
         Some(command::Choice::Interrupt) => return interrupt(model),
+        // These leave nodes in the middle of a change to their guards.
+        Some(command::Choice::Enter) if level >= CancelLevel::LeaveSteps => {
+            model.dialog = Some(Dialog::Force(Box::new(Force::new(level))));
+        }
         Some(command::Choice::Enter) => return cancel(model, level),
         Some(command::Choice::No) => {}
         Some(command::Choice::Move(by)) => {
@@ -276,13 +298,30 @@ pub(super) fn cancel(model: &mut Model, level: CancelLevel) -> Vec<Effect> {
 /// rung in a second.
 pub(super) fn interrupt(model: &mut Model) -> Vec<Effect> {
     let Some(run) = model.run.as_ref().filter(|run| run.is_on()) else {
-        return vec![Effect::Quit];
+        return leave_after(model);
     };
     let held = run.asked.is_some_and(|(_, at)| model.clock.duration_since(at).as_secs() < 1);
     let next = next_rung(run.cancelling()).filter(|_| !held);
     let effects = next.map_or_else(Vec::new, |level| cancel(model, level));
     command::open_ladder(model);
+    if held {
+        model.said = Some("Ctrl-C goes one step further once in a second".to_owned());
+    }
     effects
+}
+
+/// How long after a Ctrl-C that stopped a run another one may still have been meant for that run.
+const STILL_MEANT: i64 = 5;
+
+/// Ctrl-C while no run is on leaves; not where it was pressed again to stop a run that has just ended: its verdict stays.
+fn leave_after(model: &mut Model) -> Vec<Effect> {
+    let asked = model.run.as_ref().and_then(|run| run.asked);
+    let meant = |(_, at): (CancelLevel, jiff::Timestamp)| model.clock.duration_since(at).as_secs() < STILL_MEANT;
+    if asked.is_some_and(meant) {
+        model.said = Some(format!("the run has ended; {} leaves", model.key_words(Command::Quit)));
+        return Vec::new();
+    }
+    vec![Effect::Quit]
 }
 
 fn on_signal(model: &mut Model, signal: Signal) -> Vec<Effect> {
@@ -353,7 +392,7 @@ fn catch_up(model: &mut Model) {
 /// After the verdict nothing is left to stop or to leave. The picture of the fleet is of before the run; where the run has
 /// looked again itself, what it saw is on its way.
 fn ended(model: &mut Model) -> Vec<Effect> {
-    if matches!(model.dialog, Some(Dialog::Stop(_) | Dialog::Leave(_) | Dialog::Skip(_))) {
+    if matches!(model.dialog, Some(Dialog::Stop(_) | Dialog::Force(_) | Dialog::Leave(_) | Dialog::Skip(_))) {
         model.dialog = None;
     }
     if model.run.as_ref().is_some_and(|run| run.state.looked.is_some()) {

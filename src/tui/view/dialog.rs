@@ -6,7 +6,7 @@ use super::canvas::{Canvas, cells};
 use super::run::{asked_words, under_way};
 use super::runs;
 use crate::run::CancelLevel;
-use crate::tui::dialog::{Confirm, Dialog, LADDER, Lift, SaveAs, Typed, changed_clusters};
+use crate::tui::dialog::{Confirm, Dialog, Force, LADDER, Lift, SaveAs, Typed, changed_clusters};
 use crate::tui::keymap::{Command, Key, Place};
 use crate::tui::look::{Look, Tone};
 use crate::tui::message::Notice;
@@ -33,6 +33,7 @@ pub(super) fn draw(model: &Model, dialog: &Dialog, canvas: &mut Canvas<'_>, area
         Dialog::Skip(skipping) => skip(skipping, canvas.look, columns),
         Dialog::Apply(confirm) => apply(confirm, canvas.look, columns),
         Dialog::Stop(level) => stop(model, *level, canvas.look, columns),
+        Dialog::Force(force) => force_body(model, force, canvas.look, columns),
         Dialog::Leave(typed) => leave(model, typed, canvas.look, columns),
         Dialog::Lift(lift) => lift_body(lift, canvas.look, columns),
         Dialog::Save(asked) => save_body(asked, canvas.look, columns),
@@ -176,6 +177,21 @@ fn stop(model: &Model, chosen: CancelLevel, look: Look, columns: usize) -> Body 
     };
     let end = vec![TextLine::new(Tone::Plain, &first), TextLine::new(Tone::Faint, keys)];
     Body { title: "Stop the run".to_owned(), tone: Tone::Change, lines, end, cursor: None }
+}
+
+fn force_body(model: &Model, force: &Force, look: Look, columns: usize) -> Body {
+    let (what, _) = model.run.as_ref().map(under_way).unwrap_or_default();
+    let now = model.run.as_ref().map_or(UnderWay::Nodes, Watched::under_way);
+    let (name, does) = note_during(force.level, now);
+    let words = [
+        (Tone::Bad, what),
+        (Tone::Bad, does.to_owned()),
+        (Tone::Plain, "a softer step lets what is under way end and be proven: esc, then choose it".to_owned()),
+    ];
+    let bullet = TextLine::new(Tone::Plain, &format!("{} ", look.dot()));
+    let lines = words.iter().flat_map(|(tone, text)| hanging(&bullet, *tone, text, columns)).collect();
+    let typed = format!("type {} to go on", force.typed.word);
+    typed_body(format!("Stop the run: {name}"), lines, &typed, &force.typed, (look, columns))
 }
 
 fn leave(model: &Model, typed: &Typed, look: Look, columns: usize) -> Body {

@@ -26,7 +26,7 @@ use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
 
 use super::keymap::Place;
-use super::layout::{LEAST, areas};
+use super::layout::{LEAST, areas, is_too_small};
 use super::look::Tone;
 use super::model::Model;
 use super::screen::Screen;
@@ -43,8 +43,8 @@ pub(super) use tail::lines as tail_lines;
 pub fn draw(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
     let mut canvas = Canvas::new(frame.buffer_mut(), model.look);
-    let cursor = if area.width < LEAST.width || area.height < LEAST.height {
-        too_small(&mut canvas, area);
+    let cursor = if is_too_small(Size::new(area.width, area.height)) {
+        too_small(model, &mut canvas, area);
         None
     } else {
         draw_screen(model, &mut canvas, area);
@@ -56,10 +56,12 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>) {
     }
 }
 
-fn too_small(canvas: &mut Canvas<'_>, area: Rect) {
+fn too_small(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     let words = format!("muster needs at least {}x{}", LEAST.width, LEAST.height);
     let found = format!("this terminal is {}x{}", area.width, area.height);
-    for (y, text) in (0..).zip([words, found]) {
+    let run = model.is_running().then(|| ["a run is on, and goes on:", "keys do nothing here"]);
+    let run = run.into_iter().flatten().map(str::to_owned);
+    for (y, text) in (0..).zip([words, found].into_iter().chain(run)) {
         canvas.line(area, y, &TextLine::new(Tone::Plain, &text));
     }
 }

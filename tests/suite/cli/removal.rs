@@ -96,8 +96,13 @@ pub(super) fn assert_served(probers: Vec<Prober>) {
     }
 }
 
-/// Every gateway stops and starts again: what it needs is there.
+/// Every gateway stops and starts again: what it needs is there. What a master that was started anew has loaded is told by its
+/// age against that of the files, in whole seconds: nobody restarts a gateway in the second of a commit.
 pub(super) fn restart(gateways: &Gateways, names: &[&str]) {
+    let asked = std::time::Instant::now();
+    while asked.elapsed() <= std::time::Duration::from_secs(3) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     for name in names {
         gateways.node(name).stop().unwrap();
         gateways.node(name).start().unwrap_or_else(|error| panic!("{name} does not start again: {error}"));

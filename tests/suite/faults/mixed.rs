@@ -324,7 +324,10 @@ fn after_a_power_cut_between_the_second_step_and_the_third_the_gateways_start_an
     let (code, events) = finish(|| fleet.run(&["--apply", "--all", "--format", "json"]));
     assert_eq!(code, Some(0), "{events}");
     assert_in_turn(&events, "power cut");
-    let begun = |action: &str| events.matches(&format!("\"action\":\"{action}\",\"about\"")).count();
+    let begun = |action: &str| {
+        let action = format!("\"action\":\"{action}\"");
+        events.lines().filter(|line| line.contains("step-started\"") && line.contains(&action)).count()
+    };
     assert_eq!(["un-apply", "activate", "fence", "delete"].map(begun), [0, 0, 1, 4], "{events}");
     assert_gone(&fleet, goes, "power cut");
     assert_eq!(order.wrong(), Vec::<String>::new());

@@ -85,9 +85,14 @@ fn stopping_rises_one_rung_at_a_time_and_is_chosen() {
         asked.into_iter().filter(|asked| asked.starts_with("cancel")).collect::<Vec<_>>()
     };
     assert_eq!(cancels([typed("x"), enter()].concat()), ["cancel AfterWave"]);
-    assert_eq!(cancels([typed("xjj"), enter()].concat()), ["cancel LeaveSteps"]);
+    // What leaves nodes in the middle of a change needs a word, and the key that opened the question is none.
+    assert!(cancels([typed("xjj"), enter()].concat()).is_empty());
+    assert!(cancels([typed("xjj"), enter(), enter(), enter()].concat()).is_empty());
+    assert!(cancels([typed("xjj"), enter(), typed("close"), enter()].concat()).is_empty());
+    assert_eq!(cancels([typed("xjj"), enter(), typed("leave"), enter()].concat()), ["cancel LeaveSteps"]);
+    assert_eq!(cancels([typed("xjjj"), enter(), typed("close"), enter()].concat()), ["cancel Close"]);
     assert_eq!(cancels(typed("xxxx")), Vec::<String>::new());
-    let twice = [typed("xj"), enter(), typed("xkkk"), enter()].concat();
+    let twice = [typed("xj"), enter(), typed("xkkk"), enter(), typed("leave"), enter()].concat();
     assert_eq!(cancels(twice), ["cancel AfterSteps", "cancel LeaveSteps"]);
 }
 
@@ -117,6 +122,31 @@ fn leaving_is_at_once_without_a_run_and_asked_with_one() {
     assert!(left.left());
     assert_eq!(left.asked.last().map(String::as_str), Some("cancel Close"));
     assert_eq!(left.ended.verdict, Some(Verdict::Interrupted));
+}
+
+#[test]
+fn ctrl_c_that_stopped_a_run_and_is_pressed_again_as_it_ends_does_not_leave_its_verdict() {
+    let mut run = Recording::begin();
+    run.delivered();
+    let before = run.acts.clone();
+    run.looked(1, 2, &[]).verdict(Verdict::Interrupted);
+    let after = run.acts[before.len()..].to_vec();
+    let ended = |wait: u64| {
+        let wait = vec![Act::Wait(wait)];
+        played(&[to_run(), before.clone(), ctrl('c'), after.clone(), wait, say(looked()), ctrl('c')])
+    };
+    assert!(ended(0).screen.contains("the run has ended; q leaves"), "{}", ended(0).screen);
+    assert!(!ended(60).screen.contains("the run has ended"), "{}", ended(60).screen);
+}
+
+#[test]
+fn a_plan_for_all_says_that_it_is_not_for_what_is_selected_or_shown() {
+    let filtered = [typed("/eu-1"), enter(), typed("p")].concat();
+    for (keys, what) in [(typed("jj p"), "selected"), (filtered, "shown")] {
+        let screen = played(&[say(looked()), keys]).screen;
+        assert!(screen.contains(&format!("not only for what is {what}; P is for that")), "{screen}");
+    }
+    assert!(!played(&[say(looked()), typed("p")]).screen.contains("not only"));
 }
 
 #[test]

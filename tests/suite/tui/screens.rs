@@ -179,7 +179,8 @@ fn the_ladder_of_stopping() {
     let mut run = Recording::begin();
     run.delivered().wave(1, &["eu-1"]).started(3, "eu-1", "activate", "request-tag");
     seen("stop", &[to_run(), run.acts.clone(), typed("x"), enter(), typed("x"), key(KeyCode::Down)]);
-    seen("stop-all", &[to_run(), run.acts.clone(), typed("xjjj"), enter(), typed("x")]);
+    seen("stop-all", &[to_run(), run.acts.clone(), typed("xjjj"), enter(), typed("close"), enter(), typed("x")]);
+    seen("stop-hard", &[to_run(), run.acts.clone(), typed("xjj"), enter(), typed("lea")]);
     seen("leave", &[to_run(), run.acts, typed("qleav")]);
 }
 

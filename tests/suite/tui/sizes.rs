@@ -24,6 +24,16 @@ fn below_60x15_it_says_what_it_needs() {
 }
 
 #[test]
+fn keys_do_nothing_that_cannot_be_seen() {
+    let blind = [to_run(), vec![resize(40, 10)], typed("xjj"), enter(), typed("leave"), enter(), typed("qp")].concat();
+    let played = play((80, 24), Look::FULL, [blind, vec![resize(80, 24)]].concat());
+    assert_eq!(played.asked, ["plan All", "apply 6 steps"]);
+    assert!(!played.screen.contains("Stop the run"), "{}", played.screen);
+    let idle = play((80, 24), Look::FULL, [say(looked()), vec![resize(40, 10)], typed("pq")].concat());
+    assert_eq!((idle.asked.len(), idle.ended.died), (0, None), "it can be left");
+}
+
+#[test]
 fn the_smallest_terminal_still_shows_the_question_and_its_keys() {
     let script = [say(looked()), typed("p"), say(planned()), typed("a")].concat();
     let screen = play((60, 15), Look::FULL, script).screen;
