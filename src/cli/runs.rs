@@ -11,7 +11,7 @@ use crate::hint::Hint;
 use crate::journal::{self, Entry, Follower, Journal, JournalError, Line};
 use crate::name::RunId;
 use crate::report;
-use crate::run::{self, Came, Reporter, RunState};
+use crate::run::{self, Came, Extent, Reporter, RunState};
 
 /// How often a journal that is still written is read on.
 const POLL: Duration = Duration::from_millis(500);
@@ -121,9 +121,13 @@ impl Teller {
 
 /// What became of it, as a block of text to paste.
 fn ticket(run: &str, options: &Options, env: &mut Env) -> Result<u8, Failure> {
-    let (entry, journal) = find(run, env)?;
-    let resume = super::equal::placed(&format!("muster resume {}", entry.run), options);
-    let lines = run::ticket(&journal.state(), &resume);
+    let (entry, _) = find(run, env)?;
+    // Before it is read: what is not there then will not come.
+    let ended = Follower::open(&entry.path).map_err(|error| failure(&error))?.has_ended();
+    let journal = entry.read().map_err(|error| failure(&error))?;
+    let extent = if ended { Extent::Whole } else { Extent::AtWork };
+    let plan = journal.plan().ok();
+    let lines = run::ticket(&journal.state(), extent, plan.as_ref(), |line| super::equal::placed(line, options));
     let written = match options.format {
         Format::Text => report::runs::ticket(&lines, &mut env.out),
         Format::Json => report::runs::ticket_json(&entry.run, &lines, &mut env.out),

@@ -194,12 +194,21 @@ impl Dispatcher {
     /// Says why a cluster was stopped, if it was; nothing further of it has begun since the reason came up.
     fn stop(&mut self, cluster: &ClusterPlan, budget: Budget) {
         let journal = self.unrecorded.clone().map(|error| format!("the journal cannot be written: {error}"));
-        if let Some(why) = journal.or(budget.spent) {
-            let name = &cluster.cluster;
+        let name = &cluster.cluster;
+        let spent = budget.spent.map(|spent| self.stopped_by(name).unwrap_or(spent));
+        if let Some(why) = journal.or(spent) {
             self.skip(&SkipReason::ClusterStopped, |step| step.cluster == *name);
             let counts = self.state.counts_of(name);
             self.record(EventKind::ClusterStopped { cluster: name.clone(), why, counts });
         }
+    }
+
+    /// Who stopped a cluster of which nodes are only unknown because their steps were left, and how.
+    fn stopped_by(&self, cluster: &ClusterName) -> Option<String> {
+        let level = self.state.cancel.filter(|level| *level >= CancelLevel::LeaveSteps)?;
+        let mut bad = self.state.nodes_of(cluster).filter(|(_, node)| node.fate.is_bad());
+        let left = bad.all(|(_, node)| node.fate == Fate::Unknown);
+        left.then(|| format!("by {} ({})", self.job.operator, level.name()))
     }
 
     /// Takes the leases of these nodes. One that another run holds ends it; one that cannot be asked for ends its node.

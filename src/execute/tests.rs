@@ -239,6 +239,8 @@ fn leaving_drops_what_is_not_proven_and_lets_a_commit_end() {
     assert_eq!((fate(&over, "eu-2"), fate(&over, "eu-3")), (Fate::Proven, Fate::Unknown));
     assert_eq!(over.state.nodes[&node("eu-3")].cause.as_ref().unwrap().code, "left");
     assert_eq!((over.state.verdict, over.seen.looked), (Some(Verdict::Interrupted), 0));
+    let stopped: Vec<&String> = over.state.stopped.values().collect();
+    assert!(matches!(stopped[..], [why] if why.starts_with("by ") && why.ends_with(" (leave steps)")), "{stopped:?}");
 }
 
 #[test]

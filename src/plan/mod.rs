@@ -180,6 +180,14 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// The rows that a step un-applies, one line for each; none if it is no un-apply of this name.
+    pub fn rows_of(&self, step: StepId, name: &str) -> Vec<String> {
+        let action = self.steps.iter().find(|planned| planned.id == step).map(|planned| &planned.action);
+        let Some(crate::action::Action::Unapply(unapply)) = action else { return Vec::new() };
+        let rows = unapply.rows.iter().filter(|_| unapply.name == name);
+        rows.flat_map(|(plugin, rows)| rows.iter().map(move |row| format!("{plugin} on {}", row.words()))).collect()
+    }
+
     /// This plan, and behind its steps and waves those of another one, with numbers of their own. The steps of this one keep
     /// theirs.
     #[must_use]

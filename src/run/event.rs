@@ -579,6 +579,16 @@ impl CancelLevel {
         }
     }
 
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AfterWave => "no next wave",
+            Self::AfterSteps => "no new steps",
+            Self::LeaveSteps => "leave steps",
+            Self::Close => "close connections",
+        }
+    }
+
     /// What it means, in words.
     pub const fn words(self) -> &'static str {
         match self {

@@ -35,5 +35,5 @@ pub use pause::Pause;
 pub use reader::{Recorder, Reporter};
 pub use recorded::{About, Came, Recorded};
 pub use state::RunState;
-pub use ticket::ticket;
+pub use ticket::{Extent, ticket};
 pub use verdict::{FailureKind, Verdict};

@@ -109,6 +109,58 @@ fn a_step_has_its_own_time() {
     assert_eq!(fold([ended("a", never)]).nodes[&node("a")].over, None, "it was not begun");
 }
 
+/// The ticket of a run to which nothing is added any more.
+fn over(state: &RunState, carry: impl Fn(&str) -> String) -> Vec<String> {
+    ticket(state, Extent::Whole, None, carry)
+}
+
+#[test]
+fn a_ticket_of_a_run_that_is_on_does_not_say_that_it_is_over() {
+    let of = |state: &RunState, extent| ticket(state, extent, None, str::to_owned).join("\n");
+    let on = of(&fold([asked(true), paused(1)]), Extent::AtWork);
+    assert!(
+        on.contains("UTC, 0 min 20 s, and it goes on\nverdict   none yet: at work, paused after wave 1 by ann@ops\n"),
+        "{on}"
+    );
+    assert!(on.contains("not begun yet:\n") && on.ends_with("muster runs 00000000010000000000000001 --follow"), "{on}");
+    let moment = of(&fold([started("a")]), Extent::Moment);
+    assert!(moment.contains("; the recording goes on\nverdict   none yet at that time\n"), "{moment}");
+    for open in [on, moment] {
+        assert!(!open.contains("exit") && !open.contains("resume") && !open.contains("nothing more"), "{open}");
+    }
+    let cut = of(&fold([started("a")]), Extent::Whole);
+    assert!(cut.contains("and then nothing more was recorded") && cut.contains("(as far as it was recorded)"), "{cut}");
+    let end = EventKind::RunEnded { verdict: Verdict::NotReached, exit: 3 };
+    let ended = of(&fold([end]), Extent::AtWork);
+    assert!(ended.contains("verdict   not reached, exit 3\n"), "the verdict counts\n{ended}");
+    assert!(ended.contains("the run itself did not look at the nodes again"), "others may have looked\n{ended}");
+}
+
+#[test]
+fn a_ticket_says_what_was_un_applied_and_how_it_comes_back() {
+    let path = format!("/srv/{}/old.yaml", "x".repeat(500));
+    let proven = format!("un-applied old: 2 rows, none left; undo bundle {path}");
+    let about = "old".to_owned();
+    let action = || "un-apply".to_owned();
+    let state = fold([
+        EventKind::ClusterStepStarted { step: step(9), cluster: eu(), action: action(), about },
+        EventKind::ClusterStepProven { step: step(9), cluster: eu(), text: proven },
+        EventKind::ClusterStepEnded {
+            step: step(9),
+            cluster: eu(),
+            action: action(),
+            end: StepEnd::Done { outcome: Outcome::Changed },
+        },
+        EventKind::RunEnded { verdict: Verdict::Converged, exit: 0 },
+    ]);
+    let text = over(&state, |line| format!("{line} --repo /srv")).join("\n");
+    let expected = format!(
+        "un-applied:\n  eu  un-applied old: 2 rows, none left\n  undo bundle  {path}\n  to bring them back: type: muster \
+         restore-rows 00000000010000000000000001 --repo /srv; it shows the rows first\n"
+    );
+    assert!(text.contains(&expected), "{text}");
+}
+
 #[test]
 fn a_ticket_has_what_somebody_else_needs_to_know() {
     let skipped = StepEnd::Skipped { why: SkipReason::Operator { by: "ann@ops".to_owned() } };
@@ -128,7 +180,7 @@ fn a_ticket_has_what_somebody_else_needs_to_know() {
         },
         EventKind::RunEnded { verdict: Verdict::NotReached, exit: 3 },
     ]);
-    let text = ticket(&state, "muster resume 01 --repo /srv/fleet").join("\n");
+    let text = over(&state, |line| format!("{line} --repo /srv/fleet")).join("\n");
     let expected = [
         "muster run 00000000010000000000000001",
         "commit    fleet @ aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -157,7 +209,7 @@ fn a_ticket_has_what_somebody_else_needs_to_know() {
         "  a drift",
         "",
         "to see it again:  muster runs 00000000010000000000000001",
-        "to go on:  muster resume 01 --repo /srv/fleet",
+        "to go on:  muster resume 00000000010000000000000001 --repo /srv/fleet",
     ];
     assert_eq!(text, expected.join("\n"));
 }
@@ -165,8 +217,8 @@ fn a_ticket_has_what_somebody_else_needs_to_know() {
 #[test]
 fn a_ticket_of_a_run_that_was_cancelled_in_a_pause_says_so() {
     let cancel = EventKind::CancelRequested { level: CancelLevel::AfterWave, by: None };
-    let over = EventKind::RunEnded { verdict: Verdict::Interrupted, exit: 130 };
-    let text = ticket(&fold([asked(true), paused(1), cancel, over]), "muster resume 01").join("\n");
+    let end = EventKind::RunEnded { verdict: Verdict::Interrupted, exit: 130 };
+    let text = over(&fold([asked(true), paused(1), cancel, end]), str::to_owned).join("\n");
     assert!(text.contains("verdict   interrupted, exit 130, paused after wave 1 by ann@ops\n"), "{text}");
 }
 
@@ -179,7 +231,7 @@ fn a_ticket_is_bounded_however_bad_it_was() {
         hints: Vec::new(),
     };
     let state = fold((0..3).zip(["a", "b", "c"]).map(|(n, name)| ended(name, StepEnd::Failed { cause: cause(n) })));
-    let lines = ticket(&state, "muster resume 01");
+    let lines = over(&state, str::to_owned);
     assert!(lines.len() < 40 && lines.iter().all(|line| line.len() < 500), "{}", lines.len());
 }
 

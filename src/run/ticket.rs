@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Cause, Fate, NodeRun, RunState};
+use super::{Cause, ClusterStep, Fate, NodeRun, RunState};
+use crate::hint::Hint;
 use crate::name::{ClusterName, NodeName, collapse};
+use crate::plan::Plan;
 
 /// More groups of nodes than a ticket is read for; the journal has them all.
 const MOST: usize = 20;
@@ -14,33 +16,54 @@ const LONGEST: usize = 400;
 /// How many lines of what a cause knows.
 const DETAILS: usize = 3;
 
-/// The lines of the block: run, commit, operator, times, verdict, each cluster in numbers, what went wrong with cause and code,
-/// what was not begun, what is held and what releases it, and how to see it again or go on (`resume`, a command line).
+/// What the lead of a kept undo bundle's line is. Such a line is never cut: half a path finds nothing.
+const UNDO: &str = "  undo bundle  ";
+
+/// How far what is known of a run reaches, as long as it has no verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Up to now: the run is at work, and more comes.
+    AtWork,
+    /// Up to a moment of a recording that goes on after it.
+    Moment,
+    /// To the end of what was recorded, and nobody writes it any more.
+    Whole,
+}
+
+/// The lines of the block: run, commit, operator, times, verdict, each cluster in numbers, what was un-applied and how it comes
+/// back, what went wrong with cause and code, what was not begun, what is held and what releases it, and how to see it again or
+/// go on. The plan knows the rows that were un-applied; `carry` adds to a command line of muster what it needs here.
 ///
 /// Nothing in it is aligned by more than spaces, so that it survives every ticket system. What it quotes was cleaned where it came
 /// from; whoever prints it cleans it again.
-pub fn ticket(state: &RunState, resume: &str) -> Vec<String> {
+pub fn ticket(state: &RunState, extent: Extent, plan: Option<&Plan>, carry: impl Fn(&str) -> String) -> Vec<String> {
+    // The verdict counts, whoever holds the journal.
+    let extent = if state.verdict.is_some() { Extent::Whole } else { extent };
     let Some(head) = &state.head else { return vec!["nothing of this run was recorded".to_owned()] };
     let mut lines = vec![
         format!("muster run {}", head.run),
         format!("commit    {} @ {}", head.repository, head.revision),
         format!("subject   {}", head.summary),
         format!("operator  {}", head.operator),
-        format!("time      {}", times(state)),
-        format!("verdict   {}", verdict(state)),
+        format!("time      {}", times(state, extent)),
+        format!("verdict   {}", verdict(state, extent)),
     ];
     lines.extend(head.clusters.iter().filter_map(|(cluster, nodes)| cluster_line(state, cluster, nodes)));
     lines.extend(looked(state));
+    section(&mut lines, "un-applied", unapplied(state, plan, &carry(&format!("muster restore-rows {}", head.run))));
     section(&mut lines, "went wrong", wrong(state));
-    section(&mut lines, "not begun", not_begun(state));
+    section(&mut lines, if extent == Extent::Whole { "not begun" } else { "not begun yet" }, not_begun(state));
     section(&mut lines, "held", held(state));
     section(&mut lines, "still differs", left(state));
     lines.push(String::new());
-    lines.push(format!("to see it again:  muster runs {}", head.run));
-    if state.verdict().exit() != 0 {
-        lines.push(format!("to go on:  {resume}"));
+    lines.push(match extent {
+        Extent::AtWork => format!("to see how it goes on:  muster runs {} --follow", head.run),
+        Extent::Moment | Extent::Whole => format!("to see it again:  muster runs {}", head.run),
+    });
+    if extent == Extent::Whole && state.verdict().exit() != 0 {
+        lines.push(format!("to go on:  {}", carry(&format!("muster resume {}", head.run))));
     }
-    lines.iter().map(|line| clipped(line)).collect()
+    lines.into_iter().map(|line| if line.starts_with(UNDO) { line } else { clipped(&line) }).collect()
 }
 
 fn clipped(line: &str) -> String {
@@ -60,7 +83,7 @@ fn section(lines: &mut Vec<String>, title: &str, mut content: Vec<String>) {
     lines.extend(content.drain(..).map(|line| format!("  {line}")));
 }
 
-fn times(state: &RunState) -> String {
+fn times(state: &RunState, extent: Extent) -> String {
     let day = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M:%S").to_string();
     let (Some(began), Some(now)) = (state.started, state.now) else { return "not begun".to_owned() };
     let seconds = (now.as_second() - began.as_second()).max(0);
@@ -69,14 +92,25 @@ fn times(state: &RunState) -> String {
     } else {
         day(now)
     };
-    let over = if state.verdict.is_some() { "" } else { ", and then nothing more was recorded" };
+    let over = match extent {
+        Extent::AtWork => ", and it goes on",
+        Extent::Moment => "; the recording goes on",
+        Extent::Whole if state.verdict.is_some() => "",
+        Extent::Whole => ", and then nothing more was recorded",
+    };
     format!("{} to {end} UTC, {} min {} s{over}", day(began), seconds / 60, seconds % 60)
 }
 
-fn verdict(state: &RunState) -> String {
+fn verdict(state: &RunState, extent: Extent) -> String {
     let verdict = state.verdict();
     let paused = state.pause.as_ref().filter(|pause| pause.since.is_some());
     let paused = paused.map(|pause| format!(", {}", pause.words())).unwrap_or_default();
+    let stopping = state.cancel.map(|level| format!(", being stopped: {}", level.name())).unwrap_or_default();
+    match extent {
+        Extent::AtWork => return format!("none yet: at work{paused}{stopping}"),
+        Extent::Moment => return format!("none yet at that time{paused}{stopping}"),
+        Extent::Whole => {}
+    }
     let on = if state.verdict.is_some() { "" } else { " (as far as it was recorded)" };
     format!("{}, exit {}{paused}{on}", verdict.word(), verdict.exit())
 }
@@ -95,7 +129,7 @@ fn cluster_line(state: &RunState, cluster: &ClusterName, nodes: &[NodeName]) -> 
 
 fn looked(state: &RunState) -> Option<String> {
     let Some((counts, _)) = &state.looked else {
-        return state.verdict.is_some().then(|| "nobody looked at the nodes afterwards".to_owned());
+        return state.verdict.is_some().then(|| "the run itself did not look at the nodes again".to_owned());
     };
     let parts = [
         (counts.unknown, "unknown"),
@@ -105,6 +139,36 @@ fn looked(state: &RunState) -> Option<String> {
     ];
     let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
     Some(format!("looked again: {}", parts.collect::<Vec<_>>().join(", ")))
+}
+
+/// What was done to rows, which ones, and how they come back. Of an un-apply that failed, its cause says that.
+fn unapplied(state: &RunState, plan: Option<&Plan>, restore: &str) -> Vec<String> {
+    let steps = state.cluster_steps.iter().flat_map(|(cluster, steps)| steps.iter().map(move |step| (cluster, step)));
+    let mut lines: Vec<String> = steps
+        .filter_map(|(cluster, step)| Some((cluster, step, step.now.split_once(KEPT).filter(|_| step.changed())?)))
+        .flat_map(|(cluster, step, (done, kept))| {
+            let first = format!("{cluster}  {done}");
+            let same = plan.filter(|plan| state.head.as_ref().is_some_and(|head| head.revision == plan.basis.revision));
+            let rows = same.map(|plan| rows(plan, step)).unwrap_or_default();
+            // The two spaces before it come with the section.
+            std::iter::once(first).chain(rows).chain([format!("{}{kept}", UNDO.trim_start())])
+        })
+        .collect();
+    if !lines.is_empty() {
+        lines.push(format!("to bring them back: {}; it shows the rows first", Hint::type_(restore)));
+    }
+    lines
+}
+
+/// What stands before the paths of undo bundles in what an un-apply says of itself (`perform` writes it).
+const KEPT: &str = "; undo bundle ";
+
+/// The rows of an un-apply, as its plan names them; the plan of another run names none.
+fn rows(plan: &Plan, step: &ClusterStep) -> Vec<String> {
+    let rows = plan.rows_of(step.step, &step.about);
+    let more = rows.len().saturating_sub(MOST);
+    let lines = rows.into_iter().take(MOST).map(|row| format!("  {row}"));
+    lines.chain((more > 0).then(|| format!("  and {more} more"))).collect()
 }
 
 /// What went wrong, the same on many nodes once.

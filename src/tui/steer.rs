@@ -5,11 +5,12 @@ use super::effect::{Effect, Part};
 use super::keymap::Command;
 use super::look::Tone;
 use super::model::Model;
-use super::screen::{About, Screen, Watched};
-use super::shown::shown;
+use super::replay::Replay;
+use super::screen::{About, Screen, Source, Watched};
+use super::shown::{count, shown};
 use super::update::read;
 use crate::name::{ClusterName, NodeName};
-use crate::run::{Fate, NodeRun, ticket};
+use crate::run::{Extent, Fate, NodeRun, ticket};
 
 /// Whether to skip a node.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub(super) fn why_not(model: &Model, command: Command) -> Option<String> {
         Command::Skip => skipped_node(model).err(),
         Command::Retry => why_no_retry(model),
         Command::Ticket => {
-            let begun = model.run.as_ref().is_some_and(|run| run.state.head.is_some());
+            let begun = model.watched().is_some_and(|run| run.state.head.is_some());
             (!begun).then(|| "no run was begun here".to_owned())
         }
         _ => None,
@@ -38,6 +39,9 @@ pub(super) fn why_not(model: &Model, command: Command) -> Option<String> {
 
 /// What the bottom line calls a command now, where that changes.
 pub(super) fn short(model: &Model, command: Command) -> Option<&'static str> {
+    if command == Command::Play {
+        return model.replay.as_ref().is_some_and(Replay::is_playing).then_some("stop");
+    }
     let pausing = model.run.as_ref().is_some_and(|run| run.is_on() && run.state.pause.is_some());
     (command == Command::Pause && pausing).then_some("go on")
 }
@@ -173,7 +177,20 @@ pub(super) fn show_ticket(model: &mut Model) -> Vec<Effect> {
 /// The block's lines, clean.
 pub(super) fn ticket_lines(model: &Model) -> Vec<String> {
     let Some(run) = model.watched() else { return Vec::new() };
-    let id = run.state.head.as_ref().map(|head| head.run.to_string()).unwrap_or_default();
-    let resume = model.carry.carry(&format!("muster resume {id}"));
-    ticket(&run.state, &resume).iter().map(|line| shown(line)).collect()
+    let plan = match model.source() {
+        Source::Live => model.plan.as_deref(),
+        Source::Replay => model.replay.as_ref().and_then(|replay| replay.plan.as_ref()?.as_deref().ok()),
+    };
+    let lines = ticket(&run.state, extent(model, run), plan, |line| model.carry.carry(line));
+    lines.iter().map(|line| shown(line)).collect()
+}
+
+/// How far what is seen of the run reaches.
+fn extent(model: &Model, run: &Watched) -> Extent {
+    let replay = model.replay.as_ref().filter(|_| model.source() == Source::Replay);
+    match replay {
+        Some(replay) if replay.position().0 < replay.position().1 => Extent::Moment,
+        _ if run.is_on() => Extent::AtWork,
+        _ => Extent::Whole,
+    }
 }

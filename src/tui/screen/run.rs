@@ -399,12 +399,11 @@ pub(crate) const fn note_during(level: CancelLevel, now: UnderWay) -> (&'static 
 
 /// Why a level of cancelling means what it means, for the ladder: what it does, and what it leaves.
 pub(crate) const fn note(level: CancelLevel) -> (&'static str, &'static str) {
-    match level {
-        CancelLevel::AfterWave => ("no next wave", "nodes of the wave that is on are finished and proven"),
-        CancelLevel::AfterSteps => ("no new steps", "steps that are under way end; other nodes stay as they are"),
-        CancelLevel::LeaveSteps => ("leave steps", "a node in the middle of a change is put back by its own guard"),
-        CancelLevel::Close => {
-            ("close connections", "at once; guards put back; how nodes end is unknown until looked at")
-        }
-    }
+    let what = match level {
+        CancelLevel::AfterWave => "nodes of the wave that is on are finished and proven",
+        CancelLevel::AfterSteps => "steps that are under way end; other nodes stay as they are",
+        CancelLevel::LeaveSteps => "a node in the middle of a change is put back by its own guard",
+        CancelLevel::Close => "at once; guards put back; how nodes end is unknown until looked at",
+    };
+    (level.name(), what)
 }

@@ -196,12 +196,11 @@ fn force_body(model: &Model, force: &Force, look: Look, columns: usize) -> Body 
 
 fn leave(model: &Model, typed: &Typed, look: Look, columns: usize) -> Body {
     let (what, then) = model.run.as_ref().map(under_way).unwrap_or_default();
-    let words = [
-        (Tone::Bad, format!("a run is on, {what}")),
-        (Tone::Plain, then.to_owned()),
-        (Tone::Plain, "how they end is unknown until the fleet is looked at again".to_owned()),
-        (Tone::Plain, format!("to stop in good order: esc, then {}", stop_key(model))),
-    ];
+    let is_paused = model.run.as_ref().is_some_and(|run| run.under_way() == UnderWay::Paused);
+    let unknown = "how they end is unknown until the fleet is looked at again".to_owned();
+    let mut words = vec![(Tone::Bad, format!("a run is on, {what}")), (Tone::Plain, then.to_owned())];
+    words.extend((!is_paused).then_some((Tone::Plain, unknown)));
+    words.push((Tone::Plain, format!("to stop in good order: esc, then {}", stop_key(model))));
     let bullet = TextLine::new(Tone::Plain, &format!("{} ", look.dot()));
     let lines = words.iter().flat_map(|(tone, text)| hanging(&bullet, *tone, text, columns)).collect();
     typed_body("Leave while a run is on".to_owned(), lines, "type leave to go", typed, (look, columns))

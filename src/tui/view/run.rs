@@ -8,13 +8,15 @@ use super::{ending, pager, replay, steps};
 use crate::name::{ClusterName, NodeName};
 use crate::run::{CancelLevel, Cause, Cell, Counts, Fate, NodeRun};
 use crate::tui::layout::Areas;
-use crate::tui::logs::{Log, LogLine};
+use crate::tui::logs::{Log, LogLine, Voice};
 use crate::tui::look::{Look, Tone, tone_of};
 use crate::tui::model::Model;
 use crate::tui::screen::{RunRow, RunScreen, UnderWay, Watched, mark, note};
 use crate::tui::shown::{clip, count, duration, fit, time_of_day, width};
 use crate::tui::text::{TextLine, hanging};
 
+/// How many lines of a node's log its page has; `enter` shows all of it.
+const SAID: u64 = 100;
 const PHASES: [&str; 6] = ["deliver", "guard", "reload", "prove", "commit", "files"];
 /// From so many columns on the phases need not stand close.
 const WIDE: usize = 100;
@@ -305,7 +307,21 @@ pub(super) fn node_lines(model: &Model, node: &NodeName, columns: usize) -> Vec<
     let (first, rest) = node_parts(model, node, columns);
     let state = model.watched().and_then(|run| run.state.nodes.get(node));
     let printed = state.map(|state| printed_lines(state, columns)).unwrap_or_default();
-    first.into_iter().chain(rest).chain(printed).collect()
+    let run = model.watched().filter(|_| state.is_some_and(|state| state.cause.is_none()));
+    let said = run.map(|run| said_lines(run, node, columns)).unwrap_or_default();
+    first.into_iter().chain(rest).chain(said).chain(printed).collect()
+}
+
+/// The last lines that the run said of a node, without what was printed there.
+fn said_lines(run: &Watched, node: &NodeName, columns: usize) -> Vec<TextLine> {
+    let Some(log) = run.logs.of_node(node) else { return Vec::new() };
+    let first = log.end().saturating_sub(SAID).max(log.first());
+    let lines = (first..log.end()).filter_map(|number| log.line(number)).filter(|line| line.voice != Voice::Printed);
+    let line = |line: &LogLine| {
+        let lead = TextLine::new(Tone::Faint, &format!("   {}    ", time_of_day(line.at)));
+        hanging(&lead, Tone::Faint, &line.text, columns)
+    };
+    lines.flat_map(line).collect()
 }
 
 /// The same in two: what happened and what to do, then what else is known.

@@ -3,7 +3,7 @@
 use crossterm::event::{Event as Input, KeyCode};
 use muster::hint::Hint;
 use muster::plan::Plan;
-use muster::run::{CancelLevel, Cause, EventKind, SkipReason, StepEnd, StepPhase, Verdict};
+use muster::run::{CancelLevel, Cause, EventKind, Outcome, SkipReason, StepEnd, StepPhase, Verdict};
 use muster::tui::{Look, Message};
 
 use super::fixture::{FENCE, Recording, cluster, looked, node, removal_plan, step_id};
@@ -331,6 +331,32 @@ fn a_finished_run_names_what_is_held_and_what_releases_it() {
     seen("run-finished-held", &[to_removal(), held().acts]);
     seen("ticket", &[to_removal(), held().acts, typed("y")]);
     seen("ticket-failed", &[to_run(), failed().acts, typed("y")]);
+    seen("ticket-on", &[to_run(), paused().acts, typed("y")]);
+}
+
+#[test]
+fn the_ticket_of_a_removal_names_what_is_kept_and_the_way_back() {
+    let mut run = Recording::begin_removal();
+    run.unapplied().looked(4, 0, &[]).verdict(Verdict::Converged);
+    seen("ticket-removed", &[to_removal(), run.acts, typed("y")]);
+}
+
+#[test]
+fn leaving_while_paused_says_nothing_of_nodes_in_the_middle_of_a_change() {
+    let leave = |run: Recording| played(&[to_run(), run.acts, typed("q")]).screen;
+    let (on, waits) = (leave(first_wave()), leave(paused()));
+    assert!(waits.contains("paused: nothing is under way") && !waits.contains("how they end is unknown"), "{waits}");
+    assert!(on.contains("how they end is unknown"), "{on}");
+}
+
+#[test]
+fn the_page_of_a_node_has_what_the_run_said_of_it() {
+    let mut run = first_wave();
+    run.started(4, "eu-2", "activate", "request-tag");
+    run.ended(4, "eu-2", "activate", StepEnd::Done { outcome: Outcome::Edited });
+    let page = played(&[to_run(), run.acts, typed("jd")]).screen;
+    assert!(page.contains("a node, in this run"), "{page}");
+    assert!(page.contains("activate: edited; Kong is stopped, so nothing is proven"), "{page}");
 }
 
 #[test]

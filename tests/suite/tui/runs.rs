@@ -220,6 +220,18 @@ fn the_plan_of_a_recorded_run_can_be_read_and_not_applied() {
 }
 
 #[test]
+fn the_foot_says_stop_while_it_is_playing() {
+    let foot = |keys: Vec<Act>| {
+        let screen = played(&[opened("rolled-back", over()), key(KeyCode::Home), keys]).screen;
+        screen.lines().last().unwrap_or_default().to_owned()
+    };
+    assert!(foot(Vec::new()).contains("space play"));
+    let playing = foot(typed(" "));
+    assert!(playing.contains("space stop") && !playing.contains("space play"), "{playing}");
+    assert!(foot(typed("  ")).contains("space play"));
+}
+
+#[test]
 fn one_event_back_and_on_and_from_mark_to_mark() {
     let of = read("rolled-back").events().count();
     let at = |keys: Vec<Act>| {
