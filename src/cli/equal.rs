@@ -102,6 +102,18 @@ fn given(options: &Options, demo: bool) -> Vec<Given> {
     single.chain(allow).chain(unproven).map(|(option, value)| Given { option, value }).collect()
 }
 
+/// What a command looks at the fleet for, by its words behind `muster`.
+fn looking(words: &[&str]) -> Option<Mode> {
+    match *words.first()? {
+        _ if words.contains(&"--plan") => Some(Mode::Plan),
+        "status" => Some(Mode::Status),
+        "inspect" => Some(Mode::Inspect),
+        "explain" => Some(Mode::Explain),
+        "doctor" => Some(Mode::Doctor),
+        _ => None,
+    }
+}
+
 /// A hint whose command is one of muster's, with what was chosen by options: typed as it stands, it is about the same fleet
 /// and the same part of it. What the command itself says is left as it is; where it names a cluster, a node or plugin that
 /// was chosen is left out, as these are of another.
@@ -110,11 +122,10 @@ pub(super) fn carried(hint: Hint, options: &Options, demo: bool) -> Hint {
     let Some(rest) = command.strip_prefix("muster ") else { return hint };
     let words: Vec<&str> = rest.split(' ').collect();
     let has = |word: &str| words.contains(&word);
-    let mode = match words.first() {
-        _ if has("--plan") => Mode::Plan,
-        _ if has("status") => Mode::Status,
-        Some(&"restore-rows") => Mode::RestoreRows,
-        Some(&"resume") => Mode::Resume,
+    let mode = match (looking(&words), words.first()) {
+        (Some(mode), _) => mode,
+        (None, Some(&"restore-rows")) => Mode::RestoreRows,
+        (None, Some(&"resume")) => Mode::Resume,
         _ => return hint,
     };
     if demo && !mode.accepts("--demo") {
@@ -148,13 +159,12 @@ impl Carry for Carried {
         let Some(rest) = command.strip_prefix("muster ") else { return command.to_owned() };
         let words: Vec<&str> = rest.split(' ').collect();
         let has = |word: &str| words.contains(&word);
-        let (mode, places) = match words.first() {
+        let (mode, places) = match (looking(&words), words.first()) {
             _ if has("--apply") => (Mode::Apply, true),
-            _ if has("--plan") => (Mode::Plan, true),
-            Some(&"status") => (Mode::Status, true),
-            Some(&"resume") => (Mode::Resume, true),
+            (Some(mode), _) => (mode, true),
+            (None, Some(&"resume")) => (Mode::Resume, true),
             // What is recorded or built in belongs to no fleet.
-            Some(&"runs") => (Mode::Runs, false),
+            (None, Some(&"runs")) => (Mode::Runs, false),
             _ => return command.to_owned(),
         };
         let recorded = matches!(mode, Mode::Runs | Mode::Resume);
@@ -310,6 +320,19 @@ mod tests {
             on_screen("muster --apply --cluster eu --node 'eu-[1-2]'", &chosen),
             format!("muster --apply --cluster eu --node 'eu-[1-2]' {places} --allow managed-conf")
         );
+        // What is about one node has no selection, and else every option that goes with it.
+        assert_eq!(
+            on_screen("muster inspect eu-1 --diff", &chosen),
+            format!("muster inspect eu-1 --diff {places} --allow managed-conf")
+        );
+        assert_eq!(
+            on_screen("muster explain eu-1 geo", &chosen),
+            format!("muster explain eu-1 geo {places} --allow managed-conf")
+        );
+        assert_eq!(
+            on_screen("muster doctor", &chosen),
+            format!("muster doctor --cluster eu --node 'eu-[1-2]' {places}")
+        );
         assert_eq!(on_screen("muster runs 01J", &chosen), "muster runs 01J");
         assert_eq!(on_screen("muster resume 01J --yes", &["--repo=/srv"]), "muster resume 01J --yes --repo /srv");
         assert_eq!(on_screen("muster keys", &chosen), "muster keys");
@@ -318,6 +341,7 @@ mod tests {
     #[test]
     fn in_a_demo_it_is_another_demo_or_the_runs_of_this_one() {
         assert_eq!(on_screen("muster status", &["--demo"]), "muster --demo status");
+        assert_eq!(on_screen("muster inspect eu-c1 --diff", &["--demo"]), "muster --demo inspect eu-c1 --diff");
         assert_eq!(on_screen("muster runs 01J", &["--demo"]), "XDG_STATE_HOME=/tmp/demo/state muster runs 01J");
     }
 
@@ -330,6 +354,9 @@ mod tests {
             "muster --plan --diff",
             "muster --apply --cluster eu",
             "muster resume 01J",
+            "muster inspect eu-1 --diff",
+            "muster explain eu-1 geo",
+            "muster doctor",
         ] {
             let typed = on_screen(command, &chosen);
             let line = CommandLine::try_parse_from(typed.split(' ')).unwrap_or_else(|error| panic!("{typed}: {error}"));
@@ -361,6 +388,7 @@ mod tests {
             format!("muster --plan --cluster us {places} --allow managed-conf")
         );
         assert_eq!(next("muster status", &chosen), format!("muster status --cluster eu --node 'eu-[1-2]' {places}"));
+        assert_eq!(next("muster inspect eu-1", &chosen), format!("muster inspect eu-1 {places} --allow managed-conf"));
         assert_eq!(next("muster --plan", &["--demo", "--plan", "--node=c-1"]), "muster --demo --plan --node c-1");
         // A run has a commit of its own; rows come back by a run of their own.
         assert_eq!(next("muster resume 01JD3", &chosen), "muster resume 01JD3 --repo '/srv/a b' --allow managed-conf");

@@ -180,7 +180,7 @@ pub fn inspect(
 ) -> Option<Inspection> {
     let mut of = inventory.clusters.values().filter_map(|cluster| Some((cluster, cluster.nodes.get(name)?)));
     let (cluster, node) = of.next()?;
-    let seen = survey.seen(name);
+    let (seen, looked) = (survey.seen(name), survey.looked(name));
     let mut remarks: Vec<String> = diff.remarks.to_vec();
     let mut hints = Vec::new();
     if let Some(NodeSurvey::Unreachable(trouble) | NodeSurvey::Refused(trouble)) = survey.nodes.get(name) {
@@ -194,11 +194,11 @@ pub fn inspect(
     Some(Inspection {
         node: name.clone(),
         cluster: cluster.name.clone(),
-        looked: survey.at,
+        looked,
         state: diff.condition.words(),
         remarks,
         hints,
-        facts: seen.map(|seen| facts::of(&node.kong, seen, survey.at.as_second())).unwrap_or_default(),
+        facts: seen.map(|seen| facts::of(&node.kong, seen, looked.as_second())).unwrap_or_default(),
         plugins: plugins(inventory, (cluster, node), bundles, seen, diff),
         planned: Planned::default(),
         receipts: receipts.into_iter().map(ReceiptFacts::of).collect(),

@@ -60,6 +60,11 @@ fn facts(records: &str) -> NodeFacts {
 }
 
 fn inspected(facts: NodeFacts) -> (Inspection, Inspection) {
+    inspected_with(facts, |_| {})
+}
+
+/// The same of a survey that was changed like this.
+fn inspected_with(facts: NodeFacts, change: impl FnOnce(&mut Survey)) -> (Inspection, Inspection) {
     let inventory = crate::inventory::parse("inventory.yaml", INVENTORY.as_bytes()).unwrap();
     let bundles: Bundles = [((BundleName::parse("acme").unwrap(), None), std::sync::Arc::new(acme()))].into();
     let name = |name: &str| NodeName::parse(name).unwrap();
@@ -68,7 +73,7 @@ fn inspected(facts: NodeFacts) -> (Inspection, Inspection) {
         text: "connection timed out".to_owned(),
         hints: vec![Hint::type_("ssh eu-2 true")],
     };
-    let survey = Survey {
+    let mut survey = Survey {
         at: jiff::Timestamp::from_second(1_700_000_097).unwrap(),
         nodes: [
             (name("eu-1"), NodeSurvey::Seen(std::sync::Arc::new(facts))),
@@ -77,6 +82,7 @@ fn inspected(facts: NodeFacts) -> (Inspection, Inspection) {
         .into(),
         ..Survey::default()
     };
+    change(&mut survey);
     let fleet = diff(&inventory, &bundles, &survey);
     let of =
         |node: &str| inspect(&inventory, &bundles, &survey, fleet.node(&name(node)).unwrap(), &name(node)).unwrap();
@@ -181,6 +187,21 @@ fn a_clock_that_is_off_is_one_to_look_at() {
         let all = facts::of(kong, &seen, 1_700_000_097);
         assert_eq!(all.iter().find(|fact| fact.name == "clock").unwrap().odd, odd, "{clock}");
     }
+}
+
+#[test]
+fn a_node_that_was_not_looked_at_again_keeps_its_own_look_and_a_clock_that_is_right() {
+    let mut seen = edited();
+    seen.host.clock = 1_700_000_100;
+    let time = |second| jiff::Timestamp::from_second(second).unwrap();
+    // Only eu-2 was looked at again, a minute later.
+    let (kept, again) = inspected_with(seen, |survey| {
+        survey.at = time(1_700_000_160);
+        survey.earlier.insert(NodeName::parse("eu-1").unwrap(), time(1_700_000_097));
+    });
+    assert_eq!((kept.looked, again.looked), (time(1_700_000_097), time(1_700_000_160)));
+    let clock = kept.facts.iter().find(|fact| fact.name == "clock").unwrap();
+    assert!(!clock.odd && clock.value.ends_with(", 3 s after the look began"), "{}", clock.value);
 }
 
 #[test]

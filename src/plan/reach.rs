@@ -120,7 +120,7 @@ impl Removal {
     }
 
     /// The rows, those first that hit most requests; disabled ones last.
-    fn worst_first(&self) -> Vec<(&PluginName, &PluginRow)> {
+    pub fn worst_first(&self) -> Vec<(&PluginName, &PluginRow)> {
         let mut rows: Vec<_> =
             self.rows.iter().flat_map(|(name, rows)| rows.iter().map(move |row| (name, row))).collect();
         rows.sort_by_key(|(_, row)| (!row.enabled, Breadth::of(row)));

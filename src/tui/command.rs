@@ -138,8 +138,12 @@ fn next_trouble(model: &mut Model) {
         _ => false,
     };
     if !found {
-        let is_plan = model.place() == Place::Plan;
-        say(model, if is_plan { "nothing stands in the way" } else { "every node that is shown is well" });
+        let words = match model.screen() {
+            Screen::Plan(_) => "nothing stands in the way",
+            Screen::Fleet(fleet) if fleet.shown == 0 => "no node is shown",
+            _ => "every node that is shown is well",
+        };
+        say(model, words);
     }
 }
 

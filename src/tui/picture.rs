@@ -97,7 +97,15 @@ impl NodeRow {
     }
 }
 
+/// The word of a node whose Kong does not run, while all is as wanted on disk.
+const STOPPED: &str = "stopped";
+
 impl NodeState {
+    /// Whether somebody should look at the node: it is not in line, or does not serve. One that is out is as was wanted.
+    pub fn is_trouble(&self) -> bool {
+        self.word == STOPPED || !matches!(self.mark, '=' | '.')
+    }
+
     /// Why, in as many words as there is room for.
     pub fn why_within(&self, columns: usize) -> &str {
         let all = std::iter::once(&self.why).chain(&self.brief);
@@ -310,7 +318,7 @@ fn item_lines(item: &Item) -> Vec<String> {
 fn state(node: &NodeDiff) -> (NodeState, &[Hint]) {
     let (mark, word) = match node.condition {
         // Nothing is loaded there, so that nothing is proven.
-        Condition::InLine if !node.running => ('.', "stopped"),
+        Condition::InLine if !node.running => ('.', STOPPED),
         _ => node.condition.words(),
     };
     let state = |why: String, brief: Vec<String>| NodeState { mark, word, why, brief };

@@ -218,6 +218,11 @@ fn filter_text(model: &Model) -> String {
     }
 }
 
+/// Whether what is typed as the fleet's filter cannot be used.
+fn is_wrong(model: &Model) -> bool {
+    matches!(model.screen(), Screen::Fleet(fleet) if fleet.filter.wrong.is_some())
+}
+
 /// Shows the nodes that this text chooses.
 fn filter(model: &mut Model, text: String) {
     let height = model.height(Place::Fleet);
@@ -235,7 +240,11 @@ fn on_filter_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     let mut text = filter_text(model);
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     let open = match key.code {
-        KeyCode::Enter => return Vec::new(),
+        KeyCode::Enter => {
+            // What is wrong is not what chooses the nodes that are shown: to keep it would hide that. Why stands beside it.
+            model.dialog = is_wrong(model).then_some(Dialog::Filter);
+            return Vec::new();
+        }
         KeyCode::Esc => false,
         KeyCode::Char('c') if control => false,
         _ => true,

@@ -225,7 +225,7 @@ impl FleetScreen {
         }
     }
 
-    /// To the next node that is not in line, round the end; the group that it is in is unfolded.
+    /// To the next node that is not in line or stopped, round the end; the group that it is in is unfolded.
     pub fn next_trouble(&mut self, picture: &Picture, height: usize) -> bool {
         let all =
             || self.groups.iter().enumerate().flat_map(|(at, group)| group.nodes.iter().map(move |node| (at, *node)));
@@ -236,7 +236,7 @@ impl FleetScreen {
         };
         let is_trouble = |(_, (cluster, node)): &(usize, (usize, usize))| {
             let row = node_at(picture, FleetRow::Node(*cluster, *node));
-            row.is_some_and(|row| !matches!(row.state.mark, '=' | '.'))
+            row.is_some_and(|row| row.state.is_trouble())
         };
         let Some((group, (cluster, node))) = all().skip(begin).chain(all().take(begin)).find(is_trouble) else {
             return false;

@@ -119,6 +119,18 @@ fn the_next_trouble_is_found_in_a_folded_group_too() {
 }
 
 #[test]
+fn a_stopped_gateway_is_trouble_and_one_that_is_out_is_none() {
+    let mut fleet = picture(vec![["a", "b", "c"].map(|name| row(name, 0, None, None, None)).into()]);
+    for (at, mark, word) in [(0, '=', "in line"), (1, '.', "out"), (2, '.', "stopped")] {
+        let state = &mut fleet.clusters[0].nodes[at].state;
+        (state.mark, state.word) = (mark, word);
+    }
+    let mut screen = screen(&fleet);
+    assert!(screen.next_trouble(&fleet, HEIGHT));
+    assert_eq!(here(&screen, &fleet), Some(name("c")));
+}
+
+#[test]
 fn the_cursor_is_on_the_heading_that_its_node_is_folded_under() {
     let fleet = fleet();
     let mut screen = screen(&fleet);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::canvas::Canvas;
-use super::{fleet_pane, head};
+use super::{fleet_pane, head, run};
 use crate::survey::{Lock, Sight};
 use crate::tui::keymap::Command;
 use crate::tui::layout::Areas;
@@ -120,7 +120,7 @@ pub(super) fn draw(model: &Model, screen: &FleetScreen, canvas: &mut Canvas<'_>,
     canvas.hidden(areas.body, &window, screen.rows.len());
     for (y, at) in (0..).zip(window) {
         let is_here = at == screen.cursor.at;
-        draw_row(canvas, areas.body, y, (picture, screen), screen.rows[at], &columns, is_here);
+        draw_row(canvas, areas.body, y, (model, picture, screen), screen.rows[at], &columns, is_here);
     }
     fleet_pane::draw(model, screen, picture, canvas, areas.pane);
 }
@@ -171,7 +171,7 @@ fn draw_row(
     canvas: &mut Canvas<'_>,
     area: Rect,
     y: u16,
-    (picture, screen): (&Picture, &FleetScreen),
+    (model, picture, screen): (&Model, &Picture, &FleetScreen),
     row: FleetRow,
     columns: &Columns,
     is_here: bool,
@@ -180,7 +180,7 @@ fn draw_row(
     let line = match (node_at(picture, row), screen.group(row)) {
         (Some(node), _) => {
             let selected = if screen.selected.has(&node.name) { canvas.look.selected() } else { " " };
-            node_row(canvas, picture, node, columns, (cursor, selected))
+            node_row(canvas, (model, picture), node, columns, (cursor, selected))
         }
         (None, Some(group)) => group_row(canvas, picture, group, columns, cursor, screen),
         (None, None) => return,
@@ -225,7 +225,7 @@ fn topology(picture: &Picture, group: &Group) -> String {
 
 fn node_row(
     canvas: &Canvas<'_>,
-    picture: &Picture,
+    (model, picture): (&Model, &Picture),
     node: &NodeRow,
     columns: &Columns,
     (cursor, selected): (&str, &str),
@@ -246,6 +246,11 @@ fn node_row(
     }
     line = cell(line, columns.run, run_cell(picture, node), more);
     line = cell(line, columns.lock, lock_cell(node), more);
+    if let Some((mark, now)) = run::node_now(model, &node.name) {
+        // What the last look saw is not so any more.
+        let words = format!("{mark} in this run: {now}");
+        return line.with(tone_of(mark), &clip(&words, columns.whole.saturating_sub(columns.state()), more));
+    }
     let state = &node.state;
     let mut begun = columns.state() + width(state.word) + ": ~ ".len();
     line = line.with(tone_of(state.mark), &format!("{} {}", state.mark, state.word));

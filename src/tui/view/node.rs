@@ -46,7 +46,8 @@ fn age(model: &Model, screen: &NodeScreen) -> TextLine {
         return TextLine::new(Tone::Plain, &format!("asking {} ", screen.node));
     }
     let looked = screen.inspection.as_ref().map(|found| found.looked);
-    let looked = looked.or_else(|| model.picture.as_ref().map(|picture| picture.looked));
+    let row = || model.picture.as_deref().and_then(|picture| picture.node(&screen.node));
+    let looked = looked.or_else(|| row().and_then(|row| row.standing.looked));
     let words = looked.map(|at| format!("seen at {} UTC ", time_of_day(at))).unwrap_or_default();
     TextLine::new(Tone::Faint, &words)
 }

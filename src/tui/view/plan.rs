@@ -78,7 +78,8 @@ pub(crate) fn text(model: &Model, turned: &BTreeSet<RowKey>) -> PlanText {
     let nothing = MadeFrom::default();
     let from = if is_past { &nothing } else { &model.made_from };
     let (look, index) = (model.look, Index::of(plan));
-    let mut composer = Composer { plan, look, columns, index, turned, from, is_past, sheet };
+    let mut composer =
+        Composer { plan, look, columns, index, turned, from, is_past, is_read_only: model.read_only, sheet };
     composer.compose();
     composer.sheet.done()
 }
@@ -93,6 +94,8 @@ struct Composer<'a> {
     from: &'a MadeFrom,
     /// It is the plan of a recorded run.
     is_past: bool,
+    /// muster was started read-only.
+    is_read_only: bool,
     sheet: Sheet,
 }
 

@@ -46,15 +46,17 @@ fn place_words(at: At<'_>) -> String {
 /// What will be lost, for the question before a run: rows, then files, then the directive.
 pub(crate) fn losses(removal: &Removal, place: &str) -> [Option<String>; 3] {
     let name = &removal.name;
+    let worst = || removal.worst_first().into_iter().map(|(_, row)| row);
     let rows = match removal.how {
         _ if removal.withdraws() == 0 => None,
         Some(Withdrawal::Disable) => {
-            let disabled = removal.rows.values().flatten().filter(|row| row.enabled).map(PluginRow::words);
+            let disabled = worst().filter(|row| row.enabled).map(PluginRow::words);
             Some(format!("disables {name} in {}", places(place, disabled.collect())))
         }
         Some(Withdrawal::Delete) | None => {
-            let gone = removal.rows.values().flatten().map(PluginRow::words);
-            Some(format!("un-applies {name} from {}", places(place, gone.collect())))
+            let deletes = format!(" (DELETES {})", count(removal.withdraws(), "row"));
+            let words = places(&format!("{place}{deletes}"), worst().map(PluginRow::words).collect());
+            Some(format!("un-applies {name} from {words}"))
         }
     };
     let on = |nodes: &[crate::name::NodeName]| {

@@ -334,15 +334,7 @@ fn node_parts(model: &Model, node: &NodeName, columns: usize) -> (Vec<TextLine>,
     if let Some(wave) = run.wave_of(node) {
         head = head.with(Tone::Faint, &format!("wave {wave}  "));
     }
-    let now = match (state.fate, &state.cause) {
-        // What the cause says stands in the lines below.
-        (Fate::RolledBack, Some(_)) => "rolled back: it serves as before, which was proven",
-        (Fate::Failed, Some(_)) => "failed",
-        (Fate::Unknown, Some(_)) => "unknown until it is looked at again",
-        _ if state.now.is_empty() => waits_for(run, state),
-        _ => state.now.as_str(),
-    };
-    let mut lines = hanging(&head, tone_of(mark), now, columns);
+    let mut lines = hanging(&head, tone_of(mark), now_words(run, state), columns);
     let mut rest = Vec::new();
     if let Some(cause) = &state.cause {
         let (first, more) = cause_parts(cause, columns);
@@ -350,6 +342,24 @@ fn node_parts(model: &Model, node: &NodeName, columns: usize) -> (Vec<TextLine>,
         rest = more;
     }
     (lines, rest)
+}
+
+/// Where a node of a run is now, without what its cause says.
+fn now_words<'a>(run: &Watched, state: &'a NodeRun) -> &'a str {
+    match (state.fate, &state.cause) {
+        (Fate::RolledBack, Some(_)) => "rolled back: it serves as before, which was proven",
+        (Fate::Failed, Some(_)) => "failed",
+        (Fate::Unknown, Some(_)) => "unknown until it is looked at again",
+        _ if state.now.is_empty() => waits_for(run, state),
+        _ => state.now.as_str(),
+    }
+}
+
+/// The mark of a node and where it is, while a run that has it is on.
+pub(super) fn node_now<'a>(model: &'a Model, node: &NodeName) -> Option<(char, &'a str)> {
+    let run = model.run.as_ref().filter(|run| run.is_on())?;
+    let state = run.state.nodes.get(node)?;
+    Some((mark(state), now_words(run, state)))
 }
 
 fn waits_for(run: &Watched, state: &NodeRun) -> &'static str {

@@ -76,6 +76,21 @@ fn enter_keeps_it_and_says_so_until_escape_ends_it() {
 }
 
 #[test]
+fn enter_does_not_keep_what_is_no_selector() {
+    let refused = played(&[typed("/eu-[1-2"), enter()]).screen;
+    let last = refused.lines().last().unwrap_or_default();
+    assert!(last.contains("filter: eu-[1-2") && last.contains("cannot be used to choose"), "{refused}");
+    let mended = played(&[typed("/eu-[1-2"), enter(), typed("]"), enter()]).screen;
+    assert!(mended.contains("filter eu-[1-2]: 2 of 6 nodes shown (/)"), "{mended}");
+}
+
+#[test]
+fn where_no_node_is_shown_none_is_called_well() {
+    let screen = played(&[typed("/ap-*"), enter(), typed("n")]).screen;
+    assert!(screen.contains("no node is shown") && !screen.contains("is well"), "{screen}");
+}
+
+#[test]
 fn while_it_is_typed_no_letter_is_a_command() {
     let played = played(&[typed("/qprRxa")]);
     assert!(played.asked.is_empty() && !played.left(), "{:?}", played.asked);

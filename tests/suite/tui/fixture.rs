@@ -267,7 +267,7 @@ pub(super) fn rows() -> BTreeMap<PluginName, Vec<PluginRow>> {
         tags: Vec::new(),
         updated_at: Some(1_700_000_000),
     };
-    let rows = vec![row(1, "service billing", true), row(2, "global", false)];
+    let rows = vec![row(2, "global", false), row(1, "service billing", true)];
     [("legacy-hmac".parse().expect("a plugin's name"), rows)].into()
 }
 

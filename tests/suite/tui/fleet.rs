@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use muster::inventory::{LabelName, LabelValue};
 use muster::name::RunId;
 use muster::survey::{LastRun, Lock, Role, RunEnd, Sight, Standing};
-use muster::tui::{Look, Message, NodeRow, Picture};
+use muster::tui::{Look, Message, NodeRow, Notice, Picture};
 
-use super::fixture::{large, looked, picture, planned};
-use super::screens::seen;
+use super::fixture::{Recording, large, looked, node, picture, planned};
+use super::screens::{seen, to_run};
 use super::script::{Act, Played, enter, key, play, say, start, typed};
 
 fn minutes_ago(minutes: i64) -> Timestamp {
@@ -148,6 +148,35 @@ fn nodes_of_different_looks_say_when() {
     let other = played(&[both.clone(), typed("j")]).screen;
     assert!(other.contains("looked at 14:02:10 UTC"), "{other}");
     assert!(played(&[both]).screen.contains("eu-1 was looked at again: ~ drift, as before"));
+}
+
+#[test]
+fn a_node_that_was_not_looked_at_again_is_as_old_as_its_own_look() {
+    let mut again = stood();
+    again.looked = start();
+    again.clusters[0].nodes[0].standing.looked = Some(start());
+    let notice = Notice { text: "no answer".into(), details: Vec::new(), hints: Vec::new() };
+    let open = |keys: &str, name: &str| {
+        let answer = Message::Answered(node(name), Err(notice.clone()));
+        played(&[show(again.clone()), typed(keys), enter(), say(answer)]).screen
+    };
+    let (new, old) = (open("j", "eu-1"), open("jj", "eu-2"));
+    assert!(new.contains(" eu-1 ") && new.contains("seen at 14:05:00 UTC"), "{new}");
+    assert!(old.contains(" eu-2 ") && old.contains("seen at 14:02:10 UTC"), "{old}");
+}
+
+#[test]
+fn while_a_run_is_on_its_nodes_show_where_they_are_in_it() {
+    let mut run = Recording::begin();
+    run.delivered().wave(1, &["eu-1"]).proven(3, "eu-1").wave(2, &["eu-2", "eu-3"]);
+    let script = [to_run(), run.acts, vec![key(KeyCode::Esc); 2].concat()].concat();
+    let screen = play((160, 50), Look::FULL, script).screen;
+    let row = |name: &str| screen.lines().find(|line| line.contains(&format!("  {name} "))).unwrap_or_default();
+    for name in ["eu-1", "eu-2", "eu-3"] {
+        assert!(row(name).contains("in this run: "), "{name}\n{screen}");
+    }
+    assert!(!row("eu-1").contains("drift") && !row("eu-3").contains("drift"), "{screen}");
+    assert!(row("us-1").contains("us-1") && !row("us-1").contains("in this run"), "{screen}");
 }
 
 #[test]

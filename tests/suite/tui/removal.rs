@@ -82,10 +82,10 @@ fn the_question_says_what_will_be_lost_before_anything_else() {
     seen("confirm-removal", &[planned(), typed("a")]);
     let screen = screen(&[planned(), typed("a")]);
     let at = |words: &str| row_of(&screen, words);
-    assert!(
-        at("un-applies legacy-hmac from 2 places: service billing; global") < at("deletes the files of"),
-        "{screen}"
-    );
+    // The row that loses traffic is named first, the disabled one last.
+    let rows = at("un-applies legacy-hmac from 2 places (DELETES 2 rows): service");
+    assert_eq!(rows + 1, at("billing; global, disabled"), "{screen}");
+    assert!(rows < at("deletes the files of"), "{screen}");
     assert!(
         at("deletes the files of legacy-hmac on eu-[1-3]") < at("takes legacy-hmac out of the directive"),
         "{screen}"

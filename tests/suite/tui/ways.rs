@@ -164,6 +164,9 @@ fn read_only_is_seen_on_every_screen_and_applies_nothing() {
     let plan = play_with((80, 24), Look::FULL, read_only, [to_plan(), typed("a")].concat());
     assert!(plan.screen.contains(READ_ONLY) && plan.screen.contains(" read-only "), "{}", plan.screen);
     assert!(!plan.screen.contains("to go on:"), "{}", plan.screen);
+    let whole = play_with((160, 50), Look::FULL, read_only, to_plan()).screen;
+    let end = "Nothing has been changed; started read-only: it cannot be applied here";
+    assert!(whole.contains(end) && !whole.contains("applies exactly this"), "{whole}");
     let palette = play_with((80, 24), Look::FULL, read_only, [to_plan(), typed(":apply"), enter()].concat());
     assert_eq!(palette.asked, ["plan All"]);
     assert!(palette.screen.contains("this muster was started read-only"), "{}", palette.screen);

@@ -69,6 +69,8 @@ impl Composer<'_> {
             "This is what was planned then; esc goes back to what came of it"
         } else if self.plan.is_empty() {
             "Nothing has been changed, and there is nothing to apply"
+        } else if self.is_read_only {
+            "Nothing has been changed; started read-only: it cannot be applied here"
         } else {
             "Nothing has been changed. a applies exactly this"
         };
