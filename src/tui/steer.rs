@@ -7,7 +7,7 @@ use super::look::Tone;
 use super::model::Model;
 use super::replay::Replay;
 use super::screen::{About, Screen, Source, Watched};
-use super::shown::{count, shown};
+use super::shown::shown;
 use super::update::read;
 use crate::name::{ClusterName, NodeName};
 use crate::run::{Extent, Fate, NodeRun, ticket};
