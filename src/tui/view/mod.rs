@@ -59,7 +59,7 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>) {
 fn too_small(model: &Model, canvas: &mut Canvas<'_>, area: Rect) {
     let words = format!("muster needs at least {}x{}", LEAST.width, LEAST.height);
     let found = format!("this terminal is {}x{}", area.width, area.height);
-    let run = model.is_running().then(|| ["a run is on, and goes on:", "keys do nothing here"]);
+    let run = model.is_running().then_some(["a run is on, and goes on:", "keys do nothing here"]);
     let run = run.into_iter().flatten().map(str::to_owned);
     for (y, text) in (0..).zip([words, found].into_iter().chain(run)) {
         canvas.line(area, y, &TextLine::new(Tone::Plain, &text));
