@@ -21,6 +21,7 @@ pub mod keymap;
 mod keys;
 mod layout;
 mod lift;
+mod line;
 mod logs;
 mod look;
 mod message;

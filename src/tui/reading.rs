@@ -1,14 +1,16 @@
 //! What the keys do in the log of a node or cluster.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 
 use super::cursor::Step;
 use super::dialog::Dialog;
 use super::effect::Effect;
 use super::keymap::Place;
+use super::line::{self, Pressed};
 use super::logs::{Log, Subject};
 use super::model::Model;
 use super::screen::{Extent, LogScreen, RunRow, Screen};
+use super::shown::first_line;
 use crate::run::Event;
 
 /// The columns before the text of a row: a mark, the time, who speaks.
@@ -86,29 +88,19 @@ pub(super) fn search(model: &mut Model) {
 
 /// A key while the text to search for is typed; each letter shows at once where it is.
 pub(super) fn on_search_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
     let mut text = searched(model);
-    let open = match key.code {
-        KeyCode::Enter => return Vec::new(),
-        KeyCode::Esc => false,
-        KeyCode::Char('c') if control => false,
-        _ => true,
-    };
-    match key.code {
-        _ if !open => text.clear(),
-        KeyCode::Backspace => drop(text.pop()),
-        KeyCode::Char('u') if control => text.clear(),
-        KeyCode::Char(c) if !control && text.chars().count() < MOST_SEARCHED => text.push(c),
-        _ => {}
+    let pressed = line::press(&mut text, key, MOST_SEARCHED);
+    if pressed == Pressed::Entered {
+        return Vec::new();
     }
-    model.dialog = open.then_some(Dialog::Search);
+    model.dialog = (pressed == Pressed::Open).then_some(Dialog::Search);
     with(model, |screen, log, extent| screen.search(text, log, extent));
     Vec::new()
 }
 
 /// A paste while the text is typed: its first line.
 pub(super) fn paste(model: &mut Model, text: &str) {
-    let line: String = text.lines().next().unwrap_or_default().chars().take(MOST_SEARCHED).collect();
+    let line: String = first_line(text).chars().take(MOST_SEARCHED).collect();
     let typed = searched(model) + &line;
     with(model, |screen, log, extent| screen.search(typed, log, extent));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event as Input, KeyEvent, KeyEventKind};
 use ratatui::layout::Size;
 
 use super::closely;
@@ -12,6 +12,7 @@ use super::editing;
 use super::effect::Effect;
 use super::keymap::{Command, Place};
 use super::layout;
+use super::line::{self, Pressed};
 use super::message::{Doing, Message, Notice, Signal};
 use super::model::Model;
 use super::palette::{self, Chosen, Palette};
@@ -238,25 +239,13 @@ fn filter(model: &mut Model, text: String) {
 /// A key while a filter is typed; each letter shows at once what it does.
 fn on_filter_key(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     let mut text = filter_text(model);
-    let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    let open = match key.code {
-        KeyCode::Enter => {
-            // What is wrong is not what chooses the nodes that are shown: to keep it would hide that. Why stands beside it.
-            model.dialog = is_wrong(model).then_some(Dialog::Filter);
-            return Vec::new();
-        }
-        KeyCode::Esc => false,
-        KeyCode::Char('c') if control => false,
-        _ => true,
-    };
-    match key.code {
-        _ if !open => text.clear(),
-        KeyCode::Backspace => drop(text.pop()),
-        KeyCode::Char('u') if control => text.clear(),
-        KeyCode::Char(c) if !control && text.chars().count() < MOST_FILTER => text.push(c),
-        _ => {}
+    let pressed = line::press(&mut text, key, MOST_FILTER);
+    if pressed == Pressed::Entered {
+        // What is wrong is not what chooses the nodes that are shown: to keep it would hide that. Why stands beside it.
+        model.dialog = is_wrong(model).then_some(Dialog::Filter);
+        return Vec::new();
     }
-    model.dialog = open.then_some(Dialog::Filter);
+    model.dialog = (pressed == Pressed::Open).then_some(Dialog::Filter);
     filter(model, text);
     Vec::new()
 }

@@ -397,3 +397,11 @@ fn rows_never_move_whatever_is_steered() {
         .collect();
     assert_eq!(rows, vec![["eu-1", "eu-2", "eu-3"].map(str::to_owned).to_vec(); 3]);
 }
+
+#[test]
+fn a_paste_into_a_search_is_its_first_line_also_where_lines_end_by_carriage_returns() {
+    let paste = vec![Act::Input(Input::Paste("wave\rxdq".to_owned()))];
+    let shown = played(&[to_run(), first_wave().acts, enter(), typed("/"), paste]);
+    assert!(shown.screen.contains("wave") && !shown.screen.contains("xdq"), "{}", shown.screen);
+    assert!(!shown.left(), "nothing that was pasted is a key");
+}
