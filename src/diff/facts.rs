@@ -113,7 +113,8 @@ fn reach(facts: &NodeFacts, group: &mut Group<'_>) {
         }
         Ok(admin) => {
             let rows: usize = admin.rows.values().map(Vec::len).sum();
-            let words = format!("answers: {} plugins loaded, {rows} rows", admin.loaded.len());
+            let asked = admin.asked.words().map(|words| format!(", {words}")).unwrap_or_default();
+            let words = format!("answers: {} plugins loaded, {rows} rows{asked}", admin.loaded.len());
             group.add("Admin API", words, "asked at the look");
             if let Some(trouble) = &admin.rows_trouble {
                 group.odd("rows", &trouble.text, "Admin API");

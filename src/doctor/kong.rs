@@ -222,6 +222,7 @@ impl Patient<'_> {
             return Check::of(trouble);
         }
         let rows: usize = admin.rows.values().map(Vec::len).sum();
-        Check::well(format!("it answers: {} plugins loaded, {rows} rows of plugins", admin.loaded.len()))
+        let asked = admin.asked.words().map(|words| format!("; {words}")).unwrap_or_default();
+        Check::well(format!("it answers: {} plugins loaded, {rows} rows of plugins{asked}", admin.loaded.len()))
     }
 }

@@ -14,7 +14,7 @@ use crate::kong::entities::{AnswerError, NodeStatus, ScopeKind, error_message};
 use crate::kong::{NodeInfo, PluginPage, PluginRow, printable};
 use crate::name::{PluginName, Shared};
 use crate::remote::{Fault, HttpAddress, HttpAnswer, HttpRequest, Remote, RemoteError};
-use crate::survey::{AdminFacts, Trouble};
+use crate::survey::{AdminFacts, Asked, Trouble};
 
 /// The longest text that is kept, in characters.
 const LONGEST: usize = 2000;
@@ -108,7 +108,15 @@ impl Face {
 
     /// `GET /`: what the answering worker has loaded.
     pub async fn node(&self, remote: &dyn Remote) -> Result<AdminFacts, Trouble> {
-        self.read(remote, "/", read_node).await
+        let facts = self.read(remote, "/", read_node).await?;
+        Ok(AdminFacts { asked: self.asked(remote), ..facts })
+    }
+
+    fn asked(&self, remote: &dyn Remote) -> Asked {
+        match remote.asks_by() {
+            Some(tool) => Asked::Command { tool },
+            None => Asked::Connection,
+        }
     }
 
     /// Every row of `plugins`, in every workspace. Kong cannot filter by name (facts.md C3), so all pages are read.
@@ -321,10 +329,15 @@ fn garbled(doing: &str, error: &AnswerError, body: &[u8]) -> Trouble {
 fn expect_200(doing: &str, answer: &HttpAnswer) -> Result<(), Trouble> {
     let (code, found, hint) = match answer.status {
         200 => return Ok(()),
-        401 | 403 => (
+        401 => (
             "admin-unauthorized",
             "the Admin API wants a token, or another one".to_owned(),
-            "name the variable that holds the token in the inventory: admin: { token: { env: NAME } }",
+            "say where it is: admin: { token: { env: NAME } } in the inventory, or a command in ~/.config/muster/admin.yaml",
+        ),
+        403 => (
+            "admin-unauthorized",
+            "the token may not do this".to_owned(),
+            "give the role of its user the right to it in Kong's RBAC, in every workspace, or name another token",
         ),
         300..=399 => (
             "admin-redirected",
@@ -368,6 +381,7 @@ fn read_node(body: &[u8]) -> Result<AdminFacts, AnswerError> {
         master: info.pids.master,
         rows: Shared::default(),
         rows_trouble: None,
+        asked: Asked::default(),
     })
 }
 

@@ -104,6 +104,25 @@ fn build(request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpFault> {
     builder.body(Full::from(request.body.unwrap_or_default())).map_err(|e| bad("it cannot be made", &e))
 }
 
+/// The request as it goes over the wire, for whoever sends it as it is: body and all, with its length.
+pub(super) fn raw(request: &HttpRequest) -> Result<Vec<u8>, HttpFault> {
+    let length = request.body.as_ref().map(Vec::len);
+    let built = build(request.clone())?;
+    let mut bytes = format!("{} {} HTTP/1.1\r\n", built.method(), built.uri()).into_bytes();
+    for (name, value) in built.headers() {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    if let Some(length) = length {
+        bytes.extend_from_slice(format!("content-length: {length}\r\n").as_bytes());
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(request.body.as_deref().unwrap_or_default());
+    Ok(bytes)
+}
+
 /// A request as errors name it: `asking GET http://127.0.0.1:8001/status of eu-1`.
 pub(super) struct Asking<'a> {
     login: &'a Login,

@@ -101,6 +101,10 @@ impl Login {
                 "nothing was executed; try again with fewer connections at once, or raise MaxStartups on {host}"
             ))],
             Fault::SudoRefused => self.sudo_hints(found),
+            Fault::SessionRefused if found.contains("forbids forwarding") => vec![Hint::do_(format!(
+                "in sshd_config of {host}, allow the login {} `AllowTcpForwarding local`, or MaxSessions 2",
+                self.user
+            ))],
             Fault::SessionRefused => {
                 vec![Hint::do_(format!(
                     "raise MaxSessions in sshd_config of {host}, or close what else uses the connection"
@@ -148,7 +152,9 @@ impl Login {
         // The server says by its words which of the two it is.
         match found {
             _ if found.contains(BY_JUMP) => vec![allow("that jump host")],
-            _ if found.contains("prohibited") => vec![allow(host)],
+            _ if found.contains("neither curl nor perl") => {
+                vec![allow(host), Hint::do_(format!("or install curl or perl on {title}"))]
+            }
             _ => vec![listens, allow(host)],
         }
     }
@@ -224,7 +230,7 @@ mod tests {
             let error = Login::new(&address(), "deploy").error(Fault::ForwardRefused, "asking", found);
             error.hints()[0].to_string()
         };
-        assert!(first("the server forbids forwarding (administratively prohibited: open failed)").starts_with("allow"));
+        assert!(first("forwarding is forbidden, and neither curl nor perl is there").starts_with("allow"));
         assert!(first("its jump host says: administratively prohibited: open failed").ends_with("that jump host"));
         assert!(first("nothing answers there (connect failed: Connection refused)").starts_with("check"));
     }

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use crate::hint::Hint;
 use crate::wire::{Args, Record, Status};
 
+mod by_command;
 mod dialogue;
 mod fault;
 mod http;
@@ -178,6 +179,11 @@ pub trait Remote: Send + Sync {
     async fn start(&self, call: Call) -> Result<Box<dyn Running>, RemoteError>;
     /// Makes one HTTP request from the node's point of view, on a fresh connection.
     async fn http(&self, request: HttpRequest) -> Result<HttpAnswer, RemoteError>;
+    /// What asks on the node itself (`curl`, `perl`), if anything had to be asked like that over this connection, as its
+    /// server forbids forwarding.
+    fn asks_by(&self) -> Option<String> {
+        None
+    }
     /// Whether the connection still lives, as far as can be told without asking the node.
     async fn alive(&self) -> bool;
     /// Closes the connection.
@@ -241,7 +247,7 @@ pub enum Fault {
     SudoRefused,
     /// The server refuses a further session on the connection (`MaxSessions`).
     SessionRefused,
-    /// The server forbids forwarding, or nothing listens behind it.
+    /// Nothing listens behind a forward, or the server forbids it and nothing on the node can ask in its place.
     ForwardRefused,
     /// The connection broke in the middle.
     Lost,

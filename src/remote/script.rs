@@ -16,6 +16,8 @@ pub enum Script {
     Delete,
     /// Looks closer at one node: contents of files, receipts, the end of the error log; changes nothing.
     Detail,
+    /// Makes one HTTP request from the node's own side, where forwarding is forbidden.
+    Admin,
 }
 
 const SURVEY: &str = concat!(
@@ -56,9 +58,12 @@ const ACTIVATE: &str = concat!(
 
 const DETAIL: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/detail.sh"));
 
+const ADMIN: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/admin.sh"));
+
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 6] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete, Self::Detail];
+    pub const ALL: [Self; 7] =
+        [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete, Self::Detail, Self::Admin];
 
     /// The whole text that is sent to a node.
     pub const fn text(self) -> &'static str {
@@ -69,6 +74,7 @@ impl Script {
             Self::Activate => ACTIVATE,
             Self::Delete => DELETE,
             Self::Detail => DETAIL,
+            Self::Admin => ADMIN,
         }
     }
 
@@ -81,6 +87,7 @@ impl Script {
             Self::Activate => "activate",
             Self::Delete => "delete",
             Self::Detail => "detail",
+            Self::Admin => "admin",
         }
     }
 }

@@ -25,12 +25,14 @@ use super::http::{Asking, HttpFault, exchange};
 use super::login::Login;
 use super::{Call, Connect, Fault, HttpAddress, HttpAnswer, HttpRequest, NodeAddress, Remote, RemoteError, Running};
 
+mod ask;
 mod config;
 mod control;
 mod jump;
 mod log;
 mod master;
 
+use ask::{Commands, Forwarded};
 use config::Destination;
 use jump::Jumps;
 use log::{Log, Target};
@@ -155,6 +157,7 @@ pub struct SshRemote {
     master: Master,
     launcher: Arc<Launcher>,
     permits: Arc<Semaphore>,
+    commands: Commands,
     forwards: Mutex<BTreeMap<HttpAddress, PathBuf>>,
     forwarded: AtomicUsize,
     closed: AtomicBool,
@@ -168,6 +171,7 @@ impl SshRemote {
             master,
             launcher,
             permits: Arc::new(Semaphore::new(SCRIPTS)),
+            commands: Commands::default(),
             forwards: Mutex::default(),
             forwarded: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -177,12 +181,26 @@ impl SshRemote {
     /// Starts a script by its text. Only the contract tests use it; everything else names a [`super::Script`].
     #[doc(hidden)]
     pub async fn start_text(&self, text: &str, call: Call) -> Result<Box<dyn Running>, RemoteError> {
+        self.start_in(self.spawn_patiently(), text, call).await
+    }
+
+    /// The same beside a script that runs: a session that was refused is asked for again, for a moment.
+    async fn start_when_free(&self, text: &str, call: Call) -> Result<Box<dyn Running>, RemoteError> {
+        self.start_in(self.session_when_free(), text, call).await
+    }
+
+    async fn start_in(
+        &self,
+        session: impl Future<Output = Result<Child<Arc<Session>>, openssh::Error>> + Send,
+        text: &str,
+        call: Call,
+    ) -> Result<Box<dyn Running>, RemoteError> {
         let doing = "starting a script on";
         let sent = Sent::new(text, call, &self.login)?;
         let late = |_| self.login.error(Fault::TimedOut, doing, "the connection gives no session");
         let (child, permit) = tokio::time::timeout(sent.deadline(), async {
             let permit = self.permits.clone().acquire_owned().await;
-            (self.spawn_patiently().await, permit)
+            (session.await, permit)
         })
         .await
         .map_err(late)?;
@@ -194,12 +212,12 @@ impl SshRemote {
     }
 
     /// Starts the command. Where one session is allowed, the last one may be still there when its script has ended:
-    /// without another of ours in the way, a refusal is asked again for a moment. Nothing was executed.
+    /// without another script of ours in the way, a refused one is asked for again, for a moment. Nothing was executed.
     async fn spawn_patiently(&self) -> Result<Child<Arc<Session>>, openssh::Error> {
         let until = Instant::now() + PATIENCE;
         loop {
             match self.spawn().await {
-                Err(error) if is_refusal(&error) && self.is_alone() && Instant::now() < until => {
+                Err(error) if is_refusal(&error) && self.may_clear() && Instant::now() < until => {
                     sleep(Duration::from_millis(20)).await;
                 }
                 result => return result,
@@ -207,9 +225,9 @@ impl SshRemote {
         }
     }
 
-    /// Whether the only permit that is taken is the one of the script that is being started.
-    fn is_alone(&self) -> bool {
-        self.permits.available_permits() + 1 == SCRIPTS
+    /// Whether a session of ours may be about to end: no script runs but the one that is being started, or it is a command's.
+    fn may_clear(&self) -> bool {
+        self.permits.available_permits() + 1 == SCRIPTS || self.commands.tool().is_some()
     }
 
     async fn spawn(&self) -> Result<Child<Arc<Session>>, openssh::Error> {
@@ -259,18 +277,6 @@ impl SshRemote {
     }
 }
 
-/// A stream that was closed before an answer: the master's log says whether the server refused to open it.
-fn refused(asking: &Asking<'_>, target: &Target, log: &Log) -> RemoteError {
-    match log.refusal(target) {
-        Some(why) if why.contains("prohibited") => {
-            let found = format!("the server forbids forwarding ({why}); asking by a command on the node is not built");
-            asking.error(Fault::ForwardRefused, found)
-        }
-        Some(why) => asking.error(Fault::ForwardRefused, format!("nothing answers there ({why})")),
-        None => asking.failed(HttpFault::Closed),
-    }
-}
-
 /// Whether the server refused a further session.
 fn is_refusal(error: &openssh::Error) -> bool {
     matches!(error, openssh::Error::SshMux(_)) && chain(error).contains("refused by peer")
@@ -313,19 +319,32 @@ impl Remote for SshRemote {
 
     async fn http(&self, request: HttpRequest) -> Result<HttpAnswer, RemoteError> {
         let asking = Asking::new(&self.login, &request);
-        let path = self.forward(&request.to, &asking).await?;
-        let target = match &request.to {
-            HttpAddress::Tcp(address) => Target::tcp(&address.ip().to_string(), address.port()),
-            HttpAddress::Unix(path) => Target::unix(path.as_str()),
-        };
-        let log = Log::from_here(self.master.log());
-        let gone = |error: io::Error| asking.error(Fault::Lost, format!("the connection is gone ({error})"));
-        let stream = UnixStream::connect(path).await.map_err(gone)?;
-        match exchange(stream, request).await {
-            Ok(answer) => Ok(answer),
-            Err(HttpFault::Closed) => Err(refused(&asking, &target, &log)),
-            Err(fault) => Err(asking.failed(fault)),
+        if self.commands.is_forbidden(&request.to) {
+            return self.by_command(request, &asking).await;
         }
+        let kept = request.clone();
+        match self.by_forward(request, &asking).await? {
+            Forwarded::Answered(answer) => Ok(answer),
+            Forwarded::Forbidden => {
+                self.commands.forbid(&kept.to);
+                self.by_command(kept, &asking).await
+            }
+            // Of a socket sshd says the same whether it forbids it, the login has no rights to it, or nothing is there; a
+            // command has the rights of the scripts, and says more.
+            Forwarded::Closed(_) if matches!(kept.to, HttpAddress::Unix(_)) => {
+                let to = kept.to.clone();
+                let answer = self.by_command(kept, &asking).await?;
+                self.commands.forbid(&to);
+                Ok(answer)
+            }
+            Forwarded::Closed(why) => {
+                Err(asking.error(Fault::ForwardRefused, format!("nothing answers there ({why})")))
+            }
+        }
+    }
+
+    fn asks_by(&self) -> Option<String> {
+        self.commands.tool()
     }
 
     async fn alive(&self) -> bool {

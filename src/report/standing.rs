@@ -6,7 +6,7 @@ use super::nodes::brief;
 use super::words::count;
 use crate::diff::{ClusterDiff, NodeDiff};
 use crate::name::NodeName;
-use crate::survey::{LastRun, Lock, Role, RunEnd};
+use crate::survey::{Asked, LastRun, Lock, Role, RunEnd};
 
 /// How wide a list of nodes may be before it becomes a number.
 const NODES: usize = 40;
@@ -30,6 +30,7 @@ pub(super) fn roles(cluster: &ClusterDiff) -> Option<String> {
 pub(super) fn lines(cluster: &ClusterDiff) -> Vec<String> {
     let mut lines = held(cluster);
     lines.extend(unclear(cluster));
+    lines.extend(asked(cluster));
     lines.extend(last_run(cluster));
     lines
 }
@@ -49,6 +50,17 @@ fn unclear(cluster: &ClusterDiff) -> Option<String> {
     let nodes: Vec<NodeName> =
         cluster.nodes.iter().filter(|(_, node)| unclear(node)).map(|(name, _)| name.clone()).collect();
     (!nodes.is_empty()).then(|| format!("whether a run holds it is unknown: {}", brief(&nodes, NODES)))
+}
+
+/// The Admin APIs that were not asked through the connection, by the way that was taken.
+fn asked(cluster: &ClusterDiff) -> Vec<String> {
+    let mut ways: BTreeMap<String, Vec<NodeName>> = BTreeMap::new();
+    for (name, node) in &cluster.nodes {
+        if let Some(words) = node.standing.asked.as_ref().and_then(Asked::words) {
+            ways.entry(words).or_default().push(name.clone());
+        }
+    }
+    ways.into_iter().map(|(words, nodes)| format!("Admin API {words}: {}", brief(&nodes, NODES))).collect()
 }
 
 fn last_run(cluster: &ClusterDiff) -> Option<String> {

@@ -199,7 +199,7 @@ fn the_legend_keeps_to_the_width() {
 #[test]
 fn roles_holders_and_the_last_run_stand_below_the_cluster_and_in_the_json() {
     use crate::name::RunId;
-    use crate::survey::{LastRun, Lock, Role, RunEnd, Sight, Standing};
+    use crate::survey::{Asked, LastRun, Lock, Role, RunEnd, Sight, Standing};
     let at: Timestamp = "2026-03-02T13:40:00Z".parse().unwrap();
     let id = |second: i64| RunId::from_parts(u64::try_from(at.as_millisecond() + second * 1000).unwrap(), 7);
     let run = |second, end| LastRun { run: id(second), at, by: Some("eva@ops-1".to_owned()), commit: None, end };
@@ -218,6 +218,7 @@ fn roles_holders_and_the_last_run_stand_below_the_cluster_and_in_the_json() {
                 Lock::Free
             }),
             last_run: Some(run(0, end).into()),
+            asked: (number == 2).then(|| Asked::Command { tool: "curl".to_owned() }),
         };
     }
     diff.clusters.pop_first();
@@ -227,6 +228,7 @@ fn roles_holders_and_the_last_run_stand_below_the_cluster_and_in_the_json() {
 
     us-prod  traditional · Kong 3.9.1 · 5 nodes: 1 control plane, 2 data planes
       held by cron@ops-2, run 01KJQCFQF00000000000000007: us-3
+      Admin API asked by curl on the node (forwarding is forbidden): us-2
       last run 2026-03-02 13:40 UTC by eva@ops-1: put back on 1 node, done on 2 nodes (01KJQCDWW0)
       NODE      request-tag  acme-auth  STATE
       us-[1-3]  ====         ====       = in line

@@ -323,6 +323,38 @@ pub struct AdminFacts {
     pub rows: Shared<BTreeMap<String, Vec<PluginRow>>>,
     /// The rows could not all be read, and why.
     pub rows_trouble: Option<Trouble>,
+    /// How it was asked.
+    pub asked: Asked,
+}
+
+/// How an Admin API was asked (docs/decisions/0013).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Asked {
+    /// Through the connection to the node.
+    #[default]
+    Connection,
+    /// By this command on the node, as its server forbids forwarding.
+    Command {
+        /// `curl` or `perl`.
+        tool: String,
+    },
+    /// From the operator's machine, at this address.
+    Url {
+        /// Without path and secrets.
+        url: String,
+    },
+}
+
+impl Asked {
+    /// In words, where it is not the usual way.
+    pub fn words(&self) -> Option<String> {
+        match self {
+            Self::Connection => None,
+            Self::Command { tool } => Some(format!("asked by {tool} on the node (forwarding is forbidden)")),
+            Self::Url { url } => Some(format!("asked from here at {url}")),
+        }
+    }
 }
 
 /// A row of Kong's `plugins` entity: one use of a plugin.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{NodeFacts, NodeSurvey, Survey, in_force};
+use super::{Asked, NodeFacts, NodeSurvey, Survey, in_force};
 use crate::kong::Topology;
 use crate::name::{NodeName, Revision, RunId, Shared};
 use crate::wire::Receipt;
@@ -23,6 +23,9 @@ pub struct Standing {
     pub lock: Option<Lock>,
     /// The last run that left something on it.
     pub last_run: Option<Shared<LastRun>>,
+    /// How its Admin API was asked, where that is not through the connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
 }
 
 /// How the look at a node ended.
@@ -137,6 +140,7 @@ impl Survey {
             role: facts.and_then(role),
             lock: facts.map(lock),
             last_run: facts.and_then(last_run).map(Into::into),
+            asked: facts.and_then(asked),
         }
     }
 
@@ -172,6 +176,11 @@ fn role(facts: &NodeFacts) -> Option<Topology> {
     };
     let value = |key| settings.get(key).map(String::as_str);
     Topology::of(value("role"), value("database"))
+}
+
+fn asked(facts: &NodeFacts) -> Option<Asked> {
+    let asked = &facts.admin.as_ref().ok()?.asked;
+    (*asked != Asked::Connection).then(|| asked.clone())
 }
 
 fn lock(facts: &NodeFacts) -> Lock {

@@ -66,7 +66,7 @@ async fn each_node_says_what_is_wrong_with_it_and_what_mends_that() {
     let path = format!("{}:/usr/bin:/bin", bin.display());
     let door = |spec: NodeSpec| match spec.name.as_str() {
         "eu-1" => spec.env("PATH", &path),
-        "eu-2" => spec.server("AllowTcpForwarding no").server("AllowStreamLocalForwarding no"),
+        "eu-2" => spec.server("AllowTcpForwarding no").server("MaxSessions 1"),
         "eu-5" => spec.known(Known::Unknown),
         "eu-6" => spec.locked(),
         _ => spec,
@@ -83,7 +83,7 @@ async fn each_node_says_what_is_wrong_with_it_and_what_mends_that() {
     let said = doctor(&gateways, &[]).await;
     let line = format!("> in /etc/sudoers.d/muster on eu-1: {} ALL=(root) NOPASSWD: /bin/sh", user());
     said.assert(3, &["! sudo  ", "a password is required", &line]);
-    said.assert(3, &["allow the login ", "`AllowTcpForwarding local` in sshd_config of eu-2"]);
+    said.assert(3, &["in sshd_config of ", "allow the login ", "`AllowTcpForwarding local`, or MaxSessions 2"]);
     said.assert(3, &["held by ann@ops-9", "> type: muster unlock eu"]);
     said.assert(3, &[&format!("> type: chmod 0640 {}    (on eu-4)", env.display())]);
     said.assert(3, &["host key not known", "compare the fingerprint", "ssh -v -o BatchMode=yes"]);

@@ -1,6 +1,7 @@
 //! The scripts that run on nodes, under dash, busybox and bash, each call framed as the transport frames it.
 
 mod activate;
+mod admin;
 mod boundaries;
 mod delete;
 mod deliver;

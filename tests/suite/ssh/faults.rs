@@ -197,18 +197,6 @@ async fn where_one_session_is_allowed_a_second_script_is_refused_and_http_still_
 }
 
 #[tokio::test]
-async fn forbidden_forwarding_is_told_apart_from_a_closed_port() {
-    let Some(fleet) = Fleet::start(vec![NodeSpec::new("n1").server("AllowTcpForwarding no")]).await else { return };
-    let connect = fleet.connect();
-    let remote = connect.open(&fleet.address("n1")).await.unwrap();
-    let error = remote.http(get(HttpAddress::Tcp(([127, 0, 0, 1], 1).into()), "/")).await.unwrap_err();
-    assert_eq!(error.fault, Fault::ForwardRefused, "{error}");
-    assert!(error.found.contains("forbids forwarding"), "{error}");
-    connect.shutdown().await;
-    fleet.assert_nothing_left().await;
-}
-
-#[tokio::test]
 async fn an_admin_api_that_dies_in_the_middle_is_lost_and_not_refused() {
     let Some(fleet) = Fleet::of(&["n1"]).await else { return };
     let connect = fleet.connect();

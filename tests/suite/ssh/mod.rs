@@ -1,5 +1,6 @@
 //! Connections over real sshd.
 
+mod commands;
 mod contract;
 mod faults;
 mod jumps;

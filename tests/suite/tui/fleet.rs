@@ -32,6 +32,7 @@ fn standing(role: Role, last_run: Option<LastRun>) -> Standing {
         role: Some(role),
         lock: Some(Lock::Free),
         last_run: last_run.map(Into::into),
+        asked: None,
     }
 }
 
