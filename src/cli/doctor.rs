@@ -33,7 +33,7 @@ pub(super) async fn run(min_free: u64, options: Options, demo: bool, env: &mut E
     here.insert(1, ("inventory", inventory(&desired, mistakes.as_ref().map(|mistakes| mistakes.iter().count()))));
     here.insert(2, ("ssh", ssh(&desired, env).await));
     let selection = super::session::selection(&options, &desired)?;
-    let fleet = Arc::new(super::session::fleet(desired, &options, env)?);
+    let fleet = Arc::new(super::session::fleet(desired, &options, env).await?);
     let looked = look(&fleet, &selection, min_free, env).await;
     fleet.close().await;
     let Some(mut nodes) = looked else { return Ok(exit::INTERRUPTED) };

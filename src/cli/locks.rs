@@ -95,7 +95,7 @@ pub(super) async fn look(options: &Options, env: &mut Env) -> Result<Option<(Arc
             "{text}\nthe inventory has mistakes; the machines of {clusters} of its clusters can be read"
         ));
     }
-    let fleet = Arc::new(super::session::fleet(desired, options, env)?);
+    let fleet = Arc::new(super::session::fleet(desired, options, env).await?);
     let control = Control::new();
     let signals = std::mem::replace(&mut env.signals, super::Signals::Process);
     let listener = tokio::task::spawn(super::session::listen(signals, control.clone()));

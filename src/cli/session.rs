@@ -11,10 +11,11 @@ use crate::demo::Demo;
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
 use crate::failure::Failure;
-use crate::fleet::{Desired, DesiredError, Fleet, Source};
+use crate::fleet::{Desired, DesiredError, Fleet, Operator, OperatorError, Source};
 use crate::hint::Hint;
 use crate::inventory::nearest::nearest;
 use crate::inventory::{Look, Selector, TreePath};
+use crate::name::ClusterName;
 use crate::plan::{Allow, Selection};
 use crate::remote::{ByTransport, LocalConnect, Notice, SshConnect, SshSettings};
 use crate::tui::Keys;
@@ -102,7 +103,7 @@ async fn with_fleet(what: Use, options: Options, demo: Option<String>, env: &mut
     let allow: Result<Vec<Allow>, String> = options.allow.iter().map(|text| Allow::parse(text)).collect();
     let allow = allow.map_err(|text| Failure::usage(format!("--allow: {text}")))?;
     allowed(&allow, &desired)?;
-    let fleet = Arc::new(fleet(desired, &options, env)?);
+    let fleet = Arc::new(fleet(desired, &options, env).await?);
     let control = Control::new();
     // The terminal UI answers to signals itself: it has to give the terminal back.
     let signals = std::mem::replace(&mut env.signals, Signals::Process);
@@ -224,7 +225,7 @@ fn allowed(allow: &[Allow], desired: &Desired) -> Result<(), Failure> {
 /// A word of a selector that selects nothing is a mistake: a typing error must not mean "nothing to do".
 pub(super) fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     let inventory = &desired.inventory;
-    let clusters: Vec<&str> = inventory.clusters.keys().map(crate::name::ClusterName::as_str).collect();
+    let clusters: Vec<&str> = inventory.clusters.keys().map(ClusterName::as_str).collect();
     let plugins: std::collections::BTreeSet<&str> = inventory
         .clusters
         .values()
@@ -254,7 +255,7 @@ pub(super) fn known(selection: &Selection, desired: &Desired) -> Result<(), Fail
     Ok(())
 }
 
-pub(super) fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
+pub(super) async fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
     if let Some(file) = options.ssh_config.as_ref().map(|file| env.dir.join(file)) {
         std::fs::File::open(&file).map_err(|error| {
             let text = format!("--ssh-config {}: {error}", file.display());
@@ -264,7 +265,22 @@ pub(super) fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fl
             )
         })?;
     }
-    let vars = || env.vars.iter().map(|(key, value)| (key.clone(), value.into()));
+    let unusable = |error: OperatorError| Failure::input(error.what.clone(), error.hints);
+    let operator = Operator::read(&env.vars).map_err(unusable)?;
+    let secret = operator.secret_vars(&desired.inventory);
+    let tokens = operator.tokens(&desired.inventory).await.map_err(unusable)?;
+    for clusters in tokens.shared() {
+        let names: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
+        // Only for the eye: what is asked for goes on in any case.
+        drop(writeln!(
+            env.err.clone(),
+            "{} are given the same token: whoever has one has the others",
+            names.join(" and ")
+        ));
+    }
+    // Whoever may look at the environment of a child is told no token.
+    let plain = env.vars.iter().filter(|(key, _)| !secret.contains(*key));
+    let vars = || plain.clone().map(|(key, value)| (key.clone(), value.into()));
     let mut ssh = SshSettings::new(vars());
     ssh.config = options.ssh_config.as_ref().map(|file| env.dir.join(file)).or_else(|| env.ssh_config.clone());
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -280,7 +296,7 @@ pub(super) fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fl
         drop(writeln!(err.clone(), "touch the security key for {who} ({key})"));
     }));
     let connect = ByTransport { ssh: Arc::new(SshConnect::new(ssh)), local: Arc::new(LocalConnect::new(vars())) };
-    Fleet::new(desired, Arc::new(connect), settings, &env.vars).map_err(|error| {
+    Fleet::new(desired, Arc::new(connect), settings, &tokens).map_err(|error| {
         let hints = error.hints();
         Failure::of(&error, hints)
     })

@@ -9,8 +9,10 @@ mod doctor;
 mod doubts;
 mod inspect;
 mod locks;
+mod operator;
 mod restore;
 mod site;
+mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +24,10 @@ pub use desired::{BundleTrouble, Desired, DesiredError, Source};
 pub use doctor::examined;
 pub use doubts::{Doubt, doubts};
 pub use locks::{Unlocked, locks, unlock};
+pub use operator::{Operator, OperatorError};
 pub use restore::{may_restore, restore_rows};
 pub use site::{SiteError, site};
+pub use token::{Token, Tokens};
 
 use crate::diff::{self, FleetDiff};
 use crate::execute::look::{self, LookRequest, LookSettings};
@@ -56,15 +60,16 @@ pub struct Picture {
 }
 
 impl Fleet {
-    /// A fleet over this way to connect. `vars` is the operator's environment, where tokens of Admin APIs come from.
+    /// A fleet over this way to connect, with the tokens of its Admin APIs.
     pub fn new(
         desired: Desired,
         connect: Arc<dyn Connect>,
         settings: LookSettings,
-        vars: &BTreeMap<String, String>,
+        tokens: &Tokens,
     ) -> Result<Self, SiteError> {
         let nodes = desired.inventory.nodes().filter(|node| node.out.is_none());
-        let sites: Result<_, _> = nodes.map(|node| Ok((node.name.clone(), site(node, vars)?))).collect();
+        let sites: Result<_, _> =
+            nodes.map(|node| Ok((node.name.clone(), site(node, tokens.of(&node.name))?))).collect();
         Ok(Self { sites: sites?, desired, pool: Arc::new(Pool::new(connect)), settings, last_seen: Mutex::default() })
     }
 

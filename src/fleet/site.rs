@@ -1,10 +1,9 @@
 //! From a node of the inventory to where and how it is reached.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
-use crate::hint::{Hint, Sealed};
+use super::Token;
+use crate::hint::Hint;
 use crate::inventory::{Become, Listen, Node, Transport};
 use crate::perform::Site;
 use crate::remote::{self, HttpAddress, NodeAddress, Privilege};
@@ -12,14 +11,6 @@ use crate::remote::{self, HttpAddress, NodeAddress, Privilege};
 /// Why a node cannot be reached as the inventory has it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SiteError {
-    /// The environment variable with the token is not set.
-    #[error("node {node}: the token of its Admin API is to come from the variable {variable}, which is not set")]
-    NoToken {
-        /// The node.
-        node: String,
-        /// The variable.
-        variable: String,
-    },
     /// A host name where only an address is sure to mean the node itself.
     #[error("node {node}: its {what} listens on {host:?}, which is neither an address nor localhost")]
     HostName {
@@ -36,7 +27,6 @@ impl SiteError {
     /// What to do.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
-            Self::NoToken { variable, .. } => vec![Hint::do_(format!("export {variable} before calling muster"))],
             Self::HostName { .. } => {
                 vec![Hint::do_("give the address that it listens on, as seen from the node itself")]
             }
@@ -44,16 +34,8 @@ impl SiteError {
     }
 }
 
-/// The site of a node; `vars` is the operator's environment, where tokens come from.
-pub fn site(node: &Node, vars: &BTreeMap<String, String>) -> Result<Site, SiteError> {
-    let token = match &node.admin.token {
-        None => None,
-        Some(variable) => {
-            let no_token = || SiteError::NoToken { node: node.name.to_string(), variable: variable.to_string() };
-            let value = vars.get(variable.as_str()).filter(|value| !value.is_empty()).ok_or_else(no_token)?;
-            Some(Arc::new(Sealed::new(value.clone())))
-        }
-    };
+/// The site of a node, with the token for its Admin API.
+pub fn site(node: &Node, token: Option<&Token>) -> Result<Site, SiteError> {
     let listen = |what, listen: &Option<Listen>| listen.as_ref().map(|listen| address(node, what, listen)).transpose();
     Ok(Site {
         address: NodeAddress {
@@ -78,7 +60,7 @@ pub fn site(node: &Node, vars: &BTreeMap<String, String>) -> Result<Site, SiteEr
         admin: listen("Admin API", &node.admin.listen)?,
         status: listen("status API", &node.status)?,
         proxy: listen("proxy", &node.proxy)?,
-        token,
+        token: token.cloned(),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Assignment, DeclaredIn, Listen, Node, Place, Rollout, Subject};
+use super::{Assignment, DeclaredIn, Listen, Node, Place, Rollout, Subject, TreePath};
 use crate::name::{ClusterName, NodeName, text_id};
 
 fn env_name(text: &str) -> Result<(), String> {
@@ -18,6 +18,27 @@ text_id!(
     /// The name of an environment variable of the operator, where a secret is; the secret itself is never in Git.
     EnvName, "name of an environment variable", "^[A-Za-z_][A-Za-z0-9_]*$", env_name
 );
+
+/// Where a token is; the token itself is never in Git. A command that gives it is the operator's own to name, in the settings of
+/// this machine: what a repository says is never run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenSource {
+    /// In this variable of the operator's environment.
+    Env(EnvName),
+    /// In this file below the operator's own directory of settings for muster. A repository cannot name others: what it
+    /// names is sent to a node that it names as well.
+    File(TreePath),
+}
+
+impl TokenSource {
+    /// The name of the variable or file.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Env(name) => name.as_str(),
+            Self::File(path) => path.as_str(),
+        }
+    }
+}
 
 /// How a cluster's nodes get their configuration; the order of steps depends on it (architecture.md 6).
 #[derive(
@@ -61,8 +82,8 @@ pub struct Admin {
     pub listen: Option<Listen>,
     /// Through which node the cluster is spoken to.
     pub via: Via,
-    /// The variable of the operator's environment that holds the token (`Kong-Admin-Token`), if one is needed.
-    pub token: Option<EnvName>,
+    /// Where the token (`Kong-Admin-Token`) is, if one is needed and the operator's own settings name none.
+    pub token: Option<TokenSource>,
 }
 
 /// One cluster: machines, assignment and policy.

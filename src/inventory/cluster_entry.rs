@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::decode::typed;
-use super::document::{ClusterKeys, Defaults, KongKeys, NodeKeys, RolloutKeys, SshKeys};
+use super::document::{ClusterKeys, Defaults, KongKeys, NodeKeys, RolloutKeys, SshKeys, TokenKeys};
 use super::mistake::{Mistake, shown};
 use super::parse::Reading;
 use super::pattern::Pattern;
 use super::yaml::{Entry, Kind, Yaml};
 use super::{
-    Admin, Amount, Become, Cluster, DeclaredIn, EnvName, Host, KongPaths, Listen, Node, NodeAdmin, Place, Rollout,
+    Admin, Amount, Become, Cluster, DeclaredIn, Host, KongPaths, Listen, Node, NodeAdmin, Place, Rollout, TokenSource,
     Transport, TreePath, Via, check, plugin_entry,
 };
 use crate::name::{ClusterName, NodeName, NodePath};
@@ -21,6 +21,8 @@ const MOST_NODES: usize = 100_000;
 pub(super) fn read(reading: &mut Reading, name: ClusterName, entry: &Entry) -> Option<Cluster> {
     let yaml = &entry.value;
     let keys: Option<ClusterKeys> = typed(yaml, entry.at, &["nodes", "plugins"], &mut reading.mistakes);
+    let token = keys.as_ref().and_then(|keys| keys.admin.as_ref()?.token.as_ref());
+    token_source(yaml.entry("admin"), token, &mut reading.mistakes);
     let before = reading.mistakes.len();
     let shared = keys.as_ref().map(|keys| Shared::of(keys, &reading.defaults)).unwrap_or_default();
     let nodes = nodes(reading, &name, &shared, entry);
@@ -60,7 +62,20 @@ fn value<'a>(yaml: &'a Yaml, key: &str) -> Option<&'a Yaml> {
 fn admin(keys: &ClusterKeys) -> Admin {
     let Some(admin) = keys.admin.clone() else { return Admin::default() };
     let via = admin.via.filter(|via| via.as_str() != "any").map_or(Via::Any, Via::Node);
-    Admin { listen: admin.listen, via, token: admin.token.map(|token| token.env) }
+    Admin { listen: admin.listen, via, token: admin.token.and_then(source) }
+}
+
+fn source(keys: TokenKeys) -> Option<TokenSource> {
+    keys.env.map(TokenSource::Env).or(keys.file.map(TokenSource::File))
+}
+
+/// A token is in one place.
+fn token_source(admin: Option<&Entry>, keys: Option<&TokenKeys>, mistakes: &mut Vec<Mistake>) {
+    let (Some(entry), Some(keys)) = (admin.and_then(|admin| admin.value.entry("token")), keys) else { return };
+    if keys.env.is_some() == keys.file.is_some() {
+        let mistake = Mistake::new(entry.at, "a token is in one place");
+        mistakes.push(mistake.instead("write either token: { env: NAME } or token: { file: NAME }"));
+    }
 }
 
 /// What the nodes of a cluster have in common: its own keys over the defaults.
@@ -71,7 +86,7 @@ struct Shared {
     becomes: Become,
     kong: KongKeys,
     listen: Option<Listen>,
-    token: Option<EnvName>,
+    token: Option<TokenSource>,
 }
 
 impl Shared {
@@ -83,7 +98,7 @@ impl Shared {
             becomes: keys.becomes.or(defaults.becomes).unwrap_or_default(),
             kong: kong_over(keys.kong.clone(), defaults.kong.clone().unwrap_or_default()),
             listen: admin.as_ref().and_then(|admin| admin.listen.clone()),
-            token: admin.and_then(|admin| admin.token).map(|token| token.env),
+            token: admin.and_then(|admin| admin.token).and_then(source),
         }
     }
 
@@ -103,7 +118,7 @@ impl Shared {
             kong: paths(kong_over(keys.kong, self.kong.clone())),
             admin: NodeAdmin {
                 listen: listen.or_else(|| self.listen.clone()),
-                token: token.map(|token| token.env).or_else(|| self.token.clone()),
+                token: token.and_then(source).or_else(|| self.token.clone()),
             },
             status: keys.status,
             proxy: keys.proxy,
@@ -198,6 +213,8 @@ impl Nodes<'_> {
 
     /// What no type says about the keys of a node.
     fn own_keys(&mut self, entry: &Entry, keys: &NodeKeys, names: usize) {
+        let token = keys.admin.as_ref().and_then(|admin| admin.token.as_ref());
+        token_source(entry.value.entry("admin"), token, &mut self.reading.mistakes);
         let at = |key: &str| entry.value.entry(key).map_or(entry.at, |entry| entry.value.at);
         if keys.host.is_some() && names > 1 {
             let what = format!("the {names} nodes of this range would have one host");

@@ -56,7 +56,11 @@ fn explain(yaml: &Yaml, at: Place, path: &Path, message: &str) -> Mistake {
     let found = locate(yaml, at, path);
     let (value, at) = (found.value, found.key);
     if path.iter().any(|segment| matches!(segment, Segment::Map { key } if key == "token")) {
-        return token(value.at);
+        return if unknown(message, "unknown field `").is_some_and(|(word, _)| word == "command") {
+            command(value.at)
+        } else {
+            token(value.at)
+        };
     }
     if let Some((word, known)) = unknown(message, "unknown field `") {
         let place = entry_in(value, found.parent, word).map_or(at, |entry| entry.at);
@@ -75,6 +79,14 @@ fn explain(yaml: &Yaml, at: Place, path: &Path, message: &str) -> Mistake {
         Some((what, expected)) if what.starts_with("invalid ") => of_another_kind(value, what, expected),
         _ => Mistake::new(value.at, message),
     }
+}
+
+/// What a repository says is never run: `--plan` is called on the branches of strangers.
+fn command(at: Place) -> Mistake {
+    let mistake = Mistake::new(at, "a command that gives a token is not taken from a repository").secret();
+    mistake.instead(
+        "take it out, and write into ~/.config/muster/admin.yaml:  clusters: { CLUSTER: { token: { command: [WORD, WORD] } } }",
+    )
 }
 
 /// Neither the value nor its line is shown: it may be the token itself.

@@ -191,7 +191,9 @@ pub(super) struct NodeAdminKeys {
 #[serde(deny_unknown_fields)]
 pub(super) struct TokenKeys {
     /// The variable of the operator's environment that holds it.
-    pub(super) env: EnvName,
+    pub(super) env: Option<EnvName>,
+    /// The file that holds it, below the operator's own directory of settings for muster.
+    pub(super) file: Option<TreePath>,
 }
 
 /// How a change is rolled out over a cluster.

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 pub use amount::{Amount, WaveSize};
 pub use bundle::{BundleEntry, BundleSource, GitRev, TreePath, VersionLabel};
-pub use cluster::{Admin, Cluster, EnvName, Topology, Via};
+pub use cluster::{Admin, Cluster, EnvName, TokenSource, Topology, Via};
 pub use declared::{DeclaredIn, Declares, declares};
 pub use excerpt::Look;
 pub use length::Length;

@@ -77,7 +77,7 @@ fn a_node_takes_from_itself_then_its_cluster_then_the_defaults() {
     let own = inventory.node(&node("eu-42")).unwrap();
     assert_eq!((own.user.as_ref().unwrap().as_str(), own.port), ("kong-admin", Some(2222)));
     assert_eq!(own.admin.listen, Some(Listen::Unix(NodePath::parse("/run/kong/admin.sock").unwrap())));
-    assert_eq!(own.admin.token.as_ref().unwrap().as_str(), "EU_42_TOKEN");
+    assert_eq!(own.admin.token.as_ref().unwrap().as_str(), "eu-42.token");
     let edge = inventory.node(&node("edge-07")).unwrap();
     assert_eq!((edge.user.as_ref().unwrap().as_str(), edge.port, edge.becomes), ("edge", Some(22), Become::None));
     assert_eq!((edge.kong.prefix.as_str(), edge.kong.home.as_str()), ("/opt/kong", "/var/lib/muster"));
@@ -274,6 +274,11 @@ fn nodes_are_checked_as_they_are_written() {
         ("{a: {admin: {listen: \"https://127.0.0.1:8444\"}}}", "give the plain one"),
         ("{a: {admin: {token: {env: \"A B\"}}}}", "name of an environment variable, not like this"),
         ("{a: {admin: {token: s3cr3t}}}", "write token: { env: NAME }"),
+        ("{a: {admin: {token: {}}}}", "a token is in one place"),
+        ("{a: {admin: {token: {env: A, file: b}}}}", "write either token: { env: NAME } or token: { file: NAME }"),
+        ("{a: {admin: {token: {file: /etc/shadow}}}}", "a token is given by the name of"),
+        ("{a: {admin: {token: {file: ../id_rsa}}}}", "a token is given by the name of"),
+        ("{a: {admin: {token: {command: [cat, x]}}}}", "is not taken from a repository"),
         ("{\"a-[3-1]\": {}}", "write 1-3"),
         ("[[a]]", "this is not the name of a node"),
         ("a", "neither a list of names nor a map"),

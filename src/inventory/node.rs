@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{EnvName, Listen, Place};
+use super::{Listen, Place, TokenSource};
 use crate::name::{ClusterName, NodeName, NodePath, text_id};
 
 fn label_name(text: &str) -> Result<(), String> {
@@ -128,8 +128,8 @@ pub struct KongPaths {
 pub struct NodeAdmin {
     /// Where it listens, as seen from the node; none: where the node's own settings say.
     pub listen: Option<Listen>,
-    /// The variable of the operator's environment that holds the token, if one is needed.
-    pub token: Option<EnvName>,
+    /// Where the token is, if one is needed and the operator's own settings name none.
+    pub token: Option<TokenSource>,
 }
 
 /// One machine, everything resolved: defaults, then its cluster's, then its own.

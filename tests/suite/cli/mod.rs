@@ -1,6 +1,7 @@
 //! The whole program, headless: over real sshd, on stand-in gateways, from a Git repository.
 
 mod adoption;
+mod asking;
 mod converge;
 mod demo;
 mod demo_keys;

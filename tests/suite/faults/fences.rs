@@ -1,6 +1,5 @@
 //! What keeps the files of a removal: old workers that still have a request, orphans' rows; and what keeps a lease.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -73,7 +72,7 @@ fn applied_with(fleet: &Operated, limit: u64) -> Applied {
     let desired = Desired::read(&source).unwrap_or_else(|error| panic!("{error}"));
     let path = crate::harness::variable("PATH").unwrap_or_default();
     let connect = Arc::new(LocalConnect::new([("PATH".to_owned(), path.into())]));
-    let muster = Fleet::new(desired, connect, LookSettings::for_cores(2), &BTreeMap::new());
+    let muster = Fleet::new(desired, connect, LookSettings::for_cores(2), &muster::fleet::Tokens::default());
     let muster = Arc::new(muster.unwrap_or_else(|error| panic!("{error}")));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
