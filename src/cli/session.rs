@@ -268,8 +268,8 @@ pub(super) async fn fleet(desired: Desired, options: &Options, env: &Env) -> Res
     let unusable = |error: OperatorError| Failure::input(error.what.clone(), error.hints);
     let operator = Operator::read(&env.vars).map_err(unusable)?;
     let secret = operator.secret_vars(&desired.inventory);
-    let tokens = operator.tokens(&desired.inventory).await.map_err(unusable)?;
-    for clusters in tokens.shared() {
+    let access = operator.access(&desired.inventory).await.map_err(unusable)?;
+    for clusters in access.shared() {
         let names: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
         // Only for the eye: what is asked for goes on in any case.
         drop(writeln!(
@@ -296,7 +296,7 @@ pub(super) async fn fleet(desired: Desired, options: &Options, env: &Env) -> Res
         drop(writeln!(err.clone(), "touch the security key for {who} ({key})"));
     }));
     let connect = ByTransport { ssh: Arc::new(SshConnect::new(ssh)), local: Arc::new(LocalConnect::new(vars())) };
-    Fleet::new(desired, Arc::new(connect), settings, &tokens).map_err(|error| {
+    Fleet::new(desired, Arc::new(connect), settings, &access).map_err(|error| {
         let hints = error.hints();
         Failure::of(&error, hints)
     })

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{DemoError, DemoNode, content, repository, rows};
 use crate::execute::Control;
 use crate::execute::look::LookSettings;
-use crate::fleet::{Apply, Desired, Fleet, Source, Tokens};
+use crate::fleet::{Access, Apply, Desired, Fleet, Source};
 use crate::inventory::Selector;
 use crate::plan::Selection;
 use crate::remote::{ByTransport, LocalConnect};
@@ -138,7 +138,7 @@ async fn converge(dir: &Path, repo: &Path, vars: &BTreeMap<String, String>) -> R
     let desired = Desired::read(&Source { repo: repo.to_owned(), rev: "HEAD".to_owned(), inventory: None })?;
     let local = Arc::new(LocalConnect::new(vars.iter().map(|(key, value)| (key.clone(), value.into()))));
     let connect = ByTransport { ssh: local.clone(), local };
-    let fleet = Arc::new(Fleet::new(desired, Arc::new(connect), LookSettings::for_cores(2), &Tokens::default())?);
+    let fleet = Arc::new(Fleet::new(desired, Arc::new(connect), LookSettings::for_cores(2), &Access::default())?);
     #[expect(clippy::disallowed_methods, reason = "the journal of the demo's own preparation is read by nobody")]
     let clock: crate::execute::Clock = Arc::new(jiff::Timestamp::now);
     let picture = fleet.look(clock(), &|_, _| {}).await;

@@ -30,7 +30,7 @@ fn fleet() -> Fleet {
         branch: None,
     };
     let desired = Desired { origin, inventory, bundles: BTreeMap::new(), known: BTreeMap::new(), dirty: Vec::new() };
-    Fleet::new(desired, Arc::new(Silent), LookSettings::for_cores(1), &Tokens::default()).unwrap()
+    Fleet::new(desired, Arc::new(Silent), LookSettings::for_cores(1), &Access::default()).unwrap()
 }
 
 fn node(name: &str) -> NodeName {

@@ -3,6 +3,7 @@
 //! Owns: [`Fleet`], which the command line and the terminal UI both use, so that they cannot differ. Must not know:
 //! terminals, arguments, formats.
 
+mod access;
 mod apply;
 mod desired;
 mod doctor;
@@ -12,13 +13,14 @@ mod locks;
 mod operator;
 mod restore;
 mod site;
-mod token;
+mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+pub use access::{Access, Token};
 pub use apply::{Applied, Apply, ApplyError};
 pub use desired::{BundleTrouble, Desired, DesiredError, Source};
 pub use doctor::examined;
@@ -27,7 +29,6 @@ pub use locks::{Unlocked, locks, unlock};
 pub use operator::{Operator, OperatorError};
 pub use restore::{may_restore, restore_rows};
 pub use site::{SiteError, site};
-pub use token::{Token, Tokens};
 
 use crate::diff::{self, FleetDiff};
 use crate::execute::look::{self, LookRequest, LookSettings};
@@ -60,16 +61,15 @@ pub struct Picture {
 }
 
 impl Fleet {
-    /// A fleet over this way to connect, with the tokens of its Admin APIs.
+    /// A fleet over this way to connect, with what its Admin APIs are entered with.
     pub fn new(
         desired: Desired,
         connect: Arc<dyn Connect>,
         settings: LookSettings,
-        tokens: &Tokens,
+        access: &Access,
     ) -> Result<Self, SiteError> {
         let nodes = desired.inventory.nodes().filter(|node| node.out.is_none());
-        let sites: Result<_, _> =
-            nodes.map(|node| Ok((node.name.clone(), site(node, tokens.of(&node.name))?))).collect();
+        let sites: Result<_, _> = nodes.map(|node| Ok((node.name.clone(), site(node, access)?))).collect();
         Ok(Self { sites: sites?, desired, pool: Arc::new(Pool::new(connect)), settings, last_seen: Mutex::default() })
     }
 

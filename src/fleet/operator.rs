@@ -43,6 +43,35 @@ struct Settings {
 #[serde(deny_unknown_fields)]
 struct ClusterSettings {
     token: Option<TokenKeys>,
+    url: Option<String>,
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+/// An Admin API by URL, as the operator says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct UrlKeys {
+    /// With `{node}` or `{host}` where each node has its own.
+    pub(super) url: String,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl ClusterSettings {
+    /// The URL with what belongs to it; `Err` where half of it is missing.
+    fn url_keys(&self) -> Result<Option<UrlKeys>, &'static str> {
+        let identity = match (&self.cert, &self.key) {
+            (None, None) => None,
+            (Some(cert), Some(key)) => Some((cert.clone(), key.clone())),
+            _ => return Err("has one of `cert` and `key`, which go together"),
+        };
+        match &self.url {
+            Some(url) => Ok(Some(UrlKeys { url: url.clone(), ca: self.ca.clone(), identity })),
+            None if self.ca.is_some() || identity.is_some() => Err("has `ca`, `cert` or `key` without a `url`"),
+            None => Ok(None),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -78,13 +107,20 @@ impl TokenKeys {
 pub struct Operator {
     vars: BTreeMap<String, String>,
     dir: Option<PathBuf>,
+    set: Set,
+}
+
+/// What the file says of each cluster.
+#[derive(Debug, Clone, Default)]
+struct Set {
     tokens: BTreeMap<ClusterName, Kept>,
+    urls: BTreeMap<ClusterName, UrlKeys>,
 }
 
 impl Operator {
     /// With this environment, and nothing set.
     pub fn with(vars: &BTreeMap<String, String>) -> Self {
-        Self { vars: vars.clone(), dir: dir(vars), tokens: BTreeMap::new() }
+        Self { vars: vars.clone(), dir: dir(vars), set: Set::default() }
     }
 
     /// With what is set in `admin.yaml`, if that is there.
@@ -92,9 +128,9 @@ impl Operator {
         let plain = Self::with(vars);
         let Some(path) = plain.dir.as_ref().map(|dir| dir.join("admin.yaml")) else { return Ok(plain) };
         let Some(text) = text(&path, Guarded::Writing)? else { return Ok(plain) };
-        let tokens = parse(&text)
+        let set = parse(&text)
             .map_err(|(what, fix)| OperatorError::new(format!("{}: {what}", path.display()), Hint::do_(fix)))?;
-        Ok(Self { tokens, ..plain })
+        Ok(Self { set, ..plain })
     }
 
     pub(super) const fn vars(&self) -> &BTreeMap<String, String> {
@@ -107,7 +143,11 @@ impl Operator {
     }
 
     pub(super) fn token_of(&self, cluster: &ClusterName) -> Option<&Kept> {
-        self.tokens.get(cluster)
+        self.set.tokens.get(cluster)
+    }
+
+    pub(super) fn url_of(&self, cluster: &ClusterName) -> Option<&UrlKeys> {
+        self.set.urls.get(cluster)
     }
 
     /// A path of the settings: absolute, in the home directory, or below the directory of the settings.
@@ -127,11 +167,11 @@ fn dir(vars: &BTreeMap<String, String>) -> Option<PathBuf> {
 }
 
 /// No text of the file is repeated: a token may have been written into it.
-fn parse(text: &str) -> Result<BTreeMap<ClusterName, Kept>, (String, String)> {
+fn parse(text: &str) -> Result<Set, (String, String)> {
     const FORM: &str =
         "write clusters: { NAME: { token: { command: [WORD, WORD] } } }, or { file: PATH }, or { env: NAME }";
     if text.trim().is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Set::default());
     }
     let settings: Settings = serde_yaml::from_str(text).map_err(|error| {
         let place =
@@ -142,15 +182,24 @@ fn parse(text: &str) -> Result<BTreeMap<ClusterName, Kept>, (String, String)> {
             .map_or_else(|| "not as it should be".to_owned(), |key| format!("`{}` is no key here", printable(key, 40)));
         (format!("{place}{what}"), FORM.to_owned())
     })?;
-    let mut tokens = BTreeMap::new();
+    let mut set = Set::default();
     for (cluster, keys) in settings.clusters {
+        match keys.url_keys() {
+            Ok(Some(url)) => drop(set.urls.insert(cluster.clone(), url)),
+            Ok(None) => {}
+            Err(why) => return Err((format!("cluster {cluster} {why}"), URL_FORM.to_owned())),
+        }
         let Some(token) = keys.token else { continue };
         let kept =
             token.kept().ok_or_else(|| (format!("the token of {cluster} is to be in one place"), FORM.to_owned()))?;
-        tokens.insert(cluster, kept);
+        set.tokens.insert(cluster, kept);
     }
-    Ok(tokens)
+    Ok(set)
 }
+
+/// How a URL is written.
+const URL_FORM: &str =
+    "write clusters: { NAME: { url: \"https://{node}.DOMAIN:8444\", ca: FILE, cert: FILE, key: FILE } }";
 
 /// What nobody else may do to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,12 +297,14 @@ mod tests {
             ("clusters: { eu: { token: { env: s3cret, file: b } } }", "token of eu is to be in one place"),
             ("clusters: { eu: { token: { command: s3cret } } }", "line 1"),
             ("clusters: { eu: { token: { command: [] } } }", "one place"),
+            ("clusters: { eu: { url: \"https://a\", cert: s3cret } }", "cluster eu has one of `cert` and `key`"),
+            ("clusters: { eu: { ca: s3cret } }", "without a `url`"),
             ("s3cret", "not as it should be"),
         ] {
             let (_home, vars) = written(text, 0o600);
             let error = Operator::read(&vars).unwrap_err();
             assert!(error.what.contains(said) && !error.what.contains("s3cret"), "{text}: {error}");
-            assert!(error.hints[0].to_string().contains("command: [WORD, WORD]"));
+            assert!(error.hints[0].to_string().contains("write clusters: { NAME: { "));
         }
     }
 

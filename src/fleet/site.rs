@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::Token;
+use super::Access;
 use crate::hint::Hint;
 use crate::inventory::{Become, Listen, Node, Transport};
 use crate::perform::Site;
@@ -34,8 +34,8 @@ impl SiteError {
     }
 }
 
-/// The site of a node, with the token for its Admin API.
-pub fn site(node: &Node, token: Option<&Token>) -> Result<Site, SiteError> {
+/// The site of a node, with what its Admin API is entered with.
+pub fn site(node: &Node, access: &Access) -> Result<Site, SiteError> {
     let listen = |what, listen: &Option<Listen>| listen.as_ref().map(|listen| address(node, what, listen)).transpose();
     Ok(Site {
         address: NodeAddress {
@@ -57,10 +57,13 @@ pub fn site(node: &Node, token: Option<&Token>) -> Result<Site, SiteError> {
         lua_root: node.kong.lua_root.clone(),
         home: node.kong.home.clone(),
         cli: node.kong.cli.clone(),
-        admin: listen("Admin API", &node.admin.listen)?,
+        admin: match access.url(&node.name) {
+            Some(url) => Some(HttpAddress::Web(url.clone())),
+            None => listen("Admin API", &node.admin.listen)?,
+        },
         status: listen("status API", &node.status)?,
         proxy: listen("proxy", &node.proxy)?,
-        token: token.cloned(),
+        token: access.of(&node.name).cloned(),
     })
 }
 

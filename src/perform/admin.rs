@@ -113,9 +113,10 @@ impl Face {
     }
 
     fn asked(&self, remote: &dyn Remote) -> Asked {
-        match remote.asks_by() {
-            Some(tool) => Asked::Command { tool },
-            None => Asked::Connection,
+        match (&self.to, remote.asks_by()) {
+            (HttpAddress::Web(web), _) => Asked::Url { url: web.to_string() },
+            (_, Some(tool)) => Asked::Command { tool },
+            (_, None) => Asked::Connection,
         }
     }
 
@@ -237,6 +238,7 @@ pub fn shown(address: &HttpAddress) -> String {
     match address {
         HttpAddress::Tcp(address) => address.to_string(),
         HttpAddress::Unix(path) => format!("unix:{path}"),
+        HttpAddress::Web(web) => web.to_string(),
     }
 }
 

@@ -23,6 +23,7 @@ fn arguments(request: &HttpRequest, seconds: u64) -> Result<Args, ArgError> {
     let (kind, to, host, port) = match &request.to {
         HttpAddress::Tcp(address) => ("tcp", address.to_string(), address.ip().to_string(), address.port()),
         HttpAddress::Unix(path) => ("unix", path.to_string(), path.to_string(), 0),
+        HttpAddress::Web(web) => ("tcp", web.authority().to_owned(), web.host().to_owned(), web.port()),
     };
     let body = request.body.as_ref().map_or(0, Vec::len);
     Args::new()

@@ -75,7 +75,8 @@ fn sort(error: &hyper::Error) -> HttpFault {
     if error.is_incomplete_message() || error.is_canceled() || reset {
         HttpFault::Closed
     } else {
-        HttpFault::Broken(error.to_string())
+        // What TLS has to say stands behind what hyper says.
+        HttpFault::Broken(source.map_or_else(|| error.to_string(), |io| format!("{error}: {io}")))
     }
 }
 
@@ -84,6 +85,7 @@ fn build(request: HttpRequest) -> Result<Request<Full<Bytes>>, HttpFault> {
     let host = match &request.to {
         HttpAddress::Tcp(address) => address.to_string(),
         HttpAddress::Unix(_) => "localhost".to_owned(),
+        HttpAddress::Web(web) => web.authority().to_owned(),
     };
     let uri: Uri = request.path.parse().map_err(|e| bad("its path is not one", &e))?;
     let mut builder = Request::builder()
@@ -135,6 +137,7 @@ impl<'a> Asking<'a> {
         let doing = match &request.to {
             HttpAddress::Tcp(address) => format!("asking {} http://{address}{path} on", request.method),
             HttpAddress::Unix(socket) => format!("asking {} unix:{socket}:{path} on", request.method),
+            HttpAddress::Web(web) => format!("asking {} {web}{path} of", request.method),
         };
         Self { login, doing }
     }

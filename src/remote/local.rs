@@ -132,6 +132,7 @@ impl Remote for Local {
                 Ok(stream) => exchange(stream, request).await,
                 Err(error) => return Err(asking.unopened(&error)),
             },
+            HttpAddress::Web(web) => return web.ask(request).await,
             HttpAddress::Unix(path) => match open(until, UnixStream::connect(path.as_str())).await {
                 Ok(stream) => exchange(stream, request).await,
                 Err(error) => return Err(asking.unopened(&error)),

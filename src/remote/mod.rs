@@ -22,11 +22,13 @@ mod local;
 mod login;
 mod script;
 mod ssh;
+mod web;
 
 pub use local::{Local, LocalConnect};
 pub use script::Script;
 pub use ssh::version as ssh_version;
 pub use ssh::{Notice, OnNotice, SshConnect, SshRemote, SshSettings};
+pub use web::{Trust, Web};
 
 /// Where a node is and how it is entered; from the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,6 +145,8 @@ pub enum HttpAddress {
     Tcp(std::net::SocketAddr),
     /// A unix socket on the node.
     Unix(crate::name::NodePath),
+    /// An address that is asked from here, whatever the connection is.
+    Web(Web),
 }
 
 /// One HTTP request to a node. Always on a fresh connection: a pooled one may still be held by an old worker

@@ -263,6 +263,7 @@ impl SshRemote {
             // Without the brackets that `Socket::from` puts around IPv6: the server resolves the bare address.
             HttpAddress::Tcp(address) => Socket::new(address.ip().to_string(), address.port()),
             HttpAddress::Unix(path) => PathBuf::from(path.as_str()).into(),
+            HttpAddress::Web(web) => Socket::new(web.host().to_owned(), web.port()),
         };
         let request = self.session.request_port_forward(ForwardType::Local, path.as_path(), target);
         match tokio::time::timeout(PATIENCE, request).await {
@@ -318,6 +319,9 @@ impl Remote for SshRemote {
     }
 
     async fn http(&self, request: HttpRequest) -> Result<HttpAnswer, RemoteError> {
+        if let HttpAddress::Web(web) = &request.to {
+            return web.clone().ask(request).await;
+        }
         let asking = Asking::new(&self.login, &request);
         if self.commands.is_forbidden(&request.to) {
             return self.by_command(request, &asking).await;

@@ -71,7 +71,7 @@ impl Gateways {
             inventory::parse("inventory.yaml", inventory.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let nodes = names.into_iter().zip(made).zip(parsed.nodes()).map(|((name, node), entry)| Gateway {
             conf: fs::read(&node.conf).expect("kong.conf"),
-            site: muster::fleet::site(entry, None).expect("a site"),
+            site: muster::fleet::site(entry, &muster::fleet::Access::default()).expect("a site"),
             name,
             node,
         });
@@ -127,7 +127,7 @@ impl Gateways {
     /// A muster over this way to connect.
     pub(crate) fn muster_over(&self, connect: Arc<dyn Connect>) -> Arc<Fleet> {
         let settings = LookSettings { at_once: AT_ONCE, ..LookSettings::for_cores(2) };
-        Arc::new(Fleet::new(self.desired(), connect, settings, &muster::fleet::Tokens::default()).expect("sites"))
+        Arc::new(Fleet::new(self.desired(), connect, settings, &muster::fleet::Access::default()).expect("sites"))
     }
 
     /// Puts every node back to where nothing is installed, and Kong runs.

@@ -9,7 +9,10 @@ use openssh::{Child, Session};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
-use super::*;
+use super::{
+    Arc, Asking, Fault, HttpAddress, HttpAnswer, HttpFault, HttpRequest, Log, Mutex, PATIENCE, RemoteError, SCRIPTS,
+    SshRemote, Target, UnixStream, exchange, io, is_refusal,
+};
 use crate::remote::{Script, by_command};
 
 /// What is known of asking by a command over one connection.
@@ -55,6 +58,7 @@ impl SshRemote {
         let target = match &request.to {
             HttpAddress::Tcp(address) => Target::tcp(&address.ip().to_string(), address.port()),
             HttpAddress::Unix(path) => Target::unix(path.as_str()),
+            HttpAddress::Web(web) => Target::tcp(web.host(), web.port()),
         };
         let log = Log::from_here(self.master.log());
         let gone = |error: io::Error| asking.error(Fault::Lost, format!("the connection is gone ({error})"));
@@ -117,7 +121,7 @@ impl SshRemote {
         loop {
             match self.spawn().await {
                 Err(error) if is_refusal(&error) && Instant::now() < until => {
-                    sleep(Duration::from_millis(20)).await;
+                    sleep(super::Duration::from_millis(20)).await;
                 }
                 result => return result,
             }

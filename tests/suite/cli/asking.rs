@@ -138,3 +138,93 @@ async fn one_token_for_two_clusters_is_said() {
     assert!(said.err.contains("eu and us are given the same token"), "{said}");
     assert!(!said.to_string().contains("the-same"), "{said}");
 }
+
+/// An authority, in PEM, and TLS in front of the Admin API of a gateway, for those alone who show a certificate of it.
+struct Front {
+    port: u16,
+    ca: String,
+    cert: String,
+    key: String,
+}
+
+impl Front {
+    async fn before(gateways: &Gateways, name: &str) -> Self {
+        use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+        use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        use tokio_rustls::rustls::server::WebPkiClientVerifier;
+        use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto::ring};
+        let mut params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let authority = rcgen::CertifiedIssuer::self_signed(params, rcgen::KeyPair::generate().unwrap()).unwrap();
+        let signed = |name: &str| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+            (params.signed_by(&key, &authority).unwrap().pem(), key.serialize_pem())
+        };
+        let ((cert, key), (own, own_key)) = (signed("operator"), signed("localhost"));
+        let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let (mut roots, provider) = (RootCertStore::empty(), Arc::new(ring::default_provider()));
+        roots.add(der(&authority.pem())).unwrap();
+        let people = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().unwrap();
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let own_key = PrivateKeyDer::from_pem_slice(own_key.as_bytes()).unwrap();
+        let config = config.with_client_cert_verifier(people).with_single_cert(vec![der(&own)], own_key).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let to = std::net::SocketAddr::from((gateways.node(name).address, muster::standin::site::ADMIN));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                    let Ok(mut gateway) = tokio::net::TcpStream::connect(to).await else { return };
+                    // Whoever goes away in the middle is no matter here.
+                    let _ = tokio::io::copy_bidirectional(&mut stream, &mut gateway).await;
+                });
+            }
+        });
+        Self { port, ca: authority.pem(), cert, key }
+    }
+
+    /// The operator's settings that lead there.
+    fn set(&self, gateways: &Gateways, ca: &str, with_certificate: bool) -> String {
+        let more = if with_certificate { ", cert: me.pem, key: me.key" } else { "" };
+        let text = format!("clusters: {{ eu: {{ url: \"https://localhost:{}\", ca: ca.pem{more} }} }}", self.port);
+        let config = settings(gateways, &text, 0o600);
+        let dir = std::path::Path::new(&config).join("muster");
+        for (file, text) in [("ca.pem", ca), ("me.pem", &self.cert), ("me.key", &self.key)] {
+            fs::write(dir.join(file), text).unwrap();
+            fs::set_permissions(dir.join(file), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        config
+    }
+}
+
+#[tokio::test]
+async fn an_admin_api_by_url_is_asked_from_here_with_an_authority_and_a_certificate_of_ones_own() {
+    // Nothing could be asked through the node.
+    let dir = tempfile::tempdir().unwrap();
+    let door = |spec: NodeSpec| super::failing::mute(dir.path(), spec);
+    let Some(gateways) = Gateways::start(&[("eu", &["eu-1"])], door).await else { return };
+    gateways.want("1.0.0");
+    let front = Front::before(&gateways, "eu-1").await;
+    let vars = |config: &str| [("XDG_CONFIG_HOME".to_owned(), config.to_owned())];
+    let call = async |config: &str, args: &[&str]| {
+        let vars = vars(config);
+        let vars: Vec<(&str, &str)> = vars.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        gateways.begin_with(args, &vars).said().await
+    };
+    let without = front.set(&gateways, &front.ca, false);
+    call(&without, &["--plan"]).await.assert(0, &["admin-unreachable", "where it wants a certificate"]);
+    let other = Front::before(&gateways, "eu-1").await;
+    let wrong = front.set(&gateways, &other.ca, true);
+    call(&wrong, &["--plan"]).await.assert(0, &["admin-unreachable", "name the file of its authority as `ca`"]);
+
+    let right = front.set(&gateways, &front.ca, true);
+    call(&right, &["--apply", "--all"]).await.assert(0, &["converged"]);
+    call(&right, &["--plan", "--detailed-exitcode"]).await.assert(0, &[]);
+    let url = format!("https://localhost:{}", front.port);
+    call(&right, &["status"]).await.assert(0, &[&format!("asked from here at {url}")]);
+    gateways.assert_nothing_left().await;
+}

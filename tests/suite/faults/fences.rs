@@ -72,7 +72,7 @@ fn applied_with(fleet: &Operated, limit: u64) -> Applied {
     let desired = Desired::read(&source).unwrap_or_else(|error| panic!("{error}"));
     let path = crate::harness::variable("PATH").unwrap_or_default();
     let connect = Arc::new(LocalConnect::new([("PATH".to_owned(), path.into())]));
-    let muster = Fleet::new(desired, connect, LookSettings::for_cores(2), &muster::fleet::Tokens::default());
+    let muster = Fleet::new(desired, connect, LookSettings::for_cores(2), &muster::fleet::Access::default());
     let muster = Arc::new(muster.unwrap_or_else(|error| panic!("{error}")));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! Tokens of Admin APIs: from the environment, from a file, or from a command of the operator's; each asked for once.
+//! Access of Admin APIs: from the environment, from a file, or from a command of the operator's; each asked for once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 
 use super::operator::{Guarded, Kept, Operator, OperatorError, text};
+use super::url::urls;
 use crate::hint::{Hint, Sealed, quoted};
 use crate::inventory::{Inventory, Node, TokenSource};
 use crate::kong::printable;
 use crate::name::{ClusterName, NodeName};
+use crate::remote::Web;
 
 /// How long a command may take: enough to touch a key, or to be asked by an agent of the operator's.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -22,17 +24,23 @@ const SAID: u64 = 64 << 10;
 /// A token.
 pub type Token = Arc<Sealed<String>>;
 
-/// The tokens of all nodes.
+/// How the Admin APIs of all nodes are entered.
 #[derive(Clone, Default)]
-pub struct Tokens {
+pub struct Access {
     nodes: BTreeMap<NodeName, Token>,
     clusters: BTreeMap<NodeName, ClusterName>,
+    urls: BTreeMap<NodeName, Web>,
 }
 
-impl Tokens {
+impl Access {
     /// The token for a node's Admin API, if one is needed.
     pub fn of(&self, node: &NodeName) -> Option<&Token> {
         self.nodes.get(node)
+    }
+
+    /// Where a node's Admin API is asked from here, if it is.
+    pub fn url(&self, node: &NodeName) -> Option<&Web> {
+        self.urls.get(node)
     }
 
     /// Clusters that are given the same token: whoever may read it on a node of one of them may use it on the others.
@@ -61,19 +69,18 @@ impl Operator {
         kept.filter_map(|kept| if let Kept::Env(name) = kept { Some(name) } else { None }).collect()
     }
 
-    /// Gets the tokens of every node that is not out.
-    pub async fn tokens(&self, inventory: &Inventory) -> Result<Tokens, OperatorError> {
+    /// Gets what is needed for every node that is not out.
+    pub async fn access(&self, inventory: &Inventory) -> Result<Access, OperatorError> {
         let mut known: BTreeMap<Kept, Token> = BTreeMap::new();
-        let mut tokens = Tokens::default();
+        let mut tokens = Access { urls: urls(self, inventory)?, ..Access::default() };
         for node in inventory.nodes().filter(|node| node.out.is_none()) {
             let Some(kept) = self.kept(node) else { continue };
-            let token = match known.get(&kept) {
-                Some(token) => token.clone(),
-                None => {
-                    let token = self.get(&kept, node).await?;
-                    known.insert(kept, token.clone());
-                    token
-                }
+            let token = if let Some(token) = known.get(&kept) {
+                token.clone()
+            } else {
+                let token = self.get(&kept, node).await?;
+                known.insert(kept, token.clone());
+                token
             };
             tokens.nodes.insert(node.name.clone(), token);
             tokens.clusters.insert(node.name.clone(), node.cluster.clone());
@@ -94,7 +101,7 @@ impl Operator {
             }
             Kept::File(path) => {
                 let path = self.path(path);
-                (self.of_file(&path, cluster)?, path.display().to_string())
+                (of_file(&path, cluster)?, path.display().to_string())
             }
             Kept::Command(words) => (self.of_command(words, cluster).await?, format!("`{}`", shown(words))),
         };
@@ -104,19 +111,6 @@ impl Operator {
             return Err(OperatorError::new(what, Hint::do_("put the token there, in one line")));
         }
         Ok(Arc::new(Sealed::new(line.to_owned())))
-    }
-
-    fn of_file(&self, path: &Path, cluster: &ClusterName) -> Result<Sealed<String>, OperatorError> {
-        let doing = format!("the token of cluster {cluster}");
-        match text(path, Guarded::Reading) {
-            Ok(Some(text)) => Ok(Sealed::new(text)),
-            Ok(None) => {
-                let path = path.display().to_string();
-                let hint = Hint::type_(format!("install -m 0600 /dev/stdin {}", quoted(&path)));
-                Err(OperatorError::new(format!("{doing}: there is no {path}"), hint))
-            }
-            Err(error) => Err(OperatorError { what: format!("{doing}: {}", error.what), ..error }),
-        }
     }
 
     /// The output of a command, which is run as it is, without a shell, in the directory of the settings.
@@ -150,6 +144,19 @@ impl Operator {
         let said = said.trim();
         let said = if said.is_empty() { "it said nothing" } else { said };
         Err(failed(format!("{status}, {said}")))
+    }
+}
+
+fn of_file(path: &Path, cluster: &ClusterName) -> Result<Sealed<String>, OperatorError> {
+    let doing = format!("the token of cluster {cluster}");
+    match text(path, Guarded::Reading) {
+        Ok(Some(text)) => Ok(Sealed::new(text)),
+        Ok(None) => {
+            let path = path.display().to_string();
+            let hint = Hint::type_(format!("install -m 0600 /dev/stdin {}", quoted(&path)));
+            Err(OperatorError::new(format!("{doing}: there is no {path}"), hint))
+        }
+        Err(error) => Err(OperatorError { what: format!("{doing}: {}", error.what), ..error }),
     }
 }
 
@@ -191,17 +198,17 @@ mod tests {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
 
-        async fn tokens(&self) -> Result<Tokens, OperatorError> {
+        async fn tokens(&self) -> Result<Access, OperatorError> {
             let inventory = crate::inventory::parse("inventory.yaml", INVENTORY.as_bytes()).unwrap();
             let path = "/usr/local/bin:/usr/bin:/bin".to_owned();
             let vars =
                 [("XDG_CONFIG_HOME", self.0.path().display().to_string()), ("PATH", path), ("EU", "t-env".into())];
             let vars = vars.map(|(key, value)| (key.to_owned(), value)).into();
-            Operator::read(&vars)?.tokens(&inventory).await
+            Operator::read(&vars)?.access(&inventory).await
         }
     }
 
-    fn of(tokens: &Tokens, node: &str) -> Option<String> {
+    fn of(tokens: &Access, node: &str) -> Option<String> {
         tokens.of(&NodeName::parse(node).unwrap()).map(|token| token.open().clone())
     }
 
