@@ -237,7 +237,7 @@ mod tests {
         let home = Home::new();
         home.write("us.token", "t\n", 0o600);
         let eu = |command: &str| {
-            home.write("admin.yaml", &format!("clusters: {{ eu: {{ token: {{ command: {command} }} }} }}"), 0o600)
+            home.write("admin.yaml", &format!("clusters: {{ eu: {{ token: {{ command: {command} }} }} }}"), 0o600);
         };
         eu("[sh, -c, 'echo x >>count; echo t-1']");
         home.tokens().await.unwrap();

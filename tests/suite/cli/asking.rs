@@ -92,9 +92,11 @@ async fn a_token_comes_from_the_command_that_the_operator_has_set_and_from_no_ot
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     gateways.want("1.0.0");
     let relay = Relay::before(gateways.node("eu-1"));
-    relay.answer(|head| match head.to_lowercase().contains("\r\nkong-admin-token: r1ght\r\n") {
-        true => Reply::Pass,
-        false => Reply::http("401 Unauthorized", "", "{\"message\":\"Unauthorized\"}"),
+    relay.answer(|head| {
+        if head.to_lowercase().contains("\r\nkong-admin-token: r1ght\r\n") {
+            return Reply::Pass;
+        }
+        Reply::http("401 Unauthorized", "", "{\"message\":\"Unauthorized\"}")
     });
     let inventory = fs::read_to_string(gateways.work_tree().join("inventory.yaml")).unwrap();
     let with = |token: &str| {

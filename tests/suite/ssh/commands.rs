@@ -86,7 +86,7 @@ async fn a_server_that_forbids_forwarding_is_asked_by_a_command_there() {
     let (to, count) = echoing().await;
     assert_eq!(node.remote.asks_by(), None);
     for asked in 1..=3 {
-        let answer = within(Duration::from_secs(60), "an answer", node.remote.http(post(to.clone()))).await.unwrap();
+        let answer = within(Duration::from_mins(1), "an answer", node.remote.http(post(to.clone()))).await.unwrap();
         let said = String::from_utf8(answer.body).unwrap();
         let wanted = r#"POST /plugins?x=1 HTTP/1.1 t0ken {"name":"acme-auth","config":{"key":"\"q\""}}"#;
         assert_eq!((answer.status, said.as_str()), (200, wanted));
