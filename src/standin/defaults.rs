@@ -132,8 +132,22 @@ pub(super) fn kind_of(key: &str) -> Option<Kind> {
     known.or_else(|| OPEN.iter().any(|prefix| key.starts_with(prefix)).then_some(Text))
 }
 
+/// Keys that came after 3.4: a CLI of that release neither takes nor writes them.
+const SINCE_34: [&str; 2] = ["dedicated_config_processing", "request_debug"];
+
+/// Whether the release that is imitated takes a key from a file or the environment.
+pub(super) fn takes(key: &str, is_34: bool) -> bool {
+    kind_of(key).is_some() && !(is_34 && SINCE_34.contains(&key))
+}
+
+/// The keys of the release that is imitated, with their defaults.
+pub(super) fn of(is_34: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let known = KEYS.iter().map(|(key, _, _)| *key).filter(move |key| takes(key, is_34));
+    known.map(move |key| (key, default_of(key, is_34)))
+}
+
 /// The default of a key in the release that is imitated.
-pub(super) fn default_of(key: &str, is_34: bool) -> &'static str {
+fn default_of(key: &str, is_34: bool) -> &'static str {
     if is_34 && key == "status_listen" {
         // On by default only from 3.6 (facts.md C6).
         return "off";
@@ -212,5 +226,7 @@ mod tests {
         assert_eq!(kind_of("custom_plugins"), None);
         assert_eq!(kind_of("nginx_http_lua_shared_dict"), Some(Text));
         assert_eq!(default_of("status_listen", true), "off");
+        let has = |is_34, wanted| of(is_34).any(|(key, _)| key == wanted);
+        assert!(has(false, "request_debug") && !has(true, "request_debug") && has(true, "plugins"));
     }
 }

@@ -3,6 +3,7 @@
 --   bundled   set of names of bundled plugins
 --   version   the Kong release that is imitated
 --   memory    map of module name to { path, source }: what the master had loaded, for a worker
+--   rocks_manifest, rocks_path   a tree of LuaRocks that comes first, where there is one
 --   log       function(level, message)
 --   pid       pid of this process
 -- Standard libraries are LuaJIT's own. Whatever Kong or OpenResty would bring is a stub that takes every call; what
@@ -142,8 +143,8 @@ local function from_memory(name)
   local module = host.memory[name]
   return module and compiled(name, module.path, module.source) or nil
 end
-local function from_file(name)
-  local path, tried = package.searchpath(name, package.path)
+local function from_path(name, search)
+  local path, tried = package.searchpath(name, search)
   if not path then return tried end
   local file, problem = io.open(path, "rb")
   if not file then return "\n\tno file '" .. path .. "' (" .. tostring(problem) .. ")" end
@@ -152,12 +153,23 @@ local function from_file(name)
   api.recorded[name] = { path = path, source = source or "" }
   return compiled(name, path, source or "")
 end
+local function from_file(name) return from_path(name, package.path) end
+-- What LuaRocks says that its tree holds; its manifest is a list of assignments.
+local rocks = {}
+do
+  local chunk = host.rocks_manifest and loadstring(host.rocks_manifest, "=manifest")
+  local env = {}
+  if chunk and pcall(setfenv(chunk, env)) and type(env.modules) == "table" then rocks = env.modules end
+end
+local function from_rocks(name)
+  return rocks[name] and from_path(name, host.rocks_path) or nil
+end
 local function from_stub(name)
   if is_shipped(name) then return function() return stub(name) end end
   return nil
 end
 for i = #package.loaders, 1, -1 do package.loaders[i] = nil end
-package.loaders[1], package.loaders[2], package.loaders[3], package.loaders[4] = preload, from_memory, from_file, from_stub
+for i, loader in ipairs({ preload, from_memory, from_rocks, from_file, from_stub }) do package.loaders[i] = loader end
 
 -- ok, value; or false, text, whether it was this very module that is missing.
 function api.try(name)
@@ -168,7 +180,7 @@ function api.try(name)
 end
 
 function api.found(name)
-  return host.memory[name] ~= nil or package.searchpath(name, package.path) ~= nil
+  return host.memory[name] ~= nil or rocks[name] ~= nil or package.searchpath(name, package.path) ~= nil
 end
 
 local types = {}

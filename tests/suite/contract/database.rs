@@ -23,7 +23,7 @@ fn lines_of(url: &str) -> Option<Vec<(&'static str, String)>> {
 }
 
 /// The lines of a node with a database; none where there is none to be had.
-fn lines(gateway: &Gateway) -> Option<Vec<(&'static str, String)>> {
+pub(super) fn lines(gateway: &Gateway) -> Option<Vec<(&'static str, String)>> {
     let mut lines = vec![("database", "postgres".to_owned())];
     if gateway.is_real() {
         let Some(url) = told("MUSTER_PG") else {
