@@ -45,6 +45,8 @@ struct Kong {
     prefix: Option<PathBuf>,
     timeout: Duration,
     all: bool,
+    /// `--nginx-conf`: a template of the operator's own for nginx.conf.
+    template: Option<PathBuf>,
     words: Vec<String>,
 }
 
@@ -99,6 +101,7 @@ impl Kong {
             prefix: None,
             timeout: Duration::from_secs(10),
             all: false,
+            template: None,
             words: vec![],
         };
         let mut args = args.into_iter().map(|arg| arg.to_string_lossy().into_owned());
@@ -110,7 +113,8 @@ impl Kong {
                 "-t" | "--timeout" => {
                     kong.timeout = Duration::from_secs(value()?.parse().map_err(|_| "bad timeout".to_owned())?);
                 }
-                "-w" | "--wait" | "--nginx-conf" => drop(value()?),
+                "--nginx-conf" => kong.template = Some(absolute(&value()?)),
+                "-w" | "--wait" => drop(value()?),
                 "-a" | "--all" => kong.all = true,
                 "--v" | "--vv" | "-f" | "--force" | "-y" | "--yes" | "-q" => {}
                 option if option.starts_with('-') => return Err(format!("unknown option: {option}")),
@@ -217,9 +221,11 @@ impl Kong {
         if !prefix.exists() {
             say(&format!("prefix directory {} not found, trying to create it", prefix.dir().display()));
         }
+        // Nothing records the template: a command without the option writes the stock one (protocols.md B2).
+        let template = self.template.as_deref().map(std::fs::read_to_string).transpose()?;
         prefix.create()?;
         let lua_path = self.environment.iter().find(|(name, _)| name == "LUA_PATH").map_or("", |(_, value)| value);
-        prefix.write_nginx(config, lua_path)?;
+        prefix.write_nginx(config, lua_path, template.as_deref())?;
         prefix.write_env(config)?;
         Ok(prefix)
     }

@@ -142,6 +142,21 @@ impl Effective {
         all.map(|(key, value)| format!("{key} = {}", conf::escaped(value))).collect()
     }
 
+    /// A template of nginx.conf with its `${{KEY}}` filled in, and without the lines that are Kong's template language.
+    pub(super) fn filled(&self, template: &str) -> String {
+        let lines = template.lines().filter(|line| !line.starts_with('>')).map(|line| {
+            let mut parts = line.split("${{");
+            let mut made = parts.next().unwrap_or_default().to_owned();
+            for part in parts {
+                let (key, rest) = part.split_once("}}").unwrap_or((part, ""));
+                made += self.get(&key.to_ascii_lowercase());
+                made += rest;
+            }
+            made + "\n"
+        });
+        lines.collect()
+    }
+
     fn derived(&self) -> BTreeMap<String, String> {
         let prefix = self.get("prefix");
         let paths = [

@@ -64,14 +64,16 @@ impl Prefix {
         Ok(fresh)
     }
 
-    /// Writes the nginx files, in the order that a real `prepare` does: these before `.kong_env` (facts.md A5).
-    pub(super) fn write_nginx(&self, config: &Effective, lua_path: &str) -> io::Result<()> {
+    /// Writes the nginx files, in the order that a real `prepare` does: these before `.kong_env` (facts.md A5). A template of
+    /// one's own stands for nginx.conf alone.
+    pub(super) fn write_nginx(&self, config: &Effective, lua_path: &str, template: Option<&str>) -> io::Result<()> {
         fs::write(self.path(".ca_combined"), "")?;
         for name in ["nginx-inject.conf", "nginx-kong-inject.conf", "nginx-kong-stream-inject.conf"] {
             fs::write(self.path(name), "")?;
         }
         fs::write(self.path("nginx-kong-gui-include.conf"), "")?;
-        fs::write(self.path("nginx.conf"), self.nginx_conf(config))?;
+        let main = template.map_or_else(|| self.nginx_conf(config), |template| config.filled(template));
+        fs::write(self.path("nginx.conf"), main)?;
         fs::write(self.path("nginx-kong-stream.conf"), search_path_line(config, lua_path))?;
         fs::write(self.path("nginx-kong.conf"), nginx_kong_conf(config, lua_path))
     }
@@ -80,10 +82,11 @@ impl Prefix {
         let dir = self.dir.display();
         format!(
             "# Written by the stand-in gateway, which is not nginx and reads only the lines that it needs.\n\
-             pid pids/nginx.pid;\nerror_log {dir}/logs/error.log {};\nworker_processes {};\ndaemon {};\n\
+             pid pids/nginx.pid;\nerror_log {dir}/logs/error.log {};\nworker_processes {};\nworker_rlimit_nofile {};\ndaemon {};\n\
              http {{\n    include 'nginx-kong.conf';\n}}\n",
             config.get("log_level"),
             config.worker_count(),
+            open_files(),
             config.get("nginx_daemon"),
         )
     }
@@ -132,6 +135,12 @@ impl Prefix {
     }
 }
 
+/// What `auto` becomes: the limit of whoever runs the CLI, 16384 at most (measured.md 4, "ulimit trap").
+fn open_files() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    limit.current.map_or(16_384, |soft| soft.min(16_384))
+}
+
 fn is_zombie(pid: nix::unistd::Pid) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
@@ -152,6 +161,9 @@ impl NginxFiles {
     fn parse(main: &str, http: &str) -> Self {
         let log = directive(main, "error_log").unwrap_or_default();
         let (file, level) = log.rsplit_once(' ').unwrap_or((log, "notice"));
+        // A template of one's own may have all in one file, and servers beside Kong's.
+        let included = main.contains("include 'nginx-kong.conf'");
+        let http = &if included { format!("{http}\n{main}") } else { main.to_owned() };
         let mut listeners = Vec::new();
         let mut server = "";
         for line in http.lines().map(|line| line.trim().trim_end_matches(';')) {
@@ -213,7 +225,7 @@ mod tests {
         let config = Effective::merge(&Settings::default(), &sources).unwrap();
         let prefix = Prefix::new(dir.path().to_owned());
         prefix.create().unwrap();
-        prefix.write_nginx(&config, "").unwrap();
+        prefix.write_nginx(&config, "", None).unwrap();
         prefix.write_env(&config).unwrap();
         (dir, prefix, config)
     }
@@ -231,6 +243,18 @@ mod tests {
         );
         assert_eq!((read.workers, read.level.as_str()), (3, "notice"));
         assert_eq!(read.error_log, prefix.path("logs/error.log"));
+    }
+
+    #[test]
+    fn a_template_of_ones_own_stands_for_nginx_conf_and_may_bring_a_server() {
+        let (_dir, prefix, config) = prepared("proxy_listen = 127.0.0.1:80\nadmin_listen = off\nstatus_listen = off");
+        let own = "error_log ${{PREFIX}}/logs/error.log ${{LOG_LEVEL}};\n> if proxy then\nhttp {\n    include 'nginx-kong.conf';\n    \
+                   server {\n        server_name own;\n        listen 127.0.0.1:81;\n    }\n}\n";
+        prefix.write_nginx(&config, "", Some(own)).unwrap();
+        let read = prefix.read_nginx().unwrap();
+        assert_eq!(read.listeners, [("kong".into(), "127.0.0.1:80".into()), ("own".into(), "127.0.0.1:81".into())]);
+        assert_eq!((read.level.as_str(), read.error_log), ("notice", prefix.path("logs/error.log")));
+        assert!(read.lua_package_path.contains("?.lua"));
     }
 
     #[test]

@@ -185,6 +185,8 @@ async fn answer(node: &Node, server: &str, request: &http::Request) -> Option<ht
             (!settings.faults.admin_gone).then(|| admin::answer(node, &settings, request))
         }
         "kong_status" => Some(admin::status(node, &node.settings(), request)),
-        _ => proxy::answer(node, request).await,
+        "kong" => proxy::answer(node, request).await,
+        // A server that only a template of the operator's own has.
+        own => Some(http::Response::message(200, own)),
     }
 }
