@@ -76,7 +76,7 @@ pub enum Agreement {
 }
 
 impl Agreement {
-    fn of<T: PartialEq>(start: Option<&T>, reload: Option<&T>, running: Option<&T>) -> Self {
+    pub(super) fn of<T: PartialEq>(start: Option<&T>, reload: Option<&T>, running: Option<&T>) -> Self {
         let (Some(start), Some(reload), Some(running)) = (start, reload, running) else { return Self::Unknown };
         match (start == reload, reload == running) {
             (true, true) => Self::Agree,

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Agreement, Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDiff, Source, Truths, loaded,
-};
+use super::{Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDiff, Settings, Truths, loaded};
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
@@ -26,6 +24,7 @@ pub(super) fn out(why: &str) -> NodeDiff {
         items: super::Items::new().into(),
         orphans: BTreeMap::new(),
         directives: Directives::UNKNOWN,
+        settings: Shared::default(),
         waiting: Shared::default(),
         remarks: Vec::new().into(),
         standing: Standing::default(),
@@ -72,6 +71,10 @@ pub(super) fn seen(
     if inventory.prune {
         pruned(&orphans, &mut items, node, facts, &directives);
     }
+    let settings = {
+        let ruled = items.values().flat_map(|item| &item.plugins).collect();
+        Settings::of(&node.kong, facts, &directives, &ruled).into()
+    };
     let waiting = with_names(waiting, &directives, &items, !super::stopped(&node.kong, facts));
     let mut diff = NodeDiff {
         condition: Condition::InLine,
@@ -80,6 +83,7 @@ pub(super) fn seen(
         items: items.into(),
         orphans,
         directives,
+        settings,
         waiting,
         remarks: Vec::new().into(),
         standing: Standing::default(),
@@ -343,6 +347,9 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
         remarks.insert(0, format!("kong.conf {} is not there", node.kong.conf));
     }
     remarks.extend(origin_words(diff, facts, node));
+    // What goes off at the next reload or start stands first; what only counts at another time, behind what is wrong now.
+    remarks.extend(diff.settings.words());
+    remarks.splice(0..0, diff.settings.alarms());
     if facts.undoes {
         remarks.insert(
             0,
@@ -352,27 +359,12 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     remarks
 }
 
-/// What is said of where `plugins` is set, where a person would look in the wrong place; and of places that disagree about names
-/// that the inventory does not rule, which no mark shows.
-fn origin_words(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
-    let mut words = Vec::new();
-    let Directives { origin, file, env, .. } = &diff.directives;
+/// What is said of where `plugins` is set, where a person would look in the wrong place.
+fn origin_words(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Option<String> {
+    let origin = &diff.directives.origin;
     let in_conf = facts.conf_file.as_ref().is_some_and(|conf| conf.open().get("plugins").is_some());
-    if origin.is_environment() && in_conf {
-        words.push(format!("plugins is set by {}, which beats {}", origin.words(), node.kong.conf));
-    }
-    let ruled: BTreeSet<&PluginName> = diff.items.values().flat_map(|item| &item.plugins).collect();
-    let agreement = diff.directives.agreement_but(&ruled);
-    let lost = |new: &Source, old: &Source| match (new.directive(), old.directive()) {
-        (Some(new), Some(old)) => old.plugins().into_iter().any(|name| !ruled.contains(name) && !new.names(name)),
-        _ => false,
-    };
-    // What the next start has besides is said as what waits.
-    let said = agreement == Agreement::StartDiffers && !lost(file, env);
-    if diff.running && !said {
-        words.extend(agreement.words().map(str::to_owned));
-    }
-    words
+    (origin.is_environment() && in_conf)
+        .then(|| format!("plugins is set by {}, which beats {}", origin.words(), node.kong.conf))
 }
 
 /// What is said of a bundle of ours that the inventory does not have any more.

@@ -287,10 +287,12 @@ fn looked(plan: &Plan, picture: &Picture) -> Looked {
         counts.drift += lists.changing.len();
         counts.blocked += lists.blocked.len();
         counts.unknown += lists.unknown.len();
+        let stopped = |node: &&NodeName| picture.diff.node(node).is_some_and(|seen| !seen.running);
+        counts.stopped += lists.in_line.iter().filter(stopped).count();
         in_line.extend(lists.in_line.iter().cloned());
         for node in lists.changing.iter().chain(&lists.blocked).chain(&lists.unknown) {
             let seen = picture.diff.node(node);
-            let word = seen.map_or("unknown", |seen| seen.condition.words().1);
+            let word = seen.map_or("unknown", |seen| seen.state().1);
             let why = seen
                 .and_then(|seen| seen.remarks.iter().find(|remark| !seen.is_waiting(remark)))
                 .map(|why| format!(": {why}"))

@@ -132,6 +132,7 @@ pub(super) fn plan<'a>(
     if obstacle::doubt(&mut draft) {
         return draft.plan;
     }
+    draft.plan.notes.extend(diff.settings.notes().map(|(topic, text)| (topic.to_owned(), text)));
     if let Some(back) = &removals.back {
         draft.keep_what_is_there();
         leaving::put_back(&mut draft, back);

@@ -37,6 +37,7 @@ fn node(condition: Condition, items: &[(&str, &str)], remarks: &[&str]) -> NodeD
         items: items.iter().map(|(name, signs)| ((*name).to_owned(), item(signs).into())).collect(),
         orphans: BTreeMap::new(),
         directives: Directives::UNKNOWN,
+        settings: crate::name::Shared::default(),
         waiting: crate::name::Shared::default(),
         remarks: remarks.iter().map(|remark| (*remark).to_owned()).collect(),
         standing: crate::survey::Standing::default(),

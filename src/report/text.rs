@@ -318,8 +318,11 @@ fn cancelled(level: CancelLevel, by: Option<&str>) -> Said {
 }
 
 fn looked_again(counts: &SurveyCounts, left: &[String]) -> Said {
-    let SurveyCounts { in_line, drift, blocked, unknown } = counts;
-    let seen = parts(&[(*in_line, "in line"), (*drift, "drift"), (*blocked, "blocked"), (*unknown, "unknown")]);
+    let SurveyCounts { in_line, drift, blocked, unknown, stopped } = counts;
+    let mut seen = parts(&[(*in_line, "in line"), (*drift, "drift"), (*blocked, "blocked"), (*unknown, "unknown")]);
+    if *stopped > 0 {
+        seen = format!("{seen}; {stopped} of {in_line} in line stopped, serving nothing");
+    }
     let mut said = Said::all(format!("looked again: {}", if seen.is_empty() { "no nodes" } else { &seen }));
     said.more = left.iter().take(LEFT).cloned().collect();
     if left.len() > LEFT {

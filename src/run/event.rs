@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Verdict};
+use super::{Counts, SurveyCounts, Verdict};
 use crate::hint::Hint;
 use crate::name::{BundleName, ClusterName, NodeName, Revision, RunId};
 use crate::plan::StepId;
@@ -206,19 +206,6 @@ pub struct Waiting {
     pub what: String,
     /// How long it may take, in seconds, where there is a limit.
     pub limit: Option<u64>,
-}
-
-/// The result of looking again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SurveyCounts {
-    /// Nodes in line.
-    pub in_line: usize,
-    /// Nodes with drift.
-    pub drift: usize,
-    /// Nodes with a blocker.
-    pub blocked: usize,
-    /// Nodes that could not be seen.
-    pub unknown: usize,
 }
 
 /// What happened.

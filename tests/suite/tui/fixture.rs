@@ -493,7 +493,7 @@ impl Recording {
     }
 
     pub(super) fn looked(&mut self, in_line: usize, drift: usize, left: &[&str]) -> &mut Self {
-        let counts = SurveyCounts { in_line, drift, blocked: 0, unknown: 0 };
+        let counts = SurveyCounts { in_line, drift, ..SurveyCounts::default() };
         let left = left.iter().map(|line| (*line).to_owned()).collect();
         self.push(EventKind::LookedAgain { counts, left, settled: Vec::new() })
     }
