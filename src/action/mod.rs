@@ -183,6 +183,10 @@ pub struct Activate {
     /// the end of the commit, unless old workers are leaving.
     #[serde(default = "Activate::keep")]
     pub keep: u32,
+    /// Plugins whose rows in use have to fit the schema that the reload loads. They are asked about through the node's own Admin
+    /// API once the proof holds and before anything is kept: an upgrade is tried on the first node that loads it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub validate: BTreeSet<PluginName>,
     /// Our manifest afterwards, as lines.
     pub manifest: Shared<Vec<String>>,
     /// The content that the workers run afterwards.

@@ -192,6 +192,7 @@ fn activate() -> Action {
         gone: BTreeSet::new(),
         count_through: Vec::new(),
         keep: Activate::keep(),
+        validate: BTreeSet::default(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::dispatcher::{Dispatcher, Turn};
 use crate::name::NodeName;
 use crate::plan::{ClusterPlan, Phase, StepId};
-use crate::run::{CancelLevel, Fate, SkipReason, StepEnd};
+use crate::run::{CancelLevel, Cause, Fate, SkipReason, StepEnd};
 
 /// What is left to do on one node in one phase, in the plan's order.
 struct Lane {
@@ -142,6 +142,10 @@ impl Dispatcher {
         if fate.is_bad() && self.ends.get(&step) == Some(&false) {
             let wave = self.job.plan.step(step).is_some_and(|step| matches!(step.phase, Phase::Wave(_)));
             budget.count(cluster, fate != Fate::RolledBack && wave);
+        }
+        let cause = self.state.nodes.get(node).and_then(|node| node.cause.as_ref());
+        if let Some(cause) = cause.filter(|cause| fate.is_bad() && cause.code == Cause::ROWS_INVALID) {
+            budget.spent = Some(cause.text.clone());
         }
     }
 }

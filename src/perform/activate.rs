@@ -20,6 +20,7 @@ use super::explain::explain;
 use super::proof::{Next, Proof, Sample, Terms};
 use super::recount::{self, Elsewhere};
 use super::session::{Heard, Seen, Session, Undone, untouched};
+use super::validate::{Check, Checked};
 use super::{Doors, Lease, Settings, Site, Standing, Watch, order};
 
 /// How long the script may be silent until it reloads: it waits for a busy master, then for the guard.
@@ -202,6 +203,7 @@ impl Activation<'_> {
             return Verdict::Fails(cause("no-master", "the plan has no master to reload"));
         };
         let (mut proof, mut answer, mut last) = (Proof::new(terms), None, String::new());
+        let mut rows = None;
         loop {
             if self.watch.cancelled() >= Some(CancelLevel::LeaveSteps) {
                 return Verdict::Left;
@@ -213,7 +215,16 @@ impl Activation<'_> {
                 }
                 Next::Ask(question) => answer = Some(evidence::ask(self.remote, self.doors, question).await),
                 Next::Failed(cause) => return Verdict::Fails(cause),
-                Next::Proven(text) => return Verdict::Holds(Some(text), self.standing(&seen, evidence.ready)),
+                Next::Proven(text) if rows.is_some() || self.activate.validate.is_empty() => {
+                    let text = std::iter::once(text).chain(rows).collect::<Vec<_>>().join(", ");
+                    return Verdict::Holds(Some(text), self.standing(&seen, evidence.ready));
+                }
+                // It takes its time: whether the workers are still the same is looked at behind it.
+                Next::Proven(_) => match self.check_rows(begun).await {
+                    Checked::Fit(text) => rows = Some(text),
+                    Checked::Unfit(cause) => return Verdict::Fails(cause),
+                    Checked::Left => return Verdict::Left,
+                },
             }
             session.say(Word::Look).await;
             match session.hear(LOOK).await {
@@ -221,6 +232,17 @@ impl Activation<'_> {
                 Heard::Reloading | Heard::End => return Verdict::Ended,
             }
         }
+    }
+
+    /// Whether the rows in use fit the schema that the new workers have.
+    async fn check_rows(&self, begun: Instant) -> Checked {
+        let face = match &self.doors.admin {
+            Ok(face) => face,
+            Err(trouble) => return Checked::Fit(format!("its rows were not checked: {}", trouble.text)),
+        };
+        let until = begun + self.settings.guard.saturating_sub(MARGIN);
+        let plugins = &self.activate.validate;
+        Check { remote: self.remote, face, plugins, watch: self.watch, until }.run().await
     }
 
     fn say_seeing(&self, last: &mut String, seeing: String, alarm: bool, begun: Instant) {
@@ -274,6 +296,8 @@ impl Activation<'_> {
         session.say(Word::Undo).await;
         let (ended, log) = session.end(PUT_BACK).await;
         match ended {
+            // The reload was a good one: its log has nothing to say of the rows.
+            Ok(told) if cause.code == Cause::ROWS_INVALID => self.was_put_back(&told, cause, evidence).await,
             Ok(told) => self.was_put_back(&told, explain(cause, log.as_deref()), evidence).await,
             Err(error) => self.unknown(&error, false),
         }

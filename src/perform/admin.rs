@@ -237,6 +237,11 @@ pub fn row_path(workspace: Option<&str>, id: &str) -> String {
     format!("{}/plugins/{}", prefix(workspace), encoded(id))
 }
 
+/// Where a row is asked about without being written (facts.md C2).
+pub(super) fn validate_path(workspace: Option<&str>) -> String {
+    format!("{}/schemas/plugins/validate", prefix(workspace))
+}
+
 /// The word for what a row is applied to, and its path.
 pub(super) fn scope_path(workspace: Option<&str>, kind: ScopeKind, id: &str) -> (&'static str, String) {
     let (word, table) = match kind {
@@ -354,10 +359,12 @@ fn read_node(body: &[u8]) -> Result<AdminFacts, AnswerError> {
     };
     let setting = |key: &str| info.configuration.get(key).cloned();
     let plugins = setting("plugins").unwrap_or_default();
+    let priorities = info.loaded.iter().filter_map(|(name, plugin)| Some((name.clone(), plugin.priority?))).collect();
     Ok(AdminFacts {
         version: version.to_string(),
         edition: info.edition,
         loaded: info.loaded.into_iter().map(|(name, plugin)| (name, plugin.version)).collect(),
+        priorities,
         odd: odd_names(body),
         plugins: plugins.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         lua_package_path: setting("lua_package_path"),

@@ -42,6 +42,7 @@ mod session;
 mod standing;
 mod unapply;
 pub mod undo;
+mod validate;
 
 pub use cause::fault_word;
 pub(crate) use cause::{cause, of_remote, of_trouble};

@@ -61,6 +61,7 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         gone,
         manifest: alike.manifests.ask(next, |next| manifest(next).lines().into()),
         keep: draft.request.inventory.keep,
+        validate: std::collections::BTreeSet::new(),
         content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));
 }

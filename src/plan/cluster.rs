@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::files::{Clean, Third};
+use super::in_use::Trials;
 use super::lookup::Lookup;
 use super::node::{self, NodeChange, NodePlan};
 use super::removal::{Removals, Subject};
@@ -80,7 +81,7 @@ pub(super) fn plan(
         unsafe_to_configure(cluster, diff, &changes, builder);
     }
     if !stopped {
-        steps(cluster, &removals, plans, clean, builder);
+        steps(request, cluster, &removals, plans, clean, builder);
     }
     summary(cluster, changes, removed, lists)
 }
@@ -363,6 +364,7 @@ fn unsafe_to_configure(cluster: &Cluster, diff: &ClusterDiff, changes: &[Change]
 }
 
 fn steps(
+    request: &Request<'_>,
     cluster: &Cluster,
     removals: &Removals<'_>,
     mut plans: Vec<(NodeName, NodePlan)>,
@@ -387,6 +389,7 @@ fn steps(
         plans.iter_mut().filter_map(|(name, made)| Some((name.clone(), made.delete.take()?))).collect();
     let mut proven = withdrawn.clone();
     let ends = cluster.rollout.wave_ends(plans.iter().filter(|(_, made)| made.activate.is_some()).count());
+    let mut trials = Trials::of(request, cluster, plans.iter().filter_map(|(_, made)| made.activate.as_deref()));
     let mut active = plans.into_iter().filter(|(_, made)| made.activate.is_some());
     let mut begin = 0;
     for (number, end) in ends.into_iter().enumerate() {
@@ -394,9 +397,12 @@ fn steps(
         begin = end;
         let names = members.iter().map(|(name, _)| name.clone()).collect();
         let wave = builder.wave(&cluster.name, number + 1, names);
+        let mut trying = Vec::new();
         for (name, made) in members {
             let why = whys.share(&(), made.why().into());
-            let Some(activate) = made.activate else { continue };
+            let Some(mut activate) = made.activate else { continue };
+            trials.mark(&mut activate);
+            trying.extend((!activate.validate.is_empty()).then(|| name.clone()));
             builder.nodes.insert(name.clone(), activate.basis.clone());
             let mut needs = own.remove(&name).unwrap_or_default();
             let removes = !activate.gone.is_empty();
@@ -408,6 +414,7 @@ fn steps(
             proven.extend(removes.then_some(id));
             own.insert(name, vec![id]);
         }
+        trials.next(trying, builder);
     }
     if let Some(Clean { fence, nodes }) = clean {
         let names = nodes.keys().cloned().collect::<Vec<_>>().join(", ");

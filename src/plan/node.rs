@@ -7,7 +7,7 @@ use super::leaving::{self, Leftover};
 use super::lookup::Lookup;
 use super::removal::Removals;
 use super::swap::Swap;
-use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle};
+use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, notes, obstacle};
 use crate::action::{Activate, Delete, Deliver, Switch};
 use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
@@ -202,7 +202,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn bundle(&self, assignment: &Assignment) -> Option<&'a Bundle> {
+    pub(super) fn bundle(&self, assignment: &Assignment) -> Option<&'a Bundle> {
         let name = assignment.subject.bundle()?;
         self.request.bundles.get(&(name.clone(), assignment.version.clone())).map(AsRef::as_ref)
     }
@@ -463,6 +463,9 @@ impl<'a> Draft<'a> {
         }
         let wanted = !self.switches.is_empty() || !self.add.is_empty() || !self.drop.is_empty() || self.reload;
         if wanted && !obstacle::node(&mut self) {
+            if self.removals.back.is_none() {
+                notes::of(&mut self);
+            }
             activation::make(&mut self);
         }
         if self.plan.activate.is_none() {

@@ -113,6 +113,9 @@ impl Cause {
     /// The code of a failure that nothing but a row of the Admin API explains: somebody uses a plugin again that is being
     /// removed. What the run has done of the removal is put back.
     pub const REAPPLIED: &str = "re-applied";
+    /// The code of an upgrade whose new schema does not take rows that are in use. It is the same on every node, so that no
+    /// further one of the cluster is tried, whatever its rollout allows to fail.
+    pub const ROWS_INVALID: &str = "rows-invalid";
 }
 
 /// Why a step was not begun.

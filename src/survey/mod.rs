@@ -303,6 +303,8 @@ pub struct AdminFacts {
     pub edition: Option<String>,
     /// The loaded plugins with their versions (normalised by Kong; `None` before 3.0).
     pub loaded: Shared<BTreeMap<PluginName, Option<String>>>,
+    /// PRIORITY of the loaded plugins, where the Admin API tells it (from 3.0 on, facts.md C1).
+    pub priorities: Shared<BTreeMap<PluginName, i64>>,
     /// Loaded names that are not plugin names as muster knows them.
     pub odd: Vec<String>,
     /// `configuration.plugins`: the directive that the workers run with.

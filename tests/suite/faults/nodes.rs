@@ -243,6 +243,7 @@ impl Bench {
             gone: BTreeSet::new(),
             count_through: Vec::new(),
             keep: Activate::keep(),
+            validate: BTreeSet::default(),
             manifest: manifest.lines().into(),
             content: [(bundle.name.clone(), bundle.digest.clone())].into(),
         }
