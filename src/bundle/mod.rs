@@ -162,6 +162,11 @@ impl Bundle {
     }
 }
 
+/// The modules that a Lua source requires by a literal name.
+pub fn required(source: &[u8]) -> BTreeSet<String> {
+    source_text::requires(source).into_iter().map(|require| require.module).collect()
+}
+
 /// Whether `path` is `root` or lies below it.
 fn below(root: &BundlePath, path: &BundlePath) -> bool {
     path.as_str().strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

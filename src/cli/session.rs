@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{
-    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, explain, inspect, locks, plan, restore, resume,
+    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, explain, import, inspect, locks, plan, restore, resume,
     status, terminal,
 };
 use crate::demo::Demo;
@@ -16,7 +16,7 @@ use crate::hint::Hint;
 use crate::inventory::nearest::nearest;
 use crate::inventory::{Look, Selector, TreePath};
 use crate::plan::{Allow, Selection};
-use crate::remote::{ByTransport, LocalConnect, Notice, SshConnect, SshSettings};
+use crate::remote::{ByTransport, Connect, LocalConnect, Notice, SshConnect, SshSettings};
 use crate::tui::Keys;
 
 /// A use that contacts nodes: everything it needs.
@@ -44,6 +44,7 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
     let code = match command {
         Some(Command::Locks) => locks::show(options, env).await,
         Some(Command::Doctor { min_free }) => doctor::run(min_free, options, demo.is_some(), env).await,
+        Some(Command::Import(args)) => import::run(args, options, env).await,
         Some(Command::Unlock { of, yes }) => locks::unlock(&of, yes, options, env).await,
         Some(Command::Resume { run, yes }) => match resume::prepare(&run, &mut options, env).await? {
             resume::Way::Over(code) => Ok(code),
@@ -254,7 +255,17 @@ pub(super) fn known(selection: &Selection, desired: &Desired) -> Result<(), Fail
     Ok(())
 }
 
+/// A fleet, and the way to its nodes.
 pub(super) fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
+    let (connect, settings) = connect(options, env)?;
+    Fleet::new(desired, connect, settings, &env.vars).map_err(|error| {
+        let hints = error.hints();
+        Failure::of(&error, hints)
+    })
+}
+
+/// The way to nodes, by the operator's ssh.
+pub(super) fn connect(options: &Options, env: &Env) -> Result<(Arc<dyn Connect>, LookSettings), Failure> {
     if let Some(file) = options.ssh_config.as_ref().map(|file| env.dir.join(file)) {
         std::fs::File::open(&file).map_err(|error| {
             let text = format!("--ssh-config {}: {error}", file.display());
@@ -280,8 +291,5 @@ pub(super) fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fl
         drop(writeln!(err.clone(), "touch the security key for {who} ({key})"));
     }));
     let connect = ByTransport { ssh: Arc::new(SshConnect::new(ssh)), local: Arc::new(LocalConnect::new(vars())) };
-    Fleet::new(desired, Arc::new(connect), settings, &env.vars).map_err(|error| {
-        let hints = error.hints();
-        Failure::of(&error, hints)
-    })
+    Ok((Arc::new(connect), settings))
 }

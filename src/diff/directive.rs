@@ -159,6 +159,20 @@ impl Directives {
         places.into_iter().filter(|source| **source != Source::None)
     }
 
+    /// The mark for plugins whose names others keep in it. Where the environment that Kong is started with cannot be seen, what
+    /// the next start reads is theirs to know: what runs, and what the next reload reads, is what counts.
+    pub fn kept_by_others(&self, plugins: &[PluginName], running: bool, environment_seen: bool) -> Mark {
+        let mark = self.mark(plugins, true, running);
+        if environment_seen && self.file != Source::Unknown || !running || mark == Mark::AsWanted {
+            return mark;
+        }
+        let names = |source: &Source| match source.directive() {
+            Some(directive) => plugins.iter().all(|plugin| directive.names(plugin) && !directive.switched_off()),
+            None => false,
+        };
+        if names(&self.env) && names(&self.running) { Mark::AsWanted } else { mark }
+    }
+
     /// The mark for plugins that are wanted in it, or not.
     pub fn mark(&self, plugins: &[PluginName], wanted: bool, running: bool) -> Mark {
         let unread = self.counting(running).any(|source| *source == Source::Unknown);

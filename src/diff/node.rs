@@ -224,7 +224,10 @@ fn fill(
     item.remarks.extend(remark);
     item.truths = Truths {
         files: files_mark(item, assignment, bundle, facts),
-        directive: directives.mark(&item.plugins, listed, running),
+        directive: match assignment.directive {
+            Management::External if listed => directives.kept_by_others(&item.plugins, running, facts.unit().is_some()),
+            _ => directives.mark(&item.plugins, listed, running),
+        },
         loaded,
         used: used_mark(item, assignment.state),
     };

@@ -7,6 +7,7 @@ mod apply;
 mod desired;
 mod doctor;
 mod doubts;
+pub mod import;
 mod inspect;
 mod locks;
 mod restore;

@@ -23,6 +23,7 @@ mod cause;
 mod delete;
 mod deliver;
 pub mod detail;
+pub mod discover;
 mod doors;
 mod evidence;
 mod explain;

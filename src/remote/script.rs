@@ -16,6 +16,10 @@ pub enum Script {
     Delete,
     /// Looks closer at one node: contents of files, receipts, the end of the error log; changes nothing.
     Detail,
+    /// Finds the Kongs of a machine and where they keep their plugins; changes nothing.
+    Discover,
+    /// Sends the content of files of plugins, byte for byte; changes nothing.
+    Collect,
 }
 
 const SURVEY: &str = concat!(
@@ -56,9 +60,26 @@ const ACTIVATE: &str = concat!(
 
 const DETAIL: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/detail.sh"));
 
+const DISCOVER: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/discover.sh"),
+);
+
+const COLLECT: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/collect.sh"));
+
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 6] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete, Self::Detail];
+    pub const ALL: [Self; 8] = [
+        Self::Survey,
+        Self::Lease,
+        Self::Deliver,
+        Self::Activate,
+        Self::Delete,
+        Self::Detail,
+        Self::Discover,
+        Self::Collect,
+    ];
 
     /// The whole text that is sent to a node.
     pub const fn text(self) -> &'static str {
@@ -69,6 +90,8 @@ impl Script {
             Self::Activate => ACTIVATE,
             Self::Delete => DELETE,
             Self::Detail => DETAIL,
+            Self::Discover => DISCOVER,
+            Self::Collect => COLLECT,
         }
     }
 
@@ -81,6 +104,8 @@ impl Script {
             Self::Activate => "activate",
             Self::Delete => "delete",
             Self::Detail => "detail",
+            Self::Discover => "discover",
+            Self::Collect => "collect",
         }
     }
 }

@@ -15,8 +15,10 @@ use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName, Shared};
 use crate::wire::{Lease, Manifest, Receipt};
 
+mod collection;
 mod decode;
 mod detail;
+mod discovery;
 mod locks;
 mod request;
 mod service;
@@ -24,8 +26,10 @@ mod share;
 mod standing;
 
 pub use crate::kong::Topology as Role;
+pub use collection::{COLLECT_MOST, CollectDecoder, CollectRequest, Collected};
 pub use decode::{SurveyDecoder, SurveyError};
 pub use detail::{Detail, DetailDecoder, DetailRequest, HIDDEN, LogTail, Withheld};
+pub use discovery::{DiscoverRequest, Discovery, DiscoveryDecoder, FoundKong, FoundRoot};
 pub use locks::{Guarded, Holder, Locks, in_force};
 pub use request::SurveyRequest;
 pub use share::Sharer;
