@@ -85,16 +85,6 @@ impl Agreement {
             (false, false) => Self::AllDiffer,
         }
     }
-
-    /// What follows from it; `None` where nothing does.
-    pub const fn words(self) -> Option<&'static str> {
-        match self {
-            Self::Agree | Self::Unknown => None,
-            Self::StartDiffers => Some("the next start has other plugins than what runs"),
-            Self::ReloadDiffers => Some("the next reload, by whomever, brings other plugins than what runs"),
-            Self::AllDiffer => Some("what runs, the next reload and the next start each have other plugins"),
-        }
-    }
 }
 
 /// kong.conf as it was found.

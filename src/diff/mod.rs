@@ -29,6 +29,7 @@ use crate::kong::origin::not_beaten;
 use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, Shared};
 use crate::survey::{LastRun, NodeSurvey, Standing, Survey};
 
+pub use crate::kong::origin::{Chain, Link};
 pub use comparison::{ComparedLine, Comparison, Excerpt, Language, LineKind};
 pub use directive::{Agreement, Directives, Source, conf_file};
 pub use disagreement::{Disagreement, Settings, TimeBomb};
@@ -37,7 +38,7 @@ pub use facts::Fact;
 pub use files::{FileDrift, FilesDiff, RootState};
 pub use inspection::{CloserLook, FileState, Inspection, Planned, PluginFiles, ReceiptFacts, inspect};
 pub use loaded::own_admin;
-pub use origins::chains;
+pub use origins::{Reaches, SettingOrigin, chains, settings};
 pub use search_path::{Lack, Who, lacks};
 pub use text::{content_diff, line_counts, unified};
 
