@@ -9,6 +9,7 @@ mod doctor;
 mod doubts;
 mod inspect;
 mod locks;
+mod plugin_doubts;
 mod restore;
 mod site;
 

@@ -41,6 +41,7 @@ mod log;
 mod master;
 mod prefix;
 mod proxy;
+mod row_schema;
 mod rows;
 mod sandbox;
 mod settings;
