@@ -13,6 +13,7 @@ mod inspection;
 mod loaded;
 mod node;
 mod origins;
+mod readiness;
 mod search_path;
 mod text;
 
@@ -39,6 +40,7 @@ pub use files::{FileDrift, FilesDiff, RootState};
 pub use inspection::{CloserLook, FileState, Inspection, Planned, PluginFiles, ReceiptFacts, inspect};
 pub use loaded::own_admin;
 pub use origins::{Reaches, SettingOrigin, chains, settings};
+pub use readiness::{not_ready, stuck};
 pub use search_path::{Lack, Who, lacks};
 pub use text::{content_diff, line_counts, unified};
 
@@ -131,6 +133,8 @@ pub struct Item {
     pub installed: Option<Digest>,
     /// The version that the workers report, where they do.
     pub loaded_version: Option<String>,
+    /// The PRIORITY that the workers report, where they do: the higher runs first.
+    pub priority: Option<i64>,
     /// The plugins that it stands for.
     pub plugins: Vec<PluginName>,
     /// What differs on disk.

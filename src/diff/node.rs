@@ -134,6 +134,7 @@ fn blank(assignment: &Assignment, bundle: Option<&Bundle>, plugins: Vec<PluginNa
         digest: bundle.map(|bundle| bundle.digest.clone()),
         installed: None,
         loaded_version: None,
+        priority: None,
         plugins,
         files: FilesDiff::default(),
         rows: None,
@@ -166,6 +167,7 @@ fn pruned(
             digest: None,
             installed: Some(owned.digest.clone()),
             loaded_version: None,
+            priority: None,
             plugins,
             files: FilesDiff::default(),
             rows: None,
@@ -192,6 +194,7 @@ fn goes_with_others(owned: &Owned, items: &super::Items) -> bool {
 fn observe(item: &mut Item, facts: &NodeFacts) {
     let Some(admin) = loaded::own_admin(facts) else { return };
     item.loaded_version = item.plugins.iter().find_map(|plugin| admin.loaded.get(plugin).cloned().flatten());
+    item.priority = item.plugins.iter().find_map(|plugin| admin.priorities.get(plugin).copied());
     if admin.rows_trouble.is_none() {
         let rows = item.plugins.iter().filter_map(|plugin| admin.rows.get(plugin.as_str())).map(Vec::len);
         item.rows = Some(rows.sum());
@@ -242,6 +245,15 @@ fn fill(
         let text =
             format!("{rows} {use_} it and this node does not {does} it: its next reload or start fails until it does");
         item.remarks.insert(0, text);
+    }
+}
+
+/// Old workers run the code of before for as long as a request holds them, and nothing limits that (measured.md 6).
+fn lingering(facts: &NodeFacts) -> Option<String> {
+    match facts.master.as_ref().map_or(0, |master| master.leaving.len()) {
+        0 => None,
+        1 => Some("1 old worker still ends its requests, with the code from before".to_owned()),
+        more => Some(format!("{more} old workers still end their requests, with the code from before")),
     }
 }
 
@@ -343,9 +355,8 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     if let Some(trouble) = facts.admin.as_ref().ok().and_then(|admin| admin.rows_trouble.as_ref()) {
         remarks.push(format!("what uses its plugins is not known: {}", trouble.text));
     }
-    if facts.ready.is_some_and(|status| status != 200) {
-        remarks.push(format!("/status/ready answers {}", facts.ready.unwrap_or_default()));
-    }
+    remarks.extend(super::readiness::not_ready(facts));
+    remarks.extend(lingering(facts));
     if facts.conf.kind == crate::survey::Kind::Absent {
         remarks.insert(0, format!("kong.conf {} is not there", node.kong.conf));
     }

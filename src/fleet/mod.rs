@@ -10,6 +10,7 @@ mod doubts;
 pub mod import;
 mod inspect;
 mod locks;
+mod plugin_doubts;
 mod restore;
 mod site;
 

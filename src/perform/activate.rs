@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::action::{Activate, ReloadWay};
 use crate::hint::Hint;
+use crate::name::PluginName;
 use crate::remote::{Call, Fault, Remote, RemoteError, Script, Word};
 use crate::run::{CancelLevel, Cause, Outcome, SkipReason, StepEnd, StepPhase};
 use crate::wire::Status;
@@ -216,7 +217,8 @@ impl Activation<'_> {
                 Next::Ask(question) => answer = Some(evidence::ask(self.remote, self.doors, question).await),
                 Next::Failed(cause) => return Verdict::Fails(cause),
                 Next::Proven(text) if rows.is_some() || self.activate.validate.is_empty() => {
-                    let text = std::iter::once(text).chain(rows).collect::<Vec<_>>().join(", ");
+                    let said = self.log_names(session);
+                    let text = [Some(text), rows, said].into_iter().flatten().collect::<Vec<_>>().join(", ");
                     return Verdict::Holds(Some(text), self.standing(&seen, evidence.ready));
                 }
                 // It takes its time: whether the workers are still the same is looked at behind it.
@@ -232,6 +234,14 @@ impl Activation<'_> {
                 Heard::Reloading | Heard::End => return Verdict::Ended,
             }
         }
+    }
+
+    /// Which of the plugins Kong's log names as loaded: beside the proof, and never in its place (protocols.md A).
+    fn log_names(&self, session: &Session) -> Option<String> {
+        let said = session.loading();
+        let names = self.activate.loaded.keys().map(PluginName::as_str).filter(|name| said.contains(*name));
+        let names: Vec<&str> = names.collect();
+        (!names.is_empty()).then(|| format!("the log has `Loading plugin` of {}", names.join(", ")))
     }
 
     /// Whether the rows in use fit the schema that the new workers have.
@@ -298,7 +308,7 @@ impl Activation<'_> {
         match ended {
             // The reload was a good one: its log has nothing to say of the rows.
             Ok(told) if cause.code == Cause::ROWS_INVALID => self.was_put_back(&told, cause, evidence).await,
-            Ok(told) => self.was_put_back(&told, explain(cause, log.as_deref()), evidence).await,
+            Ok(told) => self.was_put_back(&told, explain(cause, &log), evidence).await,
             Err(error) => self.unknown(&error, false),
         }
     }
@@ -338,7 +348,7 @@ impl Activation<'_> {
                 let why = self.undone_unasked(&told);
                 // Where Kong was not told, its error log is about something else.
                 let told_kong = Undone::of(&told) != Some(Undone::Restored);
-                let why = if told_kong { explain(why, log.as_deref()) } else { why };
+                let why = if told_kong { explain(why, &log) } else { why };
                 let none = Evidence { admin: false, ready: None, proxy: false };
                 self.was_put_back(&told, why, none).await
             }

@@ -210,8 +210,12 @@ impl Face {
     /// `GET /status/ready` on the status API: the status code, and whether it complains of an empty configuration.
     pub async fn ready(&self, remote: &dyn Remote) -> Option<Readiness> {
         let answer = self.ask(remote, "/status/ready").await.ok()?;
-        let empty = String::from_utf8_lossy(&answer.body).contains("empty configuration");
-        Some(Readiness { status: answer.status, empty })
+        let says = |words: &str| String::from_utf8_lossy(&answer.body).contains(words);
+        Some(Readiness {
+            status: answer.status,
+            empty: says("empty configuration"),
+            stuck: says("router builds not yet complete"),
+        })
     }
 }
 
@@ -222,6 +226,9 @@ pub struct Readiness {
     pub status: u16,
     /// It is not ready because it has no configuration at all, which is nobody's fault.
     pub empty: bool,
+    /// It is not ready as a load has wiped what readiness goes by: while a reload runs, and for good after one that failed,
+    /// until a worker is respawned or a reload succeeds (measured.md 3).
+    pub stuck: bool,
 }
 
 /// An address as a person writes it.

@@ -154,7 +154,7 @@ async fn readiness_tells_an_empty_configuration_apart() {
         })
     });
     let remote = remote(&node).await;
-    assert_eq!(face().ready(&*remote).await, Some(Readiness { status: 503, empty: true }));
+    assert_eq!(face().ready(&*remote).await, Some(Readiness { status: 503, empty: true, stuck: false }));
     node.http(|_| ok("{\"database\":{\"reachable\":false}}"));
     assert_eq!(face().database_reachable(&*remote).await.unwrap(), Some(false));
 }

@@ -129,6 +129,8 @@ pub struct Proof {
     unsettled_since: Option<Duration>,
     pause: Duration,
     alarmed: bool,
+    /// Old workers that end their last requests, in the last sample.
+    leaving: usize,
 }
 
 /// What a judged answer means.
@@ -149,11 +151,13 @@ impl Proof {
             unsettled_since: None,
             pause: PAUSE.0,
             alarmed: false,
+            leaving: 0,
         }
     }
 
     /// Takes a sample, and the answer to the last question if one was asked before it.
     pub fn observe(&mut self, sample: &Sample, answer: Option<Answer>) -> Next {
+        self.leaving = sample.leaving.len();
         if sample.master != Some(self.terms.master) {
             return Next::Failed(master_gone(sample.master));
         }
@@ -382,7 +386,12 @@ impl Proof {
             }
             // Before Kong 3.3 there is no such path.
             Some(now) if now.status == 404 && before == Some(now) => "readiness unknown to this Kong".to_owned(),
-            Some(now) if waited && before.is_some_and(|before| before.status == now.status) => {
+            // What a failed reload took away a good one gives back: that it was away before is no excuse (measured.md 3).
+            Some(now)
+                if waited
+                    && !now.stuck
+                    && before.is_some_and(|before| before.status == now.status && !before.stuck) =>
+            {
                 format!("not ready ({}), as before", now.status)
             }
             Some(now) => {
@@ -409,6 +418,11 @@ impl Proof {
         }
         words.extend(candidate.ready.clone());
         words.extend(candidate.proxied.map(|count| format!("{count} proxied requests answered")));
+        // They run the old code for as long as a request holds them, and nothing limits that (measured.md 6).
+        words.extend((self.leaving > 0).then(|| match self.leaving {
+            1 => "1 old worker still ends its requests".to_owned(),
+            more => format!("{more} old workers still end their requests"),
+        }));
         words.join(", ")
     }
 }

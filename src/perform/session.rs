@@ -10,9 +10,12 @@ use crate::survey::Process;
 use crate::wire::{Record, Status};
 
 use super::call::Told;
+use super::explain::Log;
 
 /// The most records that are kept.
 const RECORDS: usize = 10_000;
+/// The most plugins that a log is believed to name.
+const LOADING: usize = 200;
 /// The most children of a master that are believed.
 const CHILDREN: usize = 4096;
 
@@ -121,21 +124,29 @@ impl Session {
         }
     }
 
+    /// The plugins that Kong's log says were loaded since the reload: it does so at log_level debug alone (facts.md B5).
+    pub(crate) fn loading(&self) -> BTreeSet<String> {
+        let records = self.records.iter().filter(|record| record.tag == "loading");
+        records.flat_map(|record| (0..LOADING).map_while(|index| record.text(index))).collect()
+    }
+
     /// Listens to the end.
-    pub(crate) async fn end(mut self, patience: Duration) -> (Result<Told, RemoteError>, Option<Vec<u8>>) {
+    pub(crate) async fn end(mut self, patience: Duration) -> (Result<Told, RemoteError>, Log) {
         loop {
             if let Heard::End = self.hear(patience).await {
                 break;
             }
         }
+        let no_blob = self.records.iter().find(|record| record.tag == "no-blob" && record.exact(0) == Some("log"));
+        let log = Log::of(self.log.take(), no_blob);
         if let Some(lost) = self.lost {
-            return (Err(lost), self.log);
+            return (Err(lost), log);
         }
         let ended = match self.running.finish().await {
             Ended::Done(status) => Ok(Told { status, records: self.records }),
             Ended::Lost(error) => Err(error),
         };
-        (ended, self.log)
+        (ended, log)
     }
 
     /// Whether the script has said so.

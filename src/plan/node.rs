@@ -8,7 +8,7 @@ use super::lookup::Lookup;
 use super::removal::Removals;
 use super::swap::Swap;
 use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, notes, obstacle};
-use crate::action::{Activate, Delete, Deliver, Switch};
+use crate::action::{Activate, Delete, Deliver, ReloadWay, Switch};
 use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
@@ -456,6 +456,22 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// A reload that failed, whoever asked for it, leaves a node not ready until one succeeds (measured.md 3).
+    fn not_ready(&mut self) {
+        if !diff::stuck(self.facts) {
+            return;
+        }
+        let ways = [ReloadWay::Candidate, ReloadWay::Hup];
+        let reloads = self.plan.activate.as_ref().is_some_and(|activate| ways.contains(&activate.way));
+        let then = if reloads {
+            "the reload of this plan has to bring 200 back"
+        } else {
+            "nothing here reloads it: mend what failed, and reload it (muster errors not-ready)"
+        };
+        let text = format!("/status/ready answers 503 since a reload that failed, and it serves as before; {then}");
+        self.plan.remarks.push(("readiness".to_owned(), text));
+    }
+
     fn finish(mut self) -> NodePlan {
         self.undoes();
         if !self.plan.leftovers.is_empty() {
@@ -472,6 +488,7 @@ impl<'a> Draft<'a> {
             self.plan.changes.clear();
             self.plan.delivers.clear();
         }
+        self.not_ready();
         self.plan
     }
 

@@ -97,7 +97,7 @@ fn a_way_back_is_called_one() {
 #[test]
 fn only_the_first_install_of_a_bundled_name_is_said() {
     let (name, about) = (plugin("key-auth"), info("1.0.0", 7));
-    let changing = |new| Changing { name: &name, info: &about, replaces: !new, new };
+    let changing = |new: bool| Changing { name: &name, info: &about, replaces: !new, new };
     assert!(reused_name(&changing(true), true).is_some());
     assert!(reused_name(&changing(false), true).is_none(), "it is ours already");
     assert!(reused_name(&changing(true), false).is_none(), "this Kong has none of that name");

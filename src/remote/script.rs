@@ -55,6 +55,7 @@ const ACTIVATE: &str = concat!(
     include_str!("scripts/lock.sh"),
     include_str!("scripts/guard.sh"),
     include_str!("scripts/commit.sh"),
+    include_str!("scripts/log.sh"),
     include_str!("scripts/activate.sh"),
 );
 

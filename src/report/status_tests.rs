@@ -22,6 +22,7 @@ fn item(signs: &str) -> Item {
         digest: None,
         installed: None,
         loaded_version: None,
+        priority: None,
         plugins: Vec::new(),
         files: FilesDiff::default(),
         rows: None,

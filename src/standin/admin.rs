@@ -25,6 +25,7 @@ pub(super) fn answer(node: &Node, settings: &Settings, request: &Request) -> Res
         [] if read => root(node, settings),
         ["status"] if read => status_page(node, settings),
         ["plugins", "enabled"] if read => Response::json(200, &json!({ "enabled_plugins": loaded(node) })),
+        ["schemas", "plugins", "validate"] if request.method == "POST" => entities::validate(node, request),
         ["schemas", "plugins", name] if read => schema(node, name),
         ["debug", rest @ ..] if node.handover.generation.release() > Release::Upto28 => {
             debug::answer(node, request, rest)

@@ -212,6 +212,60 @@ pub(super) fn bundled(is_34: bool) -> Vec<&'static str> {
     BUNDLED.iter().chain(newer).copied().collect()
 }
 
+/// PRIORITY of the bundled plugins, as their handlers have it (read in the source of 3.x, not measured).
+const PRIORITIES: &[(&str, i64)] = &[
+    ("pre-function", 1_000_000),
+    ("correlation-id", 100_001),
+    ("zipkin", 100_000),
+    ("bot-detection", 2500),
+    ("cors", 2000),
+    ("session", 1900),
+    ("acme", 1705),
+    ("jwt", 1450),
+    ("oauth2", 1400),
+    ("key-auth", 1250),
+    ("ldap-auth", 1200),
+    ("basic-auth", 1100),
+    ("hmac-auth", 1030),
+    ("grpc-gateway", 998),
+    ("ip-restriction", 990),
+    ("request-size-limiting", 951),
+    ("acl", 950),
+    ("rate-limiting", 910),
+    ("response-ratelimiting", 900),
+    ("request-transformer", 801),
+    ("response-transformer", 800),
+    ("redirect", 779),
+    ("ai-request-transformer", 777),
+    ("ai-prompt-template", 773),
+    ("ai-prompt-decorator", 772),
+    ("ai-prompt-guard", 771),
+    ("ai-proxy", 770),
+    ("ai-response-transformer", 769),
+    ("standard-webhooks", 760),
+    ("aws-lambda", 750),
+    ("azure-functions", 749),
+    ("proxy-cache", 100),
+    ("opentelemetry", 14),
+    ("prometheus", 13),
+    ("http-log", 12),
+    ("statsd", 11),
+    ("datadog", 10),
+    ("file-log", 9),
+    ("udp-log", 8),
+    ("tcp-log", 7),
+    ("loggly", 6),
+    ("syslog", 4),
+    ("grpc-web", 3),
+    ("request-termination", 2),
+    ("post-function", -1000),
+];
+
+/// PRIORITY of a bundled plugin.
+pub(super) fn priority_of(name: &str) -> i64 {
+    PRIORITIES.iter().find(|(known, _)| *known == name).map_or(0, |(_, priority)| *priority)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +273,7 @@ mod tests {
     #[test]
     fn the_bundled_plugins_are_as_many_as_were_counted() {
         assert_eq!((bundled(false).len(), bundled(true).len()), (45, 37));
+        assert!(bundled(false).into_iter().all(|name| priority_of(name) != 0));
     }
 
     #[test]

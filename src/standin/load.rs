@@ -88,7 +88,7 @@ impl Loader<'_> {
             self.plugins.push(Plugin {
                 name: name.to_owned(),
                 version,
-                priority: 1000,
+                priority: defaults::priority_of(name),
                 custom: false,
                 migrations: false,
             });

@@ -46,6 +46,7 @@ mod master;
 mod nginx;
 mod prefix;
 mod proxy;
+mod row_schema;
 mod rows;
 mod sandbox;
 mod settings;

@@ -88,6 +88,13 @@ impl Plugins {
         Some(json!({ "entity_checks": [], "fields": shown.get("fields").cloned().unwrap_or_else(|| json!([])) }))
     }
 
+    /// The schema of a loaded custom plugin, with the state that it lives in; `None` for any other.
+    pub(super) fn schema_of(&self, name: &str) -> Option<(&Sandbox, Value)> {
+        self.handlers.iter().find(|(plugin, _)| plugin.name == name)?;
+        let schema = self.sandbox.require(&format!("kong.plugins.{name}.schema")).ok()?.ok()?;
+        Some((&self.sandbox, schema))
+    }
+
     /// `config` of a new row: the defaults of the schema.
     pub(super) fn config_defaults(&self, name: &str) -> Json {
         let found = || {

@@ -157,9 +157,18 @@ pub(super) fn to_json(value: &Value) -> serde_json::Value {
 
 /// JSON as a Lua value; null is nil.
 pub(super) fn from_json(lua: &Lua, value: &serde_json::Value) -> mlua::Result<Value> {
+    convert(lua, value, &Value::Nil)
+}
+
+/// JSON as a Lua value; null is a value of its own, as in Kong's Admin API.
+pub(super) fn from_body(lua: &Lua, value: &serde_json::Value) -> mlua::Result<Value> {
+    convert(lua, value, &Value::NULL)
+}
+
+fn convert(lua: &Lua, value: &serde_json::Value, null: &Value) -> mlua::Result<Value> {
     use serde_json::Value as Json;
     Ok(match value {
-        Json::Null => Value::Nil,
+        Json::Null => null.clone(),
         Json::Bool(flag) => Value::Boolean(*flag),
         Json::Number(number) => match number.as_i64() {
             Some(whole) => Value::Integer(whole),
@@ -169,14 +178,14 @@ pub(super) fn from_json(lua: &Lua, value: &serde_json::Value) -> mlua::Result<Va
         Json::Array(items) => {
             let table = lua.create_table()?;
             for item in items {
-                table.raw_push(from_json(lua, item)?)?;
+                table.raw_push(convert(lua, item, null)?)?;
             }
             Value::Table(table)
         }
         Json::Object(entries) => {
             let table = lua.create_table()?;
             for (key, item) in entries {
-                table.set(key.as_str(), from_json(lua, item)?)?;
+                table.set(key.as_str(), convert(lua, item, null)?)?;
             }
             Value::Table(table)
         }

@@ -381,6 +381,7 @@ mod tests {
             digest: None,
             installed: None,
             loaded_version: Some("2.0.3".to_owned()),
+            priority: None,
             plugins: Vec::new(),
             files: crate::diff::FilesDiff::default(),
             rows: Some(3),

@@ -12,6 +12,7 @@
 #            no_guard                          1: go on where no guard can be started
 #            idle_seconds cli_seconds          how long a busy master (60) and the CLI (120) are waited for
 #            place place_sha                   the file that the directive is kept in, where that is not kong.conf
+#            cgroup                            where it says in which unit the master runs (/proc/MASTER/cgroup)
 #            unit unit_shows                   that file is a drop-in of this unit, of which systemd has to show this then
 #   basis    source_N                          `SHA PATH`, `- PATH`: the files of Kong's unit
 #            conf_sha env_sha                  digests, the second of the sorted lines that are no comments; `-` for no such file
@@ -32,8 +33,11 @@
 #            cli EXIT TEXT                     what the CLI said, if it said no
 #            proof SECONDS IDLE ALIVE N        seconds since the signal; the master is idle; it is the same; N workers follow
 #            worker PID START live|leaving
+#            loading PLUGIN...                 at log_level debug, before the first proof of a resting master: the plugins that its
+#                                              log says it loads
 #            undone HOW                        proved, restored, unproved
-# Blobs:     log                               what the error log has got since the reload, cut at 64 KiB; before `undone`
+# Blobs:     log                               what the error log has got since the reload, cut at 64 KiB; before `undone`; or
+#                                              `no-blob log WHY WHERE`: syslog, stderr, absent, journal
 #            those of the commit and the lock
 # Ends with: 0 committed; 10 settle: nothing was there; 20, 21, 22 nothing was touched; 23 put back by the guard;
 #            30 the CLI said no and the files are put back, or the commit could not go on.
@@ -400,34 +404,13 @@ look() {
 		# First the masks, then the workers: idle and then nobody new is a reload that is over.
 		if idle "$master"; then resting=1; fi
 		workers "$master"
+		[ "$resting" = 0 ] || say_loading
 	fi
 	number=0
 	for each in $live $leaving; do number=$((number + 1)); done
 	emit proof $((uptime - since)) "$resting" "$same" "$number"
 	for each in $live; do emit worker "${each%:*}" "${each#*:}" live; done
 	for each in $leaving; do emit worker "${each%:*}" "${each#*:}" leaving; done
-}
-
-# mark_log: where the error log ends now, in $log_file, $log_inode, $log_length.
-mark_log() {
-	log_file=$(env_value proxy_error_log)
-	case ${log_file:-logs/error.log} in
-		syslog:*) log_file= ;;
-		/*) ;;
-		*) log_file=$a_prefix/${log_file:-logs/error.log} ;;
-	esac
-	[ -n "$log_file" ] && [ -f "$log_file" ] || log_file=
-	[ -n "$log_file" ] || return 0
-	log_inode=$(stat -L -c %i -- "$log_file")
-	log_length=$(stat -L -c %s -- "$log_file")
-}
-
-# say_log: what came since. A log that was rotated meanwhile is read from its beginning.
-say_log() {
-	[ -n "${log_file-}" ] || return 0
-	[ "$(stat -L -c %i -- "$log_file" 2>/dev/null)" = "$log_inode" ] || log_length=0
-	(umask 077 && tail -c "+$((log_length + 1))" -- "$log_file" 2>/dev/null | head -c 65536 | tr '\000' '?' >"$guard/log") || return 0
-	blob log "$guard/log" 65536
 }
 
 # give_up STATUS: asks the guard, waits for its word, and ends. Where there is no guard any more, this is the guard.

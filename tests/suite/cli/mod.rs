@@ -7,6 +7,7 @@ mod demo_keys;
 mod demo_tui;
 mod doctor;
 mod failing;
+mod in_use;
 mod inspect;
 mod interrupt;
 mod keys;

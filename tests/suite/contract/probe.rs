@@ -28,10 +28,19 @@ impl Answer {
 
 /// One request on a fresh connection. `None`: no answer at all, as curl's codes 7 and 52.
 pub(super) fn request(address: Ipv4Addr, port: u16, method: &str, path: &str, body: &str) -> Option<Answer> {
+    send(address, port, (method, path), ("application/x-www-form-urlencoded", body))
+}
+
+/// The same with a JSON body, posted.
+pub(super) fn json(address: Ipv4Addr, port: u16, path: &str, body: &Value) -> Option<Answer> {
+    send(address, port, ("POST", path), ("application/json", &body.to_string()))
+}
+
+fn send(address: Ipv4Addr, port: u16, (method, path): (&str, &str), (kind, body): (&str, &str)) -> Option<Answer> {
     let to = SocketAddr::from((address, port));
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let kind = if body.is_empty() { "" } else { "Content-Type: application/x-www-form-urlencoded\r\n" };
+    let kind = if body.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
         body.len()

@@ -60,8 +60,8 @@ pub(super) fn handler(version: &str, first: &str) -> String {
 
 /// The bundle `acme-auth` with this handler.
 pub(super) fn bundle(handler: &str) -> Made {
-    let schema = "return { name = \"acme-auth\", fields = { { config = { type = \"record\", fields = {} } } } }\n";
-    let entries = [("handler.lua", handler), ("schema.lua", schema)]
+    let schema = schema("acme-auth");
+    let entries = [("handler.lua", handler), ("schema.lua", &*schema)]
         .map(|(file, text)| SourceEntry::file(format!("kong/plugins/acme-auth/{file}"), text));
     let bundle = Bundle::from_files(BundleName::parse("acme-auth").unwrap(), entries).unwrap();
     let files = bundle.files.iter().map(|(path, content)| (path.clone(), content.sha256().clone())).collect();

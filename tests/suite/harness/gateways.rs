@@ -376,9 +376,13 @@ pub(crate) fn handler(version: &str, first: &str) -> String {
     format!("{first}local Handler = {{\n  PRIORITY = 900,\n  VERSION = \"{version}\",\n}}\nreturn Handler\n")
 }
 
-/// A schema without fields.
+/// A schema with fields of several types, none of which a row has to set.
 pub(crate) fn schema(name: &str) -> String {
-    format!("return {{ name = \"{name}\", fields = {{ {{ config = {{ type = \"record\", fields = {{}} }} }} }} }}\n")
+    let fields = "{ key = { type = \"string\" } }, { none = { type = \"string\" } }, \
+                  { list = { type = \"array\", elements = { type = \"number\" } } }";
+    format!(
+        "return {{ name = \"{name}\", fields = {{ {{ config = {{ type = \"record\", fields = {{ {fields} }} }} }} }} }}\n"
+    )
 }
 
 /// A call that is under way.

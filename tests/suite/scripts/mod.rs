@@ -7,6 +7,7 @@ mod deliver;
 mod detail;
 mod gateway;
 mod lease;
+mod log;
 mod origin;
 mod races;
 mod speak;
