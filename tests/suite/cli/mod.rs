@@ -7,6 +7,7 @@ mod demo_keys;
 mod demo_tui;
 mod doctor;
 mod failing;
+mod import;
 mod inspect;
 mod interrupt;
 mod keys;
