@@ -19,7 +19,6 @@ use crate::report::import::{AbsentLine, NodeLine, Report};
 
 /// What was typed behind `import`.
 #[derive(Debug, Clone, clap::Args)]
-#[expect(clippy::doc_markdown, reason = "these comments are the text of --help, where backticks would show")]
 pub struct ImportArgs {
     /// The hosts, as ssh takes them: [USER@]HOST[:PORT].
     #[arg(required = true, value_name = "HOST")]
@@ -81,7 +80,9 @@ pub(super) async fn run(args: ImportArgs, options: Options, env: &mut Env) -> Re
 
 fn request(args: &ImportArgs, options: &Options, env: &Env) -> Result<Import, Failure> {
     if options.inventory.is_some() || options.repo.is_some() {
-        return Err(Failure::usage("--inventory and --repo do not go with muster import; --into DIR says where it is written"));
+        return Err(Failure::usage(
+            "--inventory and --repo do not go with muster import; --into DIR says where it is written",
+        ));
     }
     let targets: Result<Vec<Target>, String> = args.hosts.iter().map(|host| Target::parse(host)).collect();
     let targets = targets.map_err(Failure::usage)?;
@@ -125,7 +126,10 @@ fn command(args: &ImportArgs) -> String {
 fn may_write(dir: &Path, force: bool) -> Result<(), Failure> {
     let file = dir.join(FILE_NAME);
     if dir.exists() && !dir.is_dir() {
-        return Err(Failure::input(format!("{} is no directory", dir.display()), vec![Hint::do_("name one by --into DIR")]));
+        return Err(Failure::input(
+            format!("{} is no directory", dir.display()),
+            vec![Hint::do_("name one by --into DIR")],
+        ));
     }
     if file.symlink_metadata().is_ok() && !force {
         let hints = vec![
@@ -190,8 +194,7 @@ fn report_of(imported: &Imported) -> Report {
 /// Not reached where something had to be left out or could not be explained; incomplete where a node was not seen.
 fn code(imported: &Imported) -> u8 {
     let open = |said: &Said| said.weight == Weight::Open;
-    let unexplained =
-        imported.nodes.iter().flat_map(|node| &node.said).chain(&imported.draft.general).any(open);
+    let unexplained = imported.nodes.iter().flat_map(|node| &node.said).chain(&imported.draft.general).any(open);
     match () {
         () if unexplained || !imported.first.is_empty() => exit::NOT_REACHED,
         () if !imported.missing.is_empty() || !imported.first.unknown.is_empty() => exit::INCOMPLETE,

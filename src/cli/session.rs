@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{
-    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, explain, import, inspect, locks, plan, restore, resume,
-    status, terminal,
+    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, explain, import, inspect, locks, plan, restore,
+    resume, status, terminal,
 };
 use crate::demo::Demo;
 use crate::execute::Control;

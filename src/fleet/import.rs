@@ -19,7 +19,7 @@ use crate::git::Repository;
 use crate::hint::Hint;
 use crate::import::{self, Contents, Draft, Hints, Options, Place, Said, Subject, Target, Typed};
 use crate::inventory::Become;
-use crate::name::{BundlePath, ClusterName, Digest, NodeName, Owner, PluginName};
+use crate::name::{BundlePath, ClusterName, Digest, NodeName, Owner};
 use crate::perform::{self, Reach as _, Site};
 use crate::remote::{Connect, NodeAddress, Privilege, Transport};
 use crate::run::Cause;
@@ -125,7 +125,7 @@ pub async fn import(
     let mut missing = Vec::new();
     let mut twice = Vec::new();
     let found = discover(request, &pool, settings, &mut missing, progress).await;
-    let candidates = candidates(request, found, &mut missing, &mut twice);
+    let candidates = candidates(request, &found, &mut missing, &mut twice);
     let survey = survey(request, &candidates, &pool, settings).await;
     let contents = collect(request, &candidates, &survey, &pool, settings).await;
     pool.close().await;
@@ -170,28 +170,16 @@ fn made(
         .collect();
     let owner = owner(request, subjects);
     let head = head(request, &missing, &twice);
-    let mut leave: BTreeMap<(NodeName, PluginName), String> = BTreeMap::new();
-    let (mut draft, mut first);
-    loop {
-        let options = Options {
-            owner: (owner.0.clone(), owner.1),
-            cluster: request.cluster.clone(),
-            becomes: request.becomes,
-            below: &request.below,
-            leave: &leave,
-            head: &head,
-        };
-        draft = import::draft(&nodes, contents, &options);
-        first = check::first_plan(&draft, &request.below, survey);
-        let before = leave.len();
-        for Difference { node, plugin, why } in &first.differences {
-            leave.entry((node.clone(), plugin.clone())).or_insert_with(|| why.clone());
-        }
-        // Each turn leaves something out, of which there is only so much.
-        if leave.len() == before {
-            break;
-        }
-    }
+    let leave = BTreeMap::new();
+    let options = Options {
+        owner,
+        cluster: request.cluster.clone(),
+        becomes: request.becomes,
+        below: &request.below,
+        leave: &leave,
+        head: &head,
+    };
+    let (draft, first) = settled(&nodes, contents, survey, &options);
     let cluster = |name: &NodeName| {
         draft.clusters.iter().find(|(_, nodes)| nodes.contains(name)).map(|(cluster, _)| cluster.clone())
     };
@@ -207,6 +195,30 @@ fn made(
         })
     });
     Imported { nodes: nodes.collect(), missing, twice, first, draft }
+}
+
+/// The inventory of these nodes, written again without what its first plan would change, until that is nothing; and that plan.
+pub fn settled(
+    nodes: &[Subject<'_>],
+    contents: &Contents,
+    survey: &Survey,
+    options: &Options<'_>,
+) -> (Draft, FirstPlan) {
+    let mut leave = options.leave.clone();
+    loop {
+        let options =
+            Options { leave: &leave, owner: options.owner.clone(), cluster: options.cluster.clone(), ..*options };
+        let draft = import::draft(nodes, contents, &options);
+        let first = check::first_plan(&draft, options.below, survey);
+        let before = leave.len();
+        for Difference { node, plugin, why } in &first.differences {
+            leave.entry((node.clone(), plugin.clone())).or_insert_with(|| why.clone());
+        }
+        // Each turn leaves something out, of which there is only so much.
+        if leave.len() == before {
+            return (draft, first);
+        }
+    }
 }
 
 fn version(facts: &NodeFacts) -> Option<String> {
@@ -240,7 +252,10 @@ fn owner(request: &Import, subjects: &[(&Candidate, Arc<NodeFacts>)]) -> (Owner,
     }
     let user = request.operator.split('@').next().unwrap_or_default();
     let parsed = Owner::parse(user).or_else(|_| Owner::parse("owner"));
-    (parsed.unwrap_or_else(|_| unreachable!("letters are an owner")), "assumed: who ran the import; it is written beside what is installed")
+    (
+        parsed.unwrap_or_else(|_| unreachable!("letters are an owner")),
+        "assumed: who ran the import; it is written beside what is installed",
+    )
 }
 
 /// A name for each target; the same host may be typed with several ports.
@@ -302,7 +317,12 @@ async fn discover(
             perform::discover::discover(&*remote, &name, &asked, settings.deadline).await
         };
         let answer = tokio::time::timeout(settings.deadline, attempt).await;
-        let slow = || perform::cause("timed-out", format!("{} did not answer within {} s", target.text, settings.deadline.as_secs()));
+        let slow = || {
+            perform::cause(
+                "timed-out",
+                format!("{} did not answer within {} s", target.text, settings.deadline.as_secs()),
+            )
+        };
         let answer = answer.unwrap_or_else(|_| Err(slow()));
         progress(&target.text);
         (index, name, answer)
@@ -322,11 +342,11 @@ async fn discover(
 }
 
 /// The Kongs that were found, each once.
-fn candidates(request: &Import, found: Found, missing: &mut Vec<Missing>, twice: &mut Vec<Missing>) -> Vec<Candidate> {
+fn candidates(request: &Import, found: &Found, missing: &mut Vec<Missing>, twice: &mut Vec<Missing>) -> Vec<Candidate> {
     let mut taken: BTreeSet<NodeName> = found.iter().map(|(_, name, _)| name.clone()).collect();
     let mut seen: BTreeMap<(String, String, (u64, u64)), NodeName> = BTreeMap::new();
     let mut candidates = Vec::new();
-    for (index, name, discovery) in &found {
+    for (index, name, discovery) in found {
         let target = &request.targets[*index];
         let typed = Typed {
             conf: Hints::of(&request.hints.conf, target),
@@ -381,7 +401,9 @@ fn rights(request: &Import, discovery: &Discovery, place: &mut Place) {
 
 fn no_kong(target: &str, discovery: &Discovery) -> Missing {
     let hidden = if discovery.proc_visible { "" } else { "; the processes of other users are hidden from the login" };
-    let text = format!("no Kong was found there: no master of nginx with a prefix of Kong's, and no /usr/local/kong/.kong_env{hidden}");
+    let text = format!(
+        "no Kong was found there: no master of nginx with a prefix of Kong's, and no /usr/local/kong/.kong_env{hidden}"
+    );
     let mut hints = vec![Hint::do_(format!("if it is stopped, name its prefix: --prefix {target}=/PATH"))];
     if !discovery.proc_visible || discovery.user.1 != 0 {
         hints.push(Hint::do_("let the scripts run as root: --become sudo"));
@@ -433,7 +455,11 @@ async fn collect(
         wanted.retain(|(_, digest)| !contents.contains_key(digest) && asked.insert(digest.clone()));
         while !wanted.is_empty() && size < MOST {
             let some: Vec<(BundlePath, Digest)> = wanted.drain(..wanted.len().min(AT_ONCE)).collect();
-            let Some(full) = fetch(request, candidate, &some, (pool, settings.deadline), &mut contents, &mut size).await else { break };
+            let Some(full) =
+                fetch(request, candidate, &some, (pool, settings.deadline), &mut contents, &mut size).await
+            else {
+                break;
+            };
             // Nothing came, and nothing would.
             if full.len() == some.len() {
                 break;
@@ -452,7 +478,7 @@ async fn fetch(
     some: &[(BundlePath, Digest)],
     (pool, deadline): (&Pool, Duration),
     contents: &mut Contents,
-    size: &mut usize,
+    total: &mut usize,
 ) -> Option<Vec<(BundlePath, Digest)>> {
     let site = site(request, candidate);
     let asked = CollectRequest {
@@ -477,7 +503,7 @@ async fn fetch(
     for (path, digest) in some {
         match came.remove(path) {
             Some(Ok(bytes)) if Digest::of(&bytes) == *digest => {
-                *size += bytes.len();
+                *total += bytes.len();
                 contents.insert(digest.clone(), bytes);
             }
             Some(Err(Withheld::Full)) => full.push((path.clone(), digest.clone())),

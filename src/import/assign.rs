@@ -63,7 +63,12 @@ pub(super) fn assign<'a>(
     let mut assigned = Assigned::default();
     let mut all: Vec<(&Group<'_>, BTreeMap<PluginName, Forms>)> =
         groups.iter().map(|group| (group, forms(group, stances, shelf, draft))).collect();
-    let bundled: BTreeSet<PluginName> = all.iter().flat_map(|(_, plugins)| plugins).filter(|(_, forms)| has_content(forms)).map(|(name, _)| name.clone()).collect();
+    let bundled: BTreeSet<PluginName> = all
+        .iter()
+        .flat_map(|(_, plugins)| plugins)
+        .filter(|(_, forms)| has_content(forms))
+        .map(|(name, _)| name.clone())
+        .collect();
     let names: BTreeSet<PluginName> = all.iter().flat_map(|(_, plugins)| plugins.keys().cloned()).collect();
     for (_, plugins) in &mut all {
         for (plugin, forms) in plugins.iter_mut().filter(|(plugin, _)| bundled.contains(*plugin)) {
@@ -76,7 +81,11 @@ pub(super) fn assign<'a>(
             let mut forms: Vec<(&Form, &Nodes)> = forms.iter().collect();
             forms.sort_by_key(|(form, nodes)| (form.label.is_none(), std::cmp::Reverse(nodes.nodes.len())));
             for (index, (form, nodes)) in forms.into_iter().enumerate() {
-                let name = if index == 0 { own(&mut assigned, plugin, form, nodes, shelf, &versions) } else { other(&mut assigned, (plugin, &names), form, nodes, shelf) };
+                let name = if index == 0 {
+                    own(&mut assigned, plugin, form, nodes, shelf, &versions)
+                } else {
+                    other(&mut assigned, (plugin, &names), form, nodes, shelf)
+                };
                 let Some((key, version)) = name else { continue };
                 let entry = entry(group, form, nodes, version);
                 assigned.plugins.entry(group.name.clone()).or_default().insert(key, entry);
@@ -128,7 +137,8 @@ fn form(
         Ok(_) => shelf.on(node, plugin).map_err(str::to_owned),
         Err(why) => Err(why.clone()),
     };
-    let mut why: BTreeSet<String> = stance.directive_external.iter().map(|why| format!("directive: external, as {why}")).collect();
+    let mut why: BTreeSet<String> =
+        stance.directive_external.iter().map(|why| format!("directive: external, as {why}")).collect();
     let files = match &found {
         Ok(variant) => stance.files_external.clone().or_else(|| variant.differs.clone()),
         Err(why) if stance.present && running => Some(why.clone()),
@@ -161,7 +171,10 @@ fn without_content(plugin: &PluginName, forms: &mut Forms, draft: &mut Draft) {
 fn versions(all: &[(&Group<'_>, BTreeMap<PluginName, Forms>)]) -> BTreeMap<PluginName, BTreeSet<VersionLabel>> {
     let mut versions: BTreeMap<PluginName, BTreeSet<VersionLabel>> = BTreeMap::new();
     for (plugin, forms) in all.iter().flat_map(|(_, plugins)| plugins) {
-        let first = forms.iter().filter(|(form, _)| form.label.is_some()).max_by_key(|(form, nodes)| (nodes.nodes.len(), std::cmp::Reverse(*form)));
+        let first = forms
+            .iter()
+            .filter(|(form, _)| form.label.is_some())
+            .max_by_key(|(form, nodes)| (nodes.nodes.len(), std::cmp::Reverse(*form)));
         if let Some(label) = first.and_then(|(form, _)| form.label.clone()) {
             versions.entry(plugin.clone()).or_default().insert(label);
         }
@@ -200,7 +213,8 @@ fn other<'a>(
     let taken = |name: &BundleName| {
         assigned.bundles.contains_key(name) || names.iter().any(|other| other.as_str() == name.as_str())
     };
-    let numbered = (1..1000).map(|n| if n == 1 { format!("{plugin}-{label}") } else { format!("{plugin}-{label}-{n}") });
+    let numbered =
+        (1..1000).map(|n| if n == 1 { format!("{plugin}-{label}") } else { format!("{plugin}-{label}-{n}") });
     let name = numbered.filter_map(|text| BundleName::parse(&text.replace('+', "-")).ok()).find(|name| !taken(name))?;
     let directory = format!("plugins/{name}");
     put(assigned, &name, None, directory, (plugin, nodes), shelf)?;
@@ -217,7 +231,8 @@ fn put<'a>(
 ) -> Option<()> {
     let variant = shelf.on(nodes.nodes.first()?, plugin).ok()?;
     assigned.directories.insert(directory.clone(), variant);
-    let source = assigned.bundles.entry(name.clone()).or_default().entry(version).or_insert((directory, BTreeSet::new()));
+    let source =
+        assigned.bundles.entry(name.clone()).or_default().entry(version).or_insert((directory, BTreeSet::new()));
     source.1.extend(nodes.nodes.iter().cloned());
     Some(())
 }

@@ -140,7 +140,9 @@ fn topology(nodes: &[&Subject<'_>]) -> Topology {
 fn why(identity: &Identity, nodes: &[&Subject<'_>]) -> String {
     let several = nodes.len() > 1;
     match identity {
-        Identity::Database(_) if several => "these nodes name the same database (pg_host, pg_port, pg_database)".to_owned(),
+        Identity::Database(_) if several => {
+            "these nodes name the same database (pg_host, pg_port, pg_database)".to_owned()
+        }
         Identity::Database(_) => "no other node names its database".to_owned(),
         Identity::Control(_) => "data planes of one control plane".to_owned(),
         Identity::Declared(_) if several => "without a database, and the same declarative configuration".to_owned(),

@@ -6,7 +6,7 @@ use super::node::Stances;
 use super::{Contents, Draft, Said, Subject, node};
 use crate::bundle::{Bundle, SourceEntry, required};
 use crate::inventory::VersionLabel;
-use crate::name::{BundleName, BundlePath, Digest, NodeName, PluginName};
+use crate::name::{BundleName, BundlePath, Digest, Hasher, NodeName, PluginName};
 
 /// A content of a plugin: its files, with those of the libraries that go with it.
 pub(super) type Files = BTreeMap<BundlePath, Digest>;
@@ -96,8 +96,11 @@ impl<'a> Shelf<'a> {
 
 /// Digest of a whole content, short.
 fn short(files: &Files) -> String {
-    let text: String = files.iter().map(|(path, digest)| format!("{digest}  {path}\n")).collect();
-    Digest::of(text.as_bytes()).short().to_owned()
+    let mut hasher = Hasher::default();
+    for (path, digest) in files {
+        hasher.update(format!("{digest}  {path}\n").as_bytes());
+    }
+    hasher.finish().short().to_owned()
 }
 
 fn told_apart(label: &VersionLabel, files: &Files) -> VersionLabel {
@@ -107,9 +110,9 @@ fn told_apart(label: &VersionLabel, files: &Files) -> VersionLabel {
 fn label(bundle: &Bundle, plugin: &PluginName, files: &Files) -> VersionLabel {
     let version = bundle.plugins.get(plugin).and_then(|info| info.version.as_deref());
     let parsed = version.filter(|version| version.len() <= 40).and_then(|version| VersionLabel::parse(version).ok());
-    parsed.or_else(|| VersionLabel::parse(&format!("found-{}", short(files))).ok()).unwrap_or_else(|| {
-        unreachable!("letters and hexadecimal digits are a version")
-    })
+    parsed
+        .or_else(|| VersionLabel::parse(&format!("found-{}", short(files))).ok())
+        .unwrap_or_else(|| unreachable!("letters and hexadecimal digits are a version"))
 }
 
 /// The bundle of these files, and what of them it would not ship. `Err`: they cannot be one.
@@ -121,7 +124,8 @@ fn made(plugin: &PluginName, files: &Files, contents: &Contents) -> Result<(Bund
     }
     let name = BundleName::parse(plugin.as_str()).map_err(|error| error.to_string())?;
     let bundle = Bundle::from_files(name, entries).map_err(|error| format!("it cannot be a bundle: {error}"))?;
-    let left: Vec<&str> = files.keys().filter(|path| !bundle.files.contains_key(*path)).map(BundlePath::as_str).collect();
+    let left: Vec<&str> =
+        files.keys().filter(|path| !bundle.files.contains_key(*path)).map(BundlePath::as_str).collect();
     let differs = (!left.is_empty()).then(|| {
         let names = left.iter().take(3).copied().collect::<Vec<_>>().join(", ");
         let more = left.len().saturating_sub(3);
@@ -129,9 +133,10 @@ fn made(plugin: &PluginName, files: &Files, contents: &Contents) -> Result<(Bund
         format!("{names}{more}: never shipped, and there; remove it on the nodes to have muster write the files")
     });
     // Several plugins in one directory of sources are several bundles here.
-    match bundle.plugins.contains_key(plugin) {
-        true => Ok((bundle, differs)),
-        false => Err("its directory holds no handler and schema of that name".to_owned()),
+    if bundle.plugins.contains_key(plugin) {
+        Ok((bundle, differs))
+    } else {
+        Err("its directory holds no handler and schema of that name".to_owned())
     }
 }
 
@@ -181,7 +186,7 @@ fn libraries(
 
 /// Which of these libraries the files of a plugin require.
 fn wanted(files: Option<&Files>, libraries: &BTreeSet<BundlePath>, contents: &Contents) -> Vec<BundlePath> {
-    let lua = files.into_iter().flatten().filter(|(path, _)| path.as_str().ends_with(".lua"));
+    let lua = files.into_iter().flatten().filter(|(path, _)| is_lua(path));
     let modules: BTreeSet<String> =
         lua.filter_map(|(_, digest)| contents.get(digest)).flat_map(|bytes| required(bytes)).collect();
     let needs = |library: &&BundlePath| {
@@ -189,4 +194,9 @@ fn wanted(files: Option<&Files>, libraries: &BTreeSet<BundlePath>, contents: &Co
         modules.iter().any(|required| *required == module || required.starts_with(&format!("{module}.")))
     };
     libraries.iter().filter(needs).cloned().collect()
+}
+
+/// Whether Lua finds a file as a module: by `.lua` in just that spelling.
+fn is_lua(path: &BundlePath) -> bool {
+    path.as_str().rsplit_once('.').is_some_and(|(_, ending)| ending == "lua")
 }

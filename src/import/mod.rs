@@ -149,8 +149,10 @@ pub fn draft(nodes: &[Subject<'_>], contents: &Contents, options: &Options<'_>) 
             draft.files.insert(format!("{directory}/{path}"), bytes);
         }
     }
-    draft.clusters =
-        groups.iter().map(|group| (group.name.clone(), group.nodes.iter().map(|node| node.name.clone()).collect())).collect();
+    draft.clusters = groups
+        .iter()
+        .map(|group| (group.name.clone(), group.nodes.iter().map(|node| node.name.clone()).collect()))
+        .collect();
     draft.directories = assigned.directories.keys().cloned().collect();
     draft.text = write::inventory(&groups, &assigned, options, &draft);
     draft

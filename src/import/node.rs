@@ -33,12 +33,15 @@ pub(super) fn comes_with_kong(name: &str) -> bool {
 pub(super) fn own_roots(place: &Place, facts: &NodeFacts) -> Vec<BundlePath> {
     let names = place.directories.keys().filter(|name| !comes_with_kong(name));
     let roots = names.filter_map(|name| BundlePath::parse(&format!("kong/plugins/{name}")).ok());
-    roots.filter(|root| facts.roots.contains_key(root) && rock(root, facts).is_none_or(|(name, _)| name != "kong")).collect()
+    roots
+        .filter(|root| facts.roots.contains_key(root) && rock(root, facts).is_none_or(|(name, _)| name != "kong"))
+        .collect()
 }
 
 /// The rock that owns files below a root.
 fn rock<'a>(root: &BundlePath, facts: &'a NodeFacts) -> Option<(&'a str, &'a str)> {
-    let below = |file: &String| file.strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below =
+        |file: &String| file.strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let rock = facts.rocks.iter().find(|rock| rock.files.iter().any(below))?;
     Some((rock.name.as_str(), rock.version.as_str()))
 }
@@ -131,13 +134,21 @@ pub(super) fn stances(subject: &Subject<'_>, options: &Options<'_>, draft: &mut 
     }
     let loaded = facts.admin.as_ref().ok().map(|admin| &admin.loaded);
     for root in own_roots(place, facts) {
-        let Some(directory) = root.as_str().rsplit('/').next().filter(|name| place.directories.get(*name) == Some(&true)) else { continue };
+        let Some(directory) =
+            root.as_str().rsplit('/').next().filter(|name| place.directories.get(*name) == Some(&true))
+        else {
+            continue;
+        };
         let Ok(plugin) = PluginName::parse(directory) else {
-            draft.say(node, Said::open(format!("{root} has a handler, and a name that no plugin can have: left alone")));
+            draft
+                .say(node, Said::open(format!("{root} has a handler, and a name that no plugin can have: left alone")));
             continue;
         };
         // Kong Enterprise brings plugins that are loaded by `bundled` and have other names than those of the open source.
-        if stances.contains_key(&plugin) || loaded.is_some_and(|loaded| loaded.contains_key(&plugin)) || listed(facts).contains(&plugin) {
+        if stances.contains_key(&plugin)
+            || loaded.is_some_and(|loaded| loaded.contains_key(&plugin))
+            || listed(facts).contains(&plugin)
+        {
             continue;
         }
         let left = options.leave.get(&(node.clone(), plugin.clone())).cloned();
@@ -172,7 +183,9 @@ fn present(plugin: &PluginName, subject: &Subject<'_>, directives: &Directives) 
         return external(facts, Stance { present: true, files, files_external: Some(why), directive_external });
     }
     match own(&root, facts) {
-        Ok((files, files_external)) => Ok(Stance { present: true, files: Ok(files), files_external, directive_external }),
+        Ok((files, files_external)) => {
+            Ok(Stance { present: true, files: Ok(files), files_external, directive_external })
+        }
         Err(why) => {
             let files = Err(why.clone());
             external(facts, Stance { present: true, files, files_external: Some(why), directive_external })
@@ -183,9 +196,8 @@ fn present(plugin: &PluginName, subject: &Subject<'_>, directives: &Directives) 
 /// Files that cannot be had are somebody else's, if it is known that they are there: the workers have loaded them.
 fn external(facts: &NodeFacts, stance: Stance) -> Result<Stance, String> {
     match (&facts.admin, &facts.master, &stance.files) {
-        (Ok(_), Some(_), _) => Ok(stance),
+        (Ok(_), Some(_), _) | (_, _, Ok(_)) => Ok(stance),
         (_, _, Err(why)) => Err(format!("{why}, and no running Kong shows that it is there all the same")),
-        (_, _, Ok(_)) => Ok(stance),
     }
 }
 
@@ -193,7 +205,11 @@ fn external(facts: &NodeFacts, stance: Stance) -> Result<Stance, String> {
 fn listing(plugin: &PluginName, facts: &NodeFacts, directives: &Directives) -> Result<Option<String>, String> {
     let start = Directives::names(directives.start.as_ref(), plugin);
     if facts.master.is_none() {
-        return if start { Ok(None) } else { Err("Kong does not run, and its next start would not load it".to_owned()) };
+        return if start {
+            Ok(None)
+        } else {
+            Err("Kong does not run, and its next start would not load it".to_owned())
+        };
     }
     let (reload, running) =
         (Directives::names(directives.reload.as_ref(), plugin), Directives::names(directives.running.as_ref(), plugin));
@@ -210,12 +226,15 @@ fn listing(plugin: &PluginName, facts: &NodeFacts, directives: &Directives) -> R
     }
     match (start, facts.environment()) {
         (true, _) => Ok(None),
-        (false, Environment::Unit(_)) if directives.start.is_some() => {
-            Err(format!("it runs, and {} does not name it: the next start would be without it", directives.origin.words()))
-        }
+        (false, Environment::Unit(_)) if directives.start.is_some() => Err(format!(
+            "it runs, and {} does not name it: the next start would be without it",
+            directives.origin.words()
+        )),
         (false, _) => Ok(Some(match &directives.origin {
             Origin::Unknown { why } => format!("what the next start reads cannot be told: {why}"),
-            _ => format!("it runs, and {} does not name it: the environment of what starts Kong has to", facts.conf.path),
+            _ => {
+                format!("it runs, and {} does not name it: the environment of what starts Kong has to", facts.conf.path)
+            }
         })),
     }
 }
@@ -227,9 +246,9 @@ fn own(root: &BundlePath, facts: &NodeFacts) -> Result<Own, String> {
     let files = files(root, facts)?;
     let found = facts.roots.get(root);
     let external = match rock(root, facts) {
-        Some((name, version)) => {
-            Some(format!("the rock {name} {version} owns its files: `luarocks remove {name}` first, to have muster write them"))
-        }
+        Some((name, version)) => Some(format!(
+            "the rock {name} {version} owns its files: `luarocks remove {name}` first, to have muster write them"
+        )),
         None if found.is_some_and(|found| found.mount) => {
             Some(format!("{root} is a mount point, or on another filesystem: an image or a volume brings it"))
         }

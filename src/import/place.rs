@@ -83,7 +83,8 @@ fn is_of(conf: &Conf, prefix: &NodePath) -> bool {
 fn conf(found: &Discovery, kong: &FoundKong, prefix: &NodePath, typed: &Typed, said: &mut Vec<Said>) -> NodePath {
     let readable = found.confs.iter().filter_map(|(path, conf)| Some((path, conf.as_ref()?.open())));
     let mut fitting: Vec<(&NodePath, &Conf)> = readable.filter(|(_, conf)| is_of(conf, prefix)).collect();
-    let score = |conf: &Conf| fit(kong, conf).map_or(0, |(same, other)| 2 * same.cast_signed() - 3 * other.cast_signed());
+    let score =
+        |conf: &Conf| fit(kong, conf).map_or(0, |(same, other)| 2 * same.cast_signed() - 3 * other.cast_signed());
     fitting.sort_by_key(|(path, conf)| (!typed.conf.contains(path), std::cmp::Reverse(score(conf))));
     let Some((path, conf)) = fitting.first() else { return no_conf(found, typed, said) };
     let why = match fit(kong, conf) {
@@ -93,7 +94,10 @@ fn conf(found: &Discovery, kong: &FoundKong, prefix: &NodePath, typed: &Typed, s
     };
     let weight = if typed.conf.contains(path) { Weight::Found } else { Weight::Assumed };
     said.push(Said { weight, text: format!("conf {path}: {why}; what Kong was started with is recorded nowhere") });
-    if let Some((other, _)) = fitting.get(1).filter(|(other, conf)| !typed.conf.contains(path) && *other != *path && score(conf) == score(fitting[0].1)) {
+    if let Some((other, _)) = fitting
+        .get(1)
+        .filter(|(other, conf)| !typed.conf.contains(path) && *other != *path && score(conf) == score(fitting[0].1))
+    {
         said.push(Said::open(format!("{other} explains what runs as well as {path}: name the right one by --conf")));
     }
     (*path).clone()
@@ -156,7 +160,8 @@ fn lua_root(kong: &FoundKong, typed: &Typed, listed: &[PluginName], said: &mut V
     let best = roots.rev().max_by_key(|root| (has(root), customs(root) > 0));
     match best {
         Some(root) if has(root) > 0 => {
-            let text = format!("lua_root {}: {} of {} listed custom plugins are there", root.path, has(root), listed.len());
+            let text =
+                format!("lua_root {}: {} of {} listed custom plugins are there", root.path, has(root), listed.len());
             said.push(Said::found(text));
             root.path.clone()
         }
@@ -167,7 +172,9 @@ fn lua_root(kong: &FoundKong, typed: &Typed, listed: &[PluginName], said: &mut V
         }
         None => {
             let path = path(setting_root());
-            said.push(Said::open(format!("lua_root {path}: only by default; no directory of the search path can be looked into")));
+            said.push(Said::open(format!(
+                "lua_root {path}: only by default; no directory of the search path can be looked into"
+            )));
             path
         }
     }

@@ -89,7 +89,9 @@ pub struct Hints {
 impl Hints {
     /// The paths among these that are for a host, those for it alone first.
     pub fn of(hints: &[PathHint], target: &Target) -> Vec<NodePath> {
-        let names = |hint: &&PathHint| hint.host.as_ref().is_some_and(|host| *host == target.text || *host == target.host.as_str());
+        let names = |hint: &&PathHint| {
+            hint.host.as_ref().is_some_and(|host| *host == target.text || *host == target.host.as_str())
+        };
         let own = hints.iter().filter(names);
         let all = hints.iter().filter(|hint| hint.host.is_none());
         own.chain(all).map(|hint| hint.path.clone()).collect()
@@ -109,16 +111,17 @@ mod tests {
 
     #[test]
     fn a_host_is_what_ssh_takes() {
-        let parts = |text| {
-            Target::parse(text).map(|t| (t.user.map(|user| user.to_string()), t.host.to_string(), t.port)).ok()
-        };
+        let parts =
+            |text| Target::parse(text).map(|t| (t.user.map(|user| user.to_string()), t.host.to_string(), t.port)).ok();
         let some = |user: Option<&str>, host: &str, port| Some((user.map(str::to_owned), host.to_owned(), port));
         assert_eq!(parts("gw-1"), some(None, "gw-1", None));
         assert_eq!(parts("deploy@gw-1:2222"), some(Some("deploy"), "gw-1", Some(2222)));
         assert_eq!(parts("10.0.0.4:22"), some(None, "10.0.0.4", Some(22)));
         assert_eq!(parts("root@[fe80::1%eth0]:22"), some(Some("root"), "fe80::1%eth0", Some(22)));
         assert_eq!(parts("fe80::1"), some(None, "fe80::1", None));
-        for bad in ["", "-oProxyCommand=x", "gw 1", "gw:0", "gw:x", "gw:99999", "@gw", "-u@gw", "[gw", "[gw]x", "a/b", "gw\n"] {
+        for bad in
+            ["", "-oProxyCommand=x", "gw 1", "gw:0", "gw:x", "gw:99999", "@gw", "-u@gw", "[gw", "[gw]x", "a/b", "gw\n"]
+        {
             assert_eq!(parts(bad), None, "{bad}");
         }
     }

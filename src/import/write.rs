@@ -19,7 +19,7 @@ pub(super) fn inventory(groups: &[Group<'_>], assigned: &Assigned<'_>, options: 
     for line in options.head {
         comment(&mut text, 0, line);
     }
-    for said in draft.general.iter() {
+    for said in &draft.general {
         comment(&mut text, 0, &said.text);
     }
     let (owner, from) = &options.owner;
@@ -168,4 +168,36 @@ fn plugin(text: &mut String, key: &str, entry: &Entry) {
         _ => format!("{{ {} }}", keys.join(", ")),
     };
     let _ = writeln!(text, "      {}: {value}", scalar(key));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_bare_only_where_it_can_be_nothing_else() {
+        for (text, written) in [
+            ("acme-auth", "acme-auth"),
+            ("/usr/local/kong", "/usr/local/kong"),
+            ("on", "\"on\""),
+            ("NULL", "\"NULL\""),
+            ("1.0", "\"1.0\""),
+            ("10.0.0.4", "\"10.0.0.4\""),
+            ("a: b # c", "\"a: b # c\""),
+            ("/a/k'o\"n $(id)/x", "\"/a/k'o\\\"n $(id)/x\""),
+            ("::1", "\"::1\""),
+        ] {
+            assert_eq!(scalar(text), written);
+        }
+    }
+
+    #[test]
+    fn a_comment_is_broken_at_blanks_and_each_line_of_it_is_one() {
+        let mut text = String::new();
+        comment(&mut text, 2, &"word\n ".repeat(60));
+        assert!(
+            text.lines().count() > 2 && text.lines().all(|line| line.starts_with("  # ") && line.len() <= COLUMNS + 2)
+        );
+        assert!(!text.contains("\nword"));
+    }
 }

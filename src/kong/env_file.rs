@@ -126,9 +126,12 @@ impl EnvFile {
     pub fn explained_by(&self, conf: &Conf) -> (usize, usize) {
         let values = conf.effective().into_iter().filter_map(|(key, next)| Some((self.conf.value(&key)?, next)));
         let plain = |value: &[u8]| loose(value).strip_suffix(b"/").map_or_else(|| loose(value), <[u8]>::to_vec);
-        values.fold((0, 0), |(same, other), (now, next)| {
-            if plain(&now) == plain(&next) { (same + 1, other) } else { (same, other + 1) }
-        })
+        values.fold(
+            (0, 0),
+            |(same, other), (now, next)| {
+                if plain(&now) == plain(&next) { (same + 1, other) } else { (same, other + 1) }
+            },
+        )
     }
 
     /// The keys that the two files do not set alike. Names only.

@@ -88,7 +88,8 @@ pub fn text(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
         lines(&format!("{} ", mark(said.weight)), &said.text, out)?;
     }
-    for (sign, host) in report.missing.iter().map(|host| ('!', host)).chain(report.twice.iter().map(|host| ('=', host))) {
+    for (sign, host) in report.missing.iter().map(|host| ('!', host)).chain(report.twice.iter().map(|host| ('=', host)))
+    {
         writeln!(out)?;
         lines(&format!("{sign} {}: ", clean(&host.target)), &host.text, out)?;
         for hint in &host.hints {
@@ -154,8 +155,12 @@ fn lines(head: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {
 
 fn ending(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     match report.written.split_first() {
-        None => writeln!(out, "nothing was written")?,
-        Some((inventory, rest)) => writeln!(out, "wrote {} and {} of plugins", clean(inventory), count(rest.len(), "file"))?,
+        None => {
+            writeln!(out, "nothing was written")?;
+        }
+        Some((inventory, rest)) => {
+            writeln!(out, "wrote {} and {} of plugins", clean(inventory), count(rest.len(), "file"))?;
+        }
     }
     if report.written.is_empty() {
         return writeln!(out, "exit {}", report.exit);
@@ -171,7 +176,11 @@ fn ending(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     }
     let open = report.open();
     if open > 0 {
-        writeln!(out, "{} not explained (? above, and in the file)", if open == 1 { "1 thing is".to_owned() } else { format!("{open} things are") })?;
+        writeln!(
+            out,
+            "{} not explained (? above, and in the file)",
+            if open == 1 { "1 thing is".to_owned() } else { format!("{open} things are") }
+        )?;
     }
     writeln!(out, "\nnext:")?;
     // Whole, however long: what is to be typed is copied from here.
@@ -181,8 +190,7 @@ fn ending(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 
 /// As one line of JSON.
 pub fn json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let unknown: Vec<Value> =
-        report.unknown.iter().map(|(node, why)| json!({ "node": node, "why": why })).collect();
+    let unknown: Vec<Value> = report.unknown.iter().map(|(node, why)| json!({ "node": node, "why": why })).collect();
     let value = json!({
         "muster": "import", "format": 1,
         "nodes": report.nodes, "missing": report.missing, "twice": report.twice, "said": report.general,
@@ -213,7 +221,10 @@ mod tests {
         };
         Report {
             nodes: vec![
-                node("gw-1", vec![Said::open("geo is left out here: why"), Said::found("prefix /p"), Said::assumed("home /h")]),
+                node(
+                    "gw-1",
+                    vec![Said::open("geo is left out here: why"), Said::found("prefix /p"), Said::assumed("home /h")],
+                ),
                 node("gw-2", Vec::new()),
             ],
             missing: vec![refused],
@@ -253,7 +264,12 @@ mod tests {
             ..report()
         };
         let said = printed(&blocked);
-        assert!(said.contains("is not empty:\n  ! shared-node: two are one\n? gw-2: it will be called unknown: no master\n"), "{said}");
+        assert!(
+            said.contains(
+                "is not empty:\n  ! shared-node: two are one\n? gw-2: it will be called unknown: no master\n"
+            ),
+            "{said}"
+        );
     }
 
     #[test]
@@ -263,7 +279,10 @@ mod tests {
         let value: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!((value["muster"].as_str(), value["format"].as_u64()), (Some("import"), Some(1)));
         assert_eq!(value["nodes"][0]["said"][0]["weight"], "open");
-        assert_eq!((value["missing"][0]["code"].as_str(), value["exit"].as_u64()), (Some("connection-refused"), Some(4)));
+        assert_eq!(
+            (value["missing"][0]["code"].as_str(), value["exit"].as_u64()),
+            (Some("connection-refused"), Some(4))
+        );
         assert_eq!(value["first_plan"]["empty"], true);
     }
 }

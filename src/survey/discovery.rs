@@ -205,7 +205,12 @@ impl DiscoveryDecoder {
         let id = (number(record, 2, "kong")?, number(record, 3, "kong")?);
         let prefix = record.exact(4).and_then(|path| NodePath::parse(path).ok());
         let master = (pid != 0).then_some(pid);
-        self.found.kongs.push(FoundKong { master, prefix, id: Some(id).filter(|id| id.1 != 0), ..FoundKong::default() });
+        self.found.kongs.push(FoundKong {
+            master,
+            prefix,
+            id: Some(id).filter(|id| id.1 != 0),
+            ..FoundKong::default()
+        });
         Ok(())
     }
 
@@ -240,8 +245,7 @@ impl DiscoveryDecoder {
             Some("denied") => Kind::Denied,
             _ => return Err(bad("root", "kind")),
         };
-        let root =
-            FoundRoot { path: path(record, 3, "root")?, kind, directories: BTreeMap::new(), odd: 0, cut: false };
+        let root = FoundRoot { path: path(record, 3, "root")?, kind, directories: BTreeMap::new(), odd: 0, cut: false };
         let kong = self.kong_of(record, "root")?;
         if at != kong.lua_roots.len() + 1 {
             return Err(bad("root", "number"));
@@ -260,7 +264,8 @@ impl DiscoveryDecoder {
     }
 
     fn declared(&mut self, record: &Record) -> Outcome {
-        let digest = record.exact(1).and_then(|text| Digest::parse(text).ok()).ok_or_else(|| bad("declared", "digest"))?;
+        let digest =
+            record.exact(1).and_then(|text| Digest::parse(text).ok()).ok_or_else(|| bad("declared", "digest"))?;
         let path = path(record, 2, "declared")?;
         self.kong_of(record, "declared")?.declared = Some((path, digest));
         Ok(())

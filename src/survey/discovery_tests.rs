@@ -45,7 +45,10 @@ fn what_was_found_is_read_back() {
     ])
     .unwrap();
     let kong = &found.kongs[0];
-    assert_eq!((kong.master, kong.prefix.as_ref().map(NodePath::as_str), kong.id), (Some(77), Some("/p"), Some((1, 2))));
+    assert_eq!(
+        (kong.master, kong.prefix.as_ref().map(NodePath::as_str), kong.id),
+        (Some(77), Some("/p"), Some((1, 2)))
+    );
     assert_eq!(kong.env.as_ref().unwrap().open().directive().to_string(), "bundled,a");
     assert_eq!(kong.lua_roots[0].directories, [("acme-auth".to_owned(), true), ("lib".to_owned(), false)].into());
     assert_eq!((kong.lua_roots[0].odd, kong.lua_roots[1].kind, found.others), (2, Kind::Absent, 1));
@@ -85,7 +88,8 @@ fn what_a_node_says_is_checked_at_the_door() {
         assert!(fed(&[HOST, kong, odd]).is_err(), "{odd}");
     }
     let root = "root 1 1 directory /opt";
-    for odd in ["dir 1 1 .. 1", "dir 1 1 a/b 1", "dir 1 1 a%0A 1", "dir 1 1 .x 1", "dir 1 1 a 2", "dir 1 2 a 1", "odd 1 1 x"]
+    for odd in
+        ["dir 1 1 .. 1", "dir 1 1 a/b 1", "dir 1 1 a%0A 1", "dir 1 1 .x 1", "dir 1 1 a 2", "dir 1 2 a 1", "odd 1 1 x"]
     {
         assert!(fed(&[HOST, kong, root, odd]).is_err(), "{odd}");
     }

@@ -80,12 +80,18 @@ pub(super) fn first_plan(draft: &Draft, below: &str, survey: &Survey) -> FirstPl
         let mut about = Vec::new();
         if let (Scope::Node { node }, Some((name, why))) = (&blocker.scope, blocker.subject()) {
             let item = diff.node(node).and_then(|found| found.items.get(name));
-            about = item.into_iter().flat_map(|item| item.plugins.iter()).map(|plugin| {
-                Difference { node: node.clone(), plugin: plugin.clone(), why: why.to_owned() }
-            }).collect();
+            about = item
+                .into_iter()
+                .flat_map(|item| item.plugins.iter())
+                .map(|plugin| Difference { node: node.clone(), plugin: plugin.clone(), why: why.to_owned() })
+                .collect();
         }
-        let new: Vec<Difference> = about.into_iter().filter(|one| !differences.iter().any(|other| (&other.node, &other.plugin) == (&one.node, &one.plugin))).collect();
-        let known = blocker.subject().is_some_and(|(name, _)| differences.iter().any(|one| one.plugin.as_str() == name));
+        let new: Vec<Difference> = about
+            .into_iter()
+            .filter(|one| !differences.iter().any(|other| (&other.node, &other.plugin) == (&one.node, &one.plugin)))
+            .collect();
+        let known =
+            blocker.subject().is_some_and(|(name, _)| differences.iter().any(|one| one.plugin.as_str() == name));
         if new.is_empty() && !known {
             blockers.push(format!("{}: {}", blocker.code.word(), blocker.what));
         }
@@ -96,9 +102,10 @@ pub(super) fn first_plan(draft: &Draft, below: &str, survey: &Survey) -> FirstPl
 
 /// One for each plugin that an item stands for.
 fn of_item(node: &NodeName, item: &Item) -> Vec<Difference> {
-    let why = item.remarks.first().cloned().unwrap_or_else(|| {
-        format!("files, directive, loaded, used are {} and not as written", item.truths.signs())
-    });
+    let why =
+        item.remarks.first().cloned().unwrap_or_else(|| {
+            format!("files, directive, loaded, used are {} and not as written", item.truths.signs())
+        });
     let one = |plugin: &PluginName| Difference { node: node.clone(), plugin: plugin.clone(), why: why.clone() };
     item.plugins.iter().map(one).collect()
 }

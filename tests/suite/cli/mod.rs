@@ -8,6 +8,7 @@ mod demo_tui;
 mod doctor;
 mod failing;
 mod in_use;
+mod import;
 mod inspect;
 mod interrupt;
 mod keys;

@@ -6,6 +6,7 @@
 mod example;
 mod file;
 mod fleet;
+mod import;
 mod properties;
 mod removals;
 mod simulator;

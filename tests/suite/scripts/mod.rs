@@ -5,6 +5,7 @@ mod boundaries;
 mod delete;
 mod deliver;
 mod detail;
+mod discover;
 mod gateway;
 mod lease;
 mod log;
