@@ -81,6 +81,14 @@ pub fn lacks(kong: &KongPaths, facts: &NodeFacts) -> Vec<Lack> {
     lacks
 }
 
+/// `lua_package_path` as the next load has it: of the running settings, or of the next start where Kong does not run.
+pub fn next_path(kong: &KongPaths, facts: &NodeFacts) -> Option<String> {
+    if super::stopped(kong, facts) {
+        return origin::start(KEY, conf_file(facts), facts.environment()).value;
+    }
+    facts.env_file.as_ref().and_then(|env| env.open().get(KEY))
+}
+
 fn reach(kong: &KongPaths, path: &str) -> Reach {
     SearchPath::new(path).reaches(&kong.lua_root)
 }

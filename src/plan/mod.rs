@@ -21,6 +21,7 @@ mod request;
 mod service;
 mod step;
 mod swap;
+mod trial;
 mod usage;
 
 use serde::{Deserialize, Serialize};

@@ -7,8 +7,8 @@ use super::leaving::{self, Leftover};
 use super::lookup::Lookup;
 use super::removal::Removals;
 use super::swap::Swap;
-use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle};
-use crate::action::{Activate, Delete, Deliver, Switch};
+use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle, trial};
+use crate::action::{Activate, Delete, Deliver, Rehearse, Switch};
 use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
@@ -36,6 +36,8 @@ pub(super) struct NodePlan {
     pub(super) blockers: Vec<Blocker>,
     /// What travels.
     pub(super) delivers: Vec<Deliver>,
+    /// The trial load of what travels, before the activation.
+    pub(super) rehearse: Option<Box<Rehearse>>,
     /// The one activation.
     pub(super) activate: Option<Box<Activate>>,
     /// Our manifest after the activation.
@@ -463,6 +465,7 @@ impl<'a> Draft<'a> {
         let wanted = !self.switches.is_empty() || !self.add.is_empty() || !self.drop.is_empty() || self.reload;
         if wanted && !obstacle::node(&mut self) {
             activation::make(&mut self);
+            self.plan.rehearse = trial::make(&mut self).map(Box::new);
         }
         if self.plan.activate.is_none() {
             self.plan.changes.clear();

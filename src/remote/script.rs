@@ -10,6 +10,8 @@ pub enum Script {
     Lease,
     /// Unpacks a bundle into its release directory.
     Deliver,
+    /// Loads plugins with Kong's own command in a scratch prefix; changes nothing.
+    Rehearse,
     /// Stages, reloads, reports for the proof, commits or lets the guard put back.
     Activate,
     /// Deletes what is ours of bundles that nothing uses any more.
@@ -36,6 +38,12 @@ const DELIVER: &str = concat!(
     include_str!("scripts/deliver.sh"),
 );
 
+const REHEARSE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/rehearse.sh"),
+);
+
 const DELETE: &str = concat!(
     include_str!("scripts/prelude.sh"),
     include_str!("scripts/master.sh"),
@@ -58,7 +66,15 @@ const DETAIL: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("s
 
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 6] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete, Self::Detail];
+    pub const ALL: [Self; 7] = [
+        Self::Survey,
+        Self::Lease,
+        Self::Deliver,
+        Self::Rehearse,
+        Self::Activate,
+        Self::Delete,
+        Self::Detail,
+    ];
 
     /// The whole text that is sent to a node.
     pub const fn text(self) -> &'static str {
@@ -66,6 +82,7 @@ impl Script {
             Self::Survey => SURVEY,
             Self::Lease => LEASE,
             Self::Deliver => DELIVER,
+            Self::Rehearse => REHEARSE,
             Self::Activate => ACTIVATE,
             Self::Delete => DELETE,
             Self::Detail => DETAIL,
@@ -78,6 +95,7 @@ impl Script {
             Self::Survey => "survey",
             Self::Lease => "lease",
             Self::Deliver => "deliver",
+            Self::Rehearse => "rehearse",
             Self::Activate => "activate",
             Self::Delete => "delete",
             Self::Detail => "detail",

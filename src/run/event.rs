@@ -70,6 +70,8 @@ pub struct PlannedStep {
 pub enum StepPhase {
     /// A bundle travels.
     Deliver,
+    /// What was delivered is loaded on trial, away from what runs.
+    Rehearse,
     /// The guard is being armed.
     Guard,
     /// The reload was asked for.
@@ -113,6 +115,10 @@ impl Cause {
     /// The code of a failure that nothing but a row of the Admin API explains: somebody uses a plugin again that is being
     /// removed. What the run has done of the removal is put back.
     pub const REAPPLIED: &str = "re-applied";
+    /// The code of a trial load that failed because of the content itself: no node of the cluster begins with it.
+    pub const DOES_NOT_LOAD: &str = "does-not-load";
+    /// The code of a trial load that failed because of something on its node.
+    pub const DOES_NOT_LOAD_HERE: &str = "does-not-load-here";
 }
 
 /// Why a step was not begun.
@@ -286,7 +292,8 @@ pub enum EventKind {
         /// The line, cleaned.
         line: String,
     },
-    /// The proof of a reload holds: a fact, as commit follows. Of a deletion: what was kept, and where.
+    /// The proof of a reload holds: a fact, as commit follows. Of a trial load: what loads, or why there is none. Of a
+    /// deletion: what was kept, and where.
     StepProven {
         /// The step.
         step: StepId,
