@@ -36,7 +36,7 @@ pub use files::{FileDrift, FilesDiff, RootState};
 pub use inspection::{CloserLook, FileState, Inspection, Planned, PluginFiles, ReceiptFacts, inspect};
 pub use loaded::own_admin;
 pub use origins::chains;
-pub use search_path::{Lack, Who, lacks, next_path};
+pub use search_path::{Lack, Who, first_of_all, lacks, next_path};
 pub use text::{content_diff, line_counts, unified};
 
 /// The content of every bundle that the inventory assigns, by name and version.

@@ -192,7 +192,7 @@ struct Failure<'a> {
 
 impl Failure<'_> {
     fn cause(&self, found: &Diagnosis) -> Cause {
-        let plugin = found.plugin.clone().or_else(|| self.lacking());
+        let plugin = found.plugin.clone().or_else(|| self.lacking()).or_else(|| self.only(found));
         let ours = plugin.as_ref().and_then(|plugin| self.candidate(plugin));
         let who = match (&ours, &plugin) {
             (Some(candidate), Some(plugin)) if candidate.bundle.as_str() == plugin.as_str() => candidate.title(),
@@ -202,12 +202,14 @@ impl Failure<'_> {
             (None, None) => self.rehearse.about(),
             (Some(_), None) => String::new(),
         };
-        let code = match ours {
-            Some(candidate) if is_of_content(found, candidate) => Cause::DOES_NOT_LOAD,
-            _ => Cause::DOES_NOT_LOAD_HERE,
+        let of_content = match ours {
+            Some(candidate) => is_of_content(found, candidate),
+            // What the node lists besides runs there now.
+            None => plugin.is_none() && self.rehearse.staged.iter().any(|candidate| is_of_content(found, candidate)),
         };
+        let code = if of_content { Cause::DOES_NOT_LOAD } else { Cause::DOES_NOT_LOAD_HERE };
         let node = &self.site.address.node;
-        let text = format!("{who} does not load on {node}: {}{}", self.place(found), self.words(found));
+        let text = format!("{who} does not load on {node}: {}{}", self.place(found), words(found));
         let mut details = vec![found.cause.meaning().to_owned()];
         details.extend(self.files());
         details.push(format!("Kong's own words: {}", found.raw));
@@ -216,6 +218,15 @@ impl Failure<'_> {
 
     fn candidate(&self, plugin: &PluginName) -> Option<&Candidate> {
         self.rehearse.staged.iter().find(|candidate| candidate.plugins.contains(plugin))
+    }
+
+    /// The plugin that is loaded anew, if it is one: Kong's command leaves the name out where it is at the head of its
+    /// message (facts.md A5).
+    fn only(&self, found: &Diagnosis) -> Option<PluginName> {
+        let names = self.rehearse.staged.iter().flat_map(|candidate| &candidate.plugins).chain(&self.rehearse.added);
+        let names: std::collections::BTreeSet<&PluginName> = names.collect();
+        let one = names.len() == 1 && found.cause != diagnosis::Cause::NotInstalled;
+        names.into_iter().next().filter(|_| one).cloned()
     }
 
     /// A listed name of which nothing was found; Kong's command does not say which (measured.md 3). Ours come first.
@@ -230,14 +241,6 @@ impl Failure<'_> {
     fn files(&self) -> Vec<String> {
         let line = |record: &Record| Some(format!("uid {} may not read {}", record.text(0)?, record.text(1)?));
         self.told.all("unreadable").filter_map(line).take(LINES).map(|line| printable(&line, 400)).collect()
-    }
-
-    fn words(&self, found: &Diagnosis) -> String {
-        // The command's text for a plugin without files is about something else.
-        if found.cause == diagnosis::Cause::NotInstalled {
-            return "it is listed, and its handler is found nowhere on the search path, or may not be read".to_owned();
-        }
-        found.words.trim_end_matches(':').to_owned()
     }
 
     /// The file and the line, as they are in the repository, or else in the bundle.
@@ -261,6 +264,14 @@ impl Failure<'_> {
     }
 }
 
+fn words(found: &Diagnosis) -> String {
+    // The command's text for a plugin without files is about something else.
+    if found.cause == diagnosis::Cause::NotInstalled {
+        return "it is listed, and its handler is found nowhere on the search path, or may not be read".to_owned();
+    }
+    found.words.trim_end_matches(':').to_owned()
+}
+
 /// `...ng/plugins/acme-auth/handler.lua` with its beginning.
 fn uncut(file: &str, candidate: &Candidate) -> Option<String> {
     let cut = file.strip_prefix("...")?;
@@ -274,9 +285,8 @@ fn uncut(file: &str, candidate: &Candidate) -> Option<String> {
 /// Whether it would be the same on any node: what the bundle itself holds, and not what it finds there.
 fn is_of_content(found: &Diagnosis, candidate: &Candidate) -> bool {
     use diagnosis::Cause as Of;
-    let own = |module: &str| {
-        candidate.plugins.iter().any(|plugin| module.starts_with(&format!("kong.plugins.{plugin}.")))
-    };
+    let own =
+        |module: &str| candidate.plugins.iter().any(|plugin| module.starts_with(&format!("kong.plugins.{plugin}.")));
     match found.cause {
         Of::MissingModule => found.module.as_deref().is_some_and(own),
         Of::NotInstalled => false,

@@ -19,6 +19,7 @@ mod reach;
 mod removal;
 mod request;
 mod service;
+mod shadow;
 mod step;
 mod swap;
 mod trial;

@@ -7,7 +7,7 @@ use super::leaving::{self, Leftover};
 use super::lookup::Lookup;
 use super::removal::Removals;
 use super::swap::Swap;
-use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle, trial};
+use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle, shadow, trial};
 use crate::action::{Activate, Delete, Deliver, Rehearse, Switch};
 use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
@@ -240,8 +240,9 @@ impl<'a> Draft<'a> {
         if self.conflict(bundle) {
             return false;
         }
+        let settled = [item.truths.files, item.truths.loaded] == [Mark::AsWanted, Mark::AsWanted];
         match item.truths.files {
-            Mark::AsWanted => true,
+            Mark::AsWanted => settled || !shadow::stands_before(self, bundle),
             Mark::Unknown => {
                 let what = format!("{}: its files on the node could not be read", bundle.name);
                 let details = item.files.files.keys().take(5).cloned().collect();
@@ -268,7 +269,7 @@ impl<'a> Draft<'a> {
     }
 
     fn switch(&mut self, assignment: &Assignment, item: &Shared<Item>, bundle: &'a Bundle) -> bool {
-        if obstacle::files(self, assignment, item, bundle) {
+        if obstacle::files(self, assignment, item, bundle) || shadow::stands_before(self, bundle) {
             return false;
         }
         let owned = self.manifest().and_then(|manifest| manifest.bundles.get(&bundle.name));

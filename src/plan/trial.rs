@@ -77,7 +77,13 @@ fn source(draft: &Draft<'_>, name: &BundleName, digest: &Digest) -> Option<(Stri
 
 /// Why Kong's command cannot make one there, as far as that can be seen beforehand.
 fn impossible(draft: &Draft<'_>) -> Option<&'static str> {
-    let vault = || draft.facts.env_file.as_ref().is_some_and(|env| env.open().bytes().windows(9).any(|bytes| bytes == b"{vault://"));
+    let vault = || {
+        draft
+            .facts
+            .env_file
+            .as_ref()
+            .is_some_and(|env| env.open().bytes().windows(9).any(|bytes| bytes == b"{vault://"))
+    };
     if draft.diff.running && vault() {
         return Some("its settings hold vault references, which only its own environment can resolve");
     }

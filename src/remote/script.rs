@@ -66,15 +66,8 @@ const DETAIL: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("s
 
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 7] = [
-        Self::Survey,
-        Self::Lease,
-        Self::Deliver,
-        Self::Rehearse,
-        Self::Activate,
-        Self::Delete,
-        Self::Detail,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Survey, Self::Lease, Self::Deliver, Self::Rehearse, Self::Activate, Self::Delete, Self::Detail];
 
     /// The whole text that is sent to a node.
     pub const fn text(self) -> &'static str {

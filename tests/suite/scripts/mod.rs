@@ -9,6 +9,7 @@ mod gateway;
 mod lease;
 mod origin;
 mod races;
+mod rehearse;
 mod speak;
 mod survey;
 mod texts;
