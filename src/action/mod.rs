@@ -16,6 +16,8 @@ use crate::survey::PluginRow;
 pub enum Action {
     /// Bring a bundle into its release directory on a node: harmless, nothing loads it yet.
     Deliver(Deliver),
+    /// Load what was delivered with the node's own Kong, away from what runs: nothing live changes.
+    Rehearse(Box<Rehearse>),
     /// Everything that changes on one node at once, with one reload, its proof and the way back.
     Activate(Box<Activate>),
     /// First step of a removal: take plugins out of use, once for a whole cluster, through the Admin API of a node.
@@ -31,6 +33,7 @@ impl Action {
     pub const fn verb(&self) -> &'static str {
         match self {
             Self::Deliver(_) => "deliver",
+            Self::Rehearse(_) => "rehearse",
             Self::Activate(_) => "activate",
             Self::Unapply(_) => "un-apply",
             Self::Fence(_) => "fence",
@@ -44,6 +47,7 @@ impl Action {
             |plugins: &BTreeSet<PluginName>| plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Deliver(deliver) => deliver.bundle.to_string(),
+            Self::Rehearse(rehearse) => rehearse.about(),
             Self::Activate(activate) => activate.directive.1.clone(),
             Self::Unapply(unapply) => unapply.name.clone(),
             Self::Fence(fence) => names(&fence.plugins),
@@ -61,6 +65,55 @@ pub struct Deliver {
     pub digest: Digest,
     /// The release directory is there already with other content than its name says: it is replaced, a copy is kept.
     pub repair: bool,
+}
+
+/// A bundle whose content is to be loaded, as a trial load has to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The bundle.
+    pub bundle: BundleName,
+    /// Its version in the inventory, where it has one.
+    pub version: Option<String>,
+    /// Its content.
+    pub digest: Digest,
+    /// The plugins that it holds.
+    pub plugins: BTreeSet<PluginName>,
+    /// What stands before a file's path in the release, and what stands there in the repository instead; `None` where its
+    /// files are not files of the repository.
+    pub source: Option<(String, String)>,
+}
+
+impl Candidate {
+    /// Its name, with its version where it has one.
+    pub fn title(&self) -> String {
+        self.version.as_ref().map_or_else(|| self.bundle.to_string(), |version| format!("{} {version}", self.bundle))
+    }
+}
+
+/// A trial load: Kong's own command loads every plugin of the new directive from a scratch prefix, with the new releases at
+/// the head of the search path (facts.md B10, measured.md 3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearse {
+    /// `plugins` as it will be.
+    pub plugins: String,
+    /// Plugins that the node did not list before.
+    pub added: BTreeSet<PluginName>,
+    /// What is loaded anew, in the order in which it stands in the search path.
+    pub staged: Shared<Vec<Candidate>>,
+    /// `lua_package_path` without releases; `None` where nothing sets it.
+    pub search_path: Option<String>,
+    /// Kong runs there, so that its `.kong_env` is rehearsed with; else kong.conf is.
+    pub runs: bool,
+}
+
+impl Rehearse {
+    /// What is loaded anew: bundles, else names.
+    pub fn about(&self) -> String {
+        let bundles: Vec<String> = self.staged.iter().map(Candidate::title).collect();
+        let names = || self.added.iter().map(ToString::to_string).collect();
+        let parts: Vec<String> = if bundles.is_empty() { names() } else { bundles };
+        if parts.is_empty() { self.plugins.clone() } else { parts.join(", ") }
+    }
 }
 
 /// One bundle's content changes on a node.

@@ -71,6 +71,9 @@ pub struct Bundle {
     pub plugins: BTreeMap<PluginName, PluginInfo>,
     /// What a person may want to know; nothing that stops.
     pub notes: Vec<Note>,
+    /// What stands before the path of a file, and what stands there in its source instead: `kong/plugins/acme-auth/` and
+    /// nothing for a directory that is the plugin.
+    pub lead: (String, String),
 }
 
 /// Something about a bundle that a person may want to know and that stops nothing.

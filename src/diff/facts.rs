@@ -225,6 +225,19 @@ fn paths(facts: &NodeFacts, group: &mut Group<'_>) {
     if let Some(managed) = &facts.conf_managed {
         group.odd("kong.conf says", managed, "kong.conf, a comment");
     }
+    for rock in &facts.rocks {
+        let files = rock.files.len();
+        let tree = if rock.tree.is_empty() { String::new() } else { format!(", in {}", rock.tree) };
+        group.add(
+            "rock",
+            format!("{} {}, {files} files of ours{tree}", rock.name, rock.version),
+            "LuaRocks' manifests",
+        );
+    }
+    for double in &facts.doubles {
+        let text = format!("{} is in {}, too", double.root, double.path);
+        group.odd("same module", text, "survey: lua_package_path");
+    }
     match &facts.log.path {
         Some(path) => group.add("error log", format!("{path}, {} bytes", facts.log.length), "survey: files; .kong_env"),
         None => group.odd("error log", "not a file: syslog, a pipe, or not there", "survey: files; .kong_env"),

@@ -41,7 +41,7 @@ pub use inspection::{CloserLook, FileState, Inspection, Planned, PluginFiles, Re
 pub use loaded::own_admin;
 pub use origins::{Reaches, SettingOrigin, chains, settings};
 pub use readiness::{not_ready, stuck};
-pub use search_path::{Lack, Who, lacks};
+pub use search_path::{Lack, Who, first_of_all, lacks, next_path};
 pub use text::{content_diff, line_counts, unified};
 
 /// The content of every bundle that the inventory assigns, by name and version.

@@ -165,7 +165,11 @@ impl Fleet {
             .iter()
             .filter_map(|step| match &step.action {
                 Action::Deliver(deliver) => Some(&deliver.digest),
-                Action::Activate(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => None,
+                Action::Rehearse(_)
+                | Action::Activate(_)
+                | Action::Unapply(_)
+                | Action::Fence(_)
+                | Action::Delete(_) => None,
             })
             .collect();
         let bundles = self.desired.bundles.values().filter(|bundle| wanted.contains(&bundle.digest));

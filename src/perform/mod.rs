@@ -35,6 +35,7 @@ mod node;
 mod order;
 pub mod proof;
 mod recount;
+mod rehearse;
 pub mod restore;
 mod rows;
 #[cfg(test)]

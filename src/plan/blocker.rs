@@ -71,6 +71,8 @@ pub enum BlockerCode {
     Topology,
     /// A cluster named in `rollout.after` is not in line.
     AfterCluster,
+    /// Another directory that comes before the Lua root on the search path has the same module.
+    Shadowed,
 }
 
 impl BlockerCode {

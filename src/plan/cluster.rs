@@ -9,7 +9,7 @@ use super::node::{self, NodeChange, NodePlan};
 use super::removal::{Removals, Subject};
 use super::{
     Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, Goal, NodeLists, Phase, PlanBuilder, Removal, Request,
-    Scope, StepId, Target, usage,
+    Scope, StepId, Target, trial, usage,
 };
 use crate::action::{Action, Delete, Deliver, NodeBasis, ReloadWay, Withdrawal};
 use crate::diff::{ClusterDiff, Condition, Mark};
@@ -375,12 +375,18 @@ fn steps(
     // Hundreds of nodes have the same reasons.
     let mut deliver_whys: BTreeMap<(BundleName, bool), Shared<String>> = BTreeMap::new();
     let mut whys: Pool<(), String> = Pool::default();
-    for (name, made) in &plans {
+    for (name, made) in &mut plans {
         for deliver in &made.delivers {
             let why =
                 deliver_whys.entry((deliver.bundle.clone(), deliver.repair)).or_insert_with(|| deliver_why(deliver));
             let what = (Action::Deliver(deliver.clone()), why.clone());
             let id = builder.step(&cluster.name, Target::Node(name.clone()), Phase::Prepare, what, Vec::new());
+            own.entry(name.clone()).or_default().push(id);
+        }
+        if let Some(rehearse) = made.rehearse.take() {
+            let what = (Action::Rehearse(rehearse), whys.share(&(), trial::WHY.to_owned().into()));
+            let needs = own.get(name).cloned().unwrap_or_default();
+            let id = builder.step(&cluster.name, Target::Node(name.clone()), Phase::Prepare, what, needs);
             own.entry(name.clone()).or_default().push(id);
         }
     }

@@ -21,8 +21,10 @@ mod reach;
 mod removal;
 mod request;
 mod service;
+mod shadow;
 mod step;
 mod swap;
+mod trial;
 mod usage;
 
 use serde::{Deserialize, Serialize};

@@ -7,8 +7,8 @@ use super::leaving::{self, Leftover};
 use super::lookup::Lookup;
 use super::removal::Removals;
 use super::swap::Swap;
-use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, notes, obstacle};
-use crate::action::{Activate, Delete, Deliver, ReloadWay, Switch};
+use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, notes, obstacle, shadow, trial};
+use crate::action::{Activate, Delete, Deliver, Rehearse, ReloadWay, Switch};
 use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
@@ -36,6 +36,8 @@ pub(super) struct NodePlan {
     pub(super) blockers: Vec<Blocker>,
     /// What travels.
     pub(super) delivers: Vec<Deliver>,
+    /// The trial load of what travels, before the activation.
+    pub(super) rehearse: Option<Box<Rehearse>>,
     /// The one activation.
     pub(super) activate: Option<Box<Activate>>,
     /// Our manifest after the activation.
@@ -239,8 +241,9 @@ impl<'a> Draft<'a> {
         if self.conflict(bundle) {
             return false;
         }
+        let settled = [item.truths.files, item.truths.loaded] == [Mark::AsWanted, Mark::AsWanted];
         match item.truths.files {
-            Mark::AsWanted => true,
+            Mark::AsWanted => settled || !shadow::stands_before(self, bundle),
             Mark::Unknown => {
                 let what = format!("{}: its files on the node could not be read", bundle.name);
                 let details = item.files.files.keys().take(5).cloned().collect();
@@ -267,7 +270,7 @@ impl<'a> Draft<'a> {
     }
 
     fn switch(&mut self, assignment: &Assignment, item: &Shared<Item>, bundle: &'a Bundle) -> bool {
-        if obstacle::files(self, assignment, item, bundle) {
+        if obstacle::files(self, assignment, item, bundle) || shadow::stands_before(self, bundle) {
             return false;
         }
         let owned = self.manifest().and_then(|manifest| manifest.bundles.get(&bundle.name));
@@ -483,6 +486,7 @@ impl<'a> Draft<'a> {
                 notes::of(&mut self);
             }
             activation::make(&mut self);
+            self.plan.rehearse = trial::make(&mut self).map(Box::new);
         }
         if self.plan.activate.is_none() {
             self.plan.changes.clear();

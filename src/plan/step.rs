@@ -99,7 +99,9 @@ impl Step {
     pub fn reloads(&self) -> bool {
         match &self.action {
             Action::Activate(activate) => matches!(activate.way, ReloadWay::Candidate | ReloadWay::Hup),
-            Action::Deliver(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => false,
+            Action::Deliver(_) | Action::Rehearse(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => {
+                false
+            }
         }
     }
 }

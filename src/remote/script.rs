@@ -10,6 +10,8 @@ pub enum Script {
     Lease,
     /// Unpacks a bundle into its release directory.
     Deliver,
+    /// Loads plugins with Kong's own command in a scratch prefix; changes nothing.
+    Rehearse,
     /// Stages, reloads, reports for the proof, commits or lets the guard put back.
     Activate,
     /// Deletes what is ours of bundles that nothing uses any more.
@@ -38,6 +40,12 @@ const DELIVER: &str = concat!(
     include_str!("scripts/master.sh"),
     include_str!("scripts/lock.sh"),
     include_str!("scripts/deliver.sh"),
+);
+
+const REHEARSE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/rehearse.sh"),
 );
 
 const DELETE: &str = concat!(
@@ -71,10 +79,11 @@ const COLLECT: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("
 
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Survey,
         Self::Lease,
         Self::Deliver,
+        Self::Rehearse,
         Self::Activate,
         Self::Delete,
         Self::Detail,
@@ -88,6 +97,7 @@ impl Script {
             Self::Survey => SURVEY,
             Self::Lease => LEASE,
             Self::Deliver => DELIVER,
+            Self::Rehearse => REHEARSE,
             Self::Activate => ACTIVATE,
             Self::Delete => DELETE,
             Self::Detail => DETAIL,
@@ -102,6 +112,7 @@ impl Script {
             Self::Survey => "survey",
             Self::Lease => "lease",
             Self::Deliver => "deliver",
+            Self::Rehearse => "rehearse",
             Self::Activate => "activate",
             Self::Delete => "delete",
             Self::Detail => "detail",

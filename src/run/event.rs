@@ -70,6 +70,8 @@ pub struct PlannedStep {
 pub enum StepPhase {
     /// A bundle travels.
     Deliver,
+    /// What was delivered is loaded on trial, away from what runs.
+    Rehearse,
     /// The guard is being armed.
     Guard,
     /// The reload was asked for.
@@ -116,6 +118,10 @@ impl Cause {
     /// The code of an upgrade whose new schema does not take rows that are in use. It is the same on every node, so that no
     /// further one of the cluster is tried, whatever its rollout allows to fail.
     pub const ROWS_INVALID: &str = "rows-invalid";
+    /// The code of a trial load that failed because of the content itself: no node of the cluster begins with it.
+    pub const DOES_NOT_LOAD: &str = "does-not-load";
+    /// The code of a trial load that failed because of something on its node.
+    pub const DOES_NOT_LOAD_HERE: &str = "does-not-load-here";
 }
 
 /// Why a step was not begun.
@@ -276,7 +282,8 @@ pub enum EventKind {
         /// The line, cleaned.
         line: String,
     },
-    /// The proof of a reload holds: a fact, as commit follows. Of a deletion: what was kept, and where.
+    /// The proof of a reload holds: a fact, as commit follows. Of a trial load: what loads, or why there is none. Of a
+    /// deletion: what was kept, and where.
     StepProven {
         /// The step.
         step: StepId,

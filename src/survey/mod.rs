@@ -116,8 +116,10 @@ pub struct NodeFacts {
     /// Where no master was found: workers of nginx that serve, and whether they hold files or sockets below the prefix
     /// (`false`: that cannot be seen, and they have no master at all).
     pub orphans: BTreeMap<Process, bool>,
-    /// Rocks that LuaRocks says own modules below `kong.plugins`.
+    /// Rocks that LuaRocks says own files of ours: in the tree of the Lua root, and in the system's.
     pub rocks: Vec<Rock>,
+    /// What stands for modules of ours in other directories of the search path that is set.
+    pub doubles: Vec<Double>,
     /// The error log.
     pub log: LogFacts,
     /// The Admin API and the status API.
@@ -283,8 +285,28 @@ pub struct Rock {
     pub name: String,
     /// Its version and revision.
     pub version: String,
-    /// The files that it deployed below `kong/plugins`, relative to the Lua root.
+    /// The files that it deployed below the roots, relative to the directory of its tree's Lua modules.
     pub files: BTreeSet<String>,
+    /// The tree, such as `/usr/local`; its Lua modules are in `share/lua/5.1` below it. Empty where it is not told.
+    pub tree: String,
+}
+
+impl Rock {
+    /// The directory that its Lua modules are deployed in; `None` where its tree is not told.
+    pub fn lua_root(&self) -> Option<String> {
+        (!self.tree.is_empty()).then(|| format!("{}/share/lua/5.1", self.tree))
+    }
+}
+
+/// The same module in another directory of the search path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Double {
+    /// Which of the path's entries finds it, from 1.
+    pub place: usize,
+    /// The root whose module it stands for.
+    pub root: BundlePath,
+    /// The file.
+    pub path: String,
 }
 
 /// Where the error log is.

@@ -102,7 +102,13 @@ impl Remote for Page {
             // What it would say is not known; what was sent is all that is wanted.
             Script::Activate => Err(RemoteError::new(Fault::Other, "recording", "nothing is sent")),
             Script::Lease => Ok(Box::new(Canned(Some(lease())))),
-            Script::Survey | Script::Deliver | Script::Delete | Script::Detail | Script::Discover | Script::Collect => {
+            Script::Survey
+            | Script::Deliver
+            | Script::Rehearse
+            | Script::Delete
+            | Script::Detail
+            | Script::Discover
+            | Script::Collect => {
                 Ok(Box::new(Canned(None)))
             }
         }

@@ -23,4 +23,5 @@ mod removal_api;
 mod removal_held;
 mod repository;
 mod runs;
+mod trial;
 mod watch;

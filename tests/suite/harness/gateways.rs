@@ -326,6 +326,11 @@ impl Gateways {
     }
 }
 
+/// Lua that is run only where Kong's master loads it: a trial load, which has its settings by the environment, does not see it.
+pub(crate) fn in_the_master(lua: &str) -> String {
+    format!("if not os.getenv(\"KONG_DATABASE\") then {lua} end\n")
+}
+
 /// Master, workers and the wrapper of a gateway are there on purpose.
 fn is_gateway(line: &str) -> bool {
     line.contains("nginx:")

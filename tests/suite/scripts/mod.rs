@@ -11,6 +11,7 @@ mod lease;
 mod log;
 mod origin;
 mod races;
+mod rehearse;
 mod speak;
 mod survey;
 mod texts;
