@@ -108,9 +108,7 @@ impl Remote for Page {
             | Script::Delete
             | Script::Detail
             | Script::Discover
-            | Script::Collect => {
-                Ok(Box::new(Canned(None)))
-            }
+            | Script::Collect => Ok(Box::new(Canned(None))),
         }
     }
 

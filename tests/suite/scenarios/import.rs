@@ -96,7 +96,12 @@ fn made(index: usize, spec: &Spec, contents: &mut Contents) -> Made {
         model.roots.insert(root.clone(), Root { standing, newest });
         if on.rock {
             let files = [format!("{root}/handler.lua")].into();
-            model.rocks.push(Rock { name: format!("kong-plugin-{name}"), version: "1.0-1".to_owned(), files });
+            model.rocks.push(Rock {
+                name: format!("kong-plugin-{name}"),
+                version: "1.0-1".to_owned(),
+                files,
+                tree: String::new(),
+            });
         }
         directories.insert((*name).to_owned(), true);
         if on.rows {
