@@ -354,11 +354,13 @@ fn candidates(request: &Import, found: &Found, missing: &mut Vec<Missing>, twice
             home: Hints::of(&request.hints.home, target),
             cli: Hints::of(&request.hints.cli, target),
         };
-        if discovery.kongs.is_empty() {
+        // A prefix that was typed for all hosts need not be on each.
+        let there: Vec<_> = discovery.kongs.iter().filter(|kong| kong.id.is_some()).collect();
+        if there.is_empty() {
             missing.push(no_kong(&target.text, discovery));
         }
         let mut first = true;
-        for kong in &discovery.kongs {
+        for kong in there {
             let machine = |id| (discovery.machine.clone(), discovery.boot.clone(), id);
             let known = kong.id.filter(|_| !discovery.boot.is_empty()).map(machine);
             if let Some(other) = known.as_ref().and_then(|key| seen.get(key)) {
@@ -516,6 +518,56 @@ async fn fetch(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::name::NodePath;
+    use crate::survey::FoundKong;
+
+    fn request(hosts: &[&str]) -> Import {
+        Import {
+            targets: hosts.iter().map(|host| Target::parse(host).unwrap()).collect(),
+            hints: Hints::default(),
+            owner: None,
+            operator: "op@desk".to_owned(),
+            cluster: None,
+            becomes: Become::None,
+            below: String::new(),
+            at: Timestamp::UNIX_EPOCH,
+            command: String::new(),
+        }
+    }
+
+    fn found(index: usize, host: &str, boot: &str, prefixes: &[(&str, u64)]) -> (usize, NodeName, Discovery) {
+        let kong = |(prefix, inode): &(&str, u64)| FoundKong {
+            master: Some(7),
+            prefix: NodePath::parse(prefix).ok(),
+            id: Some((1, *inode)).filter(|(_, inode)| *inode > 0),
+            ..FoundKong::default()
+        };
+        let kongs = prefixes.iter().map(kong).collect();
+        (index, NodeName::parse(host).unwrap(), Discovery { boot: boot.to_owned(), kongs, ..Discovery::default() })
+    }
+
+    #[test]
+    fn every_kong_is_a_node_and_no_kong_is_two() {
+        let request = request(&["gw", "alias", "clone", "bare"]);
+        let found = vec![
+            found(0, "gw", "boot-1", &[("/a", 10), ("/b", 11), ("/typed/for/others", 0)]),
+            found(1, "alias", "boot-1", &[("/a", 10)]),
+            found(2, "clone", "boot-2", &[("/a", 10), ("relative", 12)]),
+            found(3, "bare", "boot-3", &[]),
+        ];
+        let (mut missing, mut twice) = (Vec::new(), Vec::new());
+        let candidates = candidates(&request, &found, &mut missing, &mut twice);
+        let names: Vec<(&str, &str)> =
+            candidates.iter().map(|one| (one.name.as_str(), one.place.paths.prefix.as_str())).collect();
+        assert_eq!(names, [("gw", "/a"), ("gw-2", "/b"), ("clone", "/a")]);
+        let said = |all: &[Missing]| -> Vec<(String, String)> {
+            all.iter().map(|one| (one.target.clone(), one.code.clone())).collect()
+        };
+        assert_eq!(said(&twice), [("alias".to_owned(), "same-node".to_owned())]);
+        assert_eq!(said(&missing), [("clone".to_owned(), "no-place".to_owned()), ("bare".into(), "no-kong".into())]);
+        assert!(missing[1].hints.iter().any(|hint| hint.to_string().contains("--prefix bare=/PATH")));
+    }
 
     #[test]
     fn every_target_has_a_name_of_its_own() {

@@ -133,6 +133,11 @@ pub(super) fn stances(subject: &Subject<'_>, options: &Options<'_>, draft: &mut 
         }
     }
     let loaded = facts.admin.as_ref().ok().map(|admin| &admin.loaded);
+    for home in homes(subject) {
+        let text =
+            format!("plugins there are links of a muster whose home is {home}: name it by --home, to go on with it");
+        draft.say(node, Said::open(text));
+    }
     for root in own_roots(place, facts) {
         let Some(directory) =
             root.as_str().rsplit('/').next().filter(|name| place.directories.get(*name) == Some(&true))
@@ -164,6 +169,17 @@ pub(super) fn stances(subject: &Subject<'_>, options: &Options<'_>, draft: &mut 
         }
     }
     stances
+}
+
+/// Homes of muster, other than the one that is written, that roots are linked into.
+fn homes(subject: &Subject<'_>) -> BTreeSet<String> {
+    let home = |root: &BundlePath| {
+        let target = subject.facts.roots.get(root)?.target.as_deref()?;
+        let (home, rest) = target.split_once("/current/")?;
+        let ours = home.starts_with('/') && rest.ends_with(root.as_str()) && home != subject.place.paths.home.as_str();
+        ours.then(|| home.to_owned())
+    };
+    own_roots(subject.place, subject.facts).iter().filter_map(home).collect()
 }
 
 /// A plugin that is named somewhere: whether all places agree that it is there, and whose its files are.

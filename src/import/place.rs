@@ -57,7 +57,8 @@ pub fn place(found: &Discovery, kong: &FoundKong, typed: &Typed) -> Result<Place
     let listed = listed(found, kong, &conf);
     let root = lua_root(kong, typed, &listed, &mut said);
     let (directories, elsewhere) = contents(kong, &root, &mut said);
-    let home = home(typed, &mut said);
+    // Where muster is to keep its own is no fact about the node.
+    let home = typed.home.first().cloned().unwrap_or_else(|| path(HOME));
     let cli = cli(found, typed, &mut said);
     let declared = kong.declared.as_ref().map(|(_, digest)| digest.clone());
     let paths = KongPaths { conf, prefix, lua_root: root, home, cli };
@@ -215,14 +216,6 @@ fn contents(kong: &FoundKong, root: &NodePath, said: &mut Vec<Said>) -> (Directo
         said.push(Said::open(format!("{root}/kong/plugins has more directories than are looked at")));
     }
     (chosen.directories.clone(), elsewhere)
-}
-
-fn home(typed: &Typed, said: &mut Vec<Said>) -> NodePath {
-    let home = typed.home.first().cloned().unwrap_or_else(|| path(HOME));
-    if typed.home.is_empty() {
-        said.push(Said::assumed(format!("home {home}: the default; muster's own, not made yet unless it is there")));
-    }
-    home
 }
 
 fn cli(found: &Discovery, typed: &Typed, said: &mut Vec<Said>) -> NodePath {

@@ -92,9 +92,12 @@ fn bundle(text: &mut String, name: &str, sources: &Sources, below: &str) {
 fn cluster(text: &mut String, group: &Group<'_>, assigned: &Assigned<'_>, draft: &Draft) {
     let _ = writeln!(text, "  {}:", scalar(group.name.as_str()));
     comment(text, 4, &group.why);
-    let _ = writeln!(text, "    topology: {}\n    nodes:", group.topology.as_str());
+    let _ = writeln!(text, "    topology: {}", group.topology.as_str());
+    let shared = shared(group);
+    kong(text, 4, &shared);
+    text.push_str("    nodes:\n");
     for subject in &group.nodes {
-        node(text, subject, draft);
+        node(text, subject, &shared, draft);
     }
     let entries = assigned.plugins.get(&group.name);
     let Some(entries) = entries.filter(|entries| !entries.is_empty()) else { return };
@@ -104,7 +107,7 @@ fn cluster(text: &mut String, group: &Group<'_>, assigned: &Assigned<'_>, draft:
     }
 }
 
-fn node(text: &mut String, subject: &Subject<'_>, draft: &Draft) {
+fn node(text: &mut String, subject: &Subject<'_>, shared: &[Path<'_>], draft: &Draft) {
     let name = &subject.name;
     let _ = writeln!(text, "      {}:", scalar(name.as_str()));
     let own = draft.said.get(name).into_iter().flatten();
@@ -123,21 +126,33 @@ fn node(text: &mut String, subject: &Subject<'_>, draft: &Draft) {
     if !ssh.is_empty() {
         let _ = writeln!(text, "        ssh: {{ {} }}", ssh.join(", "));
     }
-    kong(text, &subject.place.paths);
+    let own: Vec<Path<'_>> = paths(&subject.place.paths).into_iter().filter(|path| !shared.contains(path)).collect();
+    kong(text, 8, &own);
 }
 
-fn kong(text: &mut String, paths: &KongPaths) {
-    let path = |key: &str, path: &NodePath| format!("          {key}: {}\n", scalar(path.as_str()));
-    // All of them, also those that are the default: this is where a reader looks for what is assumed.
-    text.push_str("        kong:\n");
-    for (key, value) in [
-        ("conf", &paths.conf),
-        ("prefix", &paths.prefix),
-        ("lua_root", &paths.lua_root),
-        ("home", &paths.home),
-        ("cli", &paths.cli),
-    ] {
-        text.push_str(&path(key, value));
+/// A path under `kong:`.
+type Path<'a> = (&'static str, &'a NodePath);
+
+fn paths(paths: &KongPaths) -> [Path<'_>; 5] {
+    let KongPaths { conf, prefix, lua_root, home, cli } = paths;
+    [("conf", conf), ("prefix", prefix), ("lua_root", lua_root), ("home", home), ("cli", cli)]
+}
+
+/// The paths that all nodes of a cluster have alike.
+fn shared<'a>(group: &Group<'a>) -> Vec<Path<'a>> {
+    let [first, rest @ ..] = group.nodes.as_slice() else { return Vec::new() };
+    let of_all = |path: &Path<'a>| rest.iter().all(|node| paths(&node.place.paths).contains(path));
+    if rest.is_empty() { Vec::new() } else { paths(&first.place.paths).into_iter().filter(of_all).collect() }
+}
+
+/// All of them, also those that are the default: this is where a reader looks for what is assumed.
+fn kong(text: &mut String, indent: usize, paths: &[Path<'_>]) {
+    if paths.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "{:indent$}kong:", "");
+    for (key, path) in paths {
+        let _ = writeln!(text, "{:indent$}  {key}: {}", "", scalar(path.as_str()));
     }
 }
 
@@ -196,7 +211,8 @@ mod tests {
         let mut text = String::new();
         comment(&mut text, 2, &"word\n ".repeat(60));
         assert!(
-            text.lines().count() > 2 && text.lines().all(|line| line.starts_with("  # ") && line.len() <= COLUMNS + 2)
+            text.lines().count() > 2
+                && text.lines().all(|line| line.starts_with("  # ") && line.chars().count() <= COLUMNS + 2)
         );
         assert!(!text.contains("\nword"));
     }

@@ -244,13 +244,16 @@ fn versions_of_clusters_are_versions_and_one_in_a_cluster_is_a_bundle_of_its_own
     let (draft, first) = import(&[auth("1.0.0"), auth("1.0.0"), auth("1.10"), us]);
     assert!(first.is_empty() && open(&draft).is_empty(), "{first:?}\n{}", draft.text);
     for line in [
-        "    \"1.0.0\": { dir: plugins/acme-auth/1.0.0 }   # as on gw-[1-2]\n",
+        "    \"1.0.0\": { dir: plugins/acme-auth/1.0.0 }   # as on gw-[1,2]\n",
         "    \"2.0.0\": { dir: plugins/acme-auth/2.0.0 }   # as on gw-4\n",
         "  acme-auth-1.10: { dir: plugins/acme-auth-1.10 }   # as on gw-3\n",
-        "      acme-auth: { version: \"1.0.0\", on: \"gw-[1-2]\" }\n",
+        "      acme-auth: { version: \"1.0.0\", on: \"gw-[1,2]\" }\n",
         "      acme-auth-1.10: { state: present, on: \"gw-3\" }\n",
         "      acme-auth: \"2.0.0\"\n",
         "  gw:\n",
+        // What all nodes of a cluster have alike is said once.
+        "    topology: traditional\n    kong:\n      conf: /etc/kong/kong.conf\n",
+        "    nodes:\n      gw-1:\n      gw-2:\n      gw-3:\n    plugins:\n",
     ] {
         assert!(draft.text.contains(line), "{line}\n{}", draft.text);
     }
