@@ -157,10 +157,14 @@ impl Dispatcher {
     /// Content that does not load is loaded on no node of the cluster; what is wrong with a node is wrong there.
     fn count_trial(&self, node: &NodeName, budget: &mut Budget) {
         let cause = self.state.nodes.get(node).and_then(|node| node.cause.as_ref());
-        let Some(cause) = cause.filter(|cause| budget.spent.is_some() || cause.code == Cause::DOES_NOT_LOAD) else {
-            return;
+        let stops = |cause: &&Cause| match cause.code.as_str() {
+            Cause::DOES_NOT_LOAD => true,
+            Cause::DOES_NOT_LOAD_HERE => budget.spent.is_some(),
+            _ => false,
         };
-        budget.spent = Some(format!("not begun: {}; correct it, then plan again", cause.text));
+        if let Some(cause) = cause.filter(stops) {
+            budget.spent = Some(format!("not begun: {}; correct it, then plan again", cause.text));
+        }
     }
 }
 

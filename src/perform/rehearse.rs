@@ -78,7 +78,7 @@ pub(crate) async fn perform(remote: &dyn Remote, site: &Site, rehearse: &Rehears
         Err(cause) => return StepEnd::Unknown { cause },
     };
     match judge(site, rehearse, &told, status) {
-        Judged::Loads => watch.proven(format!("{} loads there, on trial", rehearse.about())),
+        Judged::Loads => watch.proven(format!("loads on trial: {}", rehearse.about())),
         Judged::NoTrial(why) => watch.proven(format!("no trial load here: {why}")),
         Judged::Fails(cause) => return StepEnd::Failed { cause },
     }
@@ -269,7 +269,7 @@ fn words(found: &Diagnosis) -> String {
     if found.cause == diagnosis::Cause::NotInstalled {
         return "it is listed, and its handler is found nowhere on the search path, or may not be read".to_owned();
     }
-    found.words.trim_end_matches(':').to_owned()
+    found.words.trim_end_matches(':').trim_start_matches("Error: ").to_owned()
 }
 
 /// `...ng/plugins/acme-auth/handler.lua` with its beginning.

@@ -163,7 +163,7 @@ async fn the_script_gets_the_releases_before_everything_and_what_it_says_is_a_fa
     let told = facts.0.into_inner().unwrap();
     assert_eq!(
         told,
-        ["acme-auth 2.0.0 loads there, on trial", "no trial load here: it has no perl, which Kong's command needs"]
+        ["loads on trial: acme-auth 2.0.0", "no trial load here: it has no perl, which Kong's command needs"]
     );
     let args = scripted.calls().remove(0).args;
     let value = |key: &str| args.iter().find(|(name, _)| *name == key).map(|(_, value)| value.to_owned());

@@ -27,7 +27,7 @@ fn picture(gateways: &Gateways, name: &str) -> Vec<(String, Option<Vec<u8>>)> {
 async fn a_missing_module_is_found_before_any_node_changes_and_its_line_is_that_of_the_repository() {
     let Some(gateways) = Gateways::of(&["eu-1", "eu-2"]).await else { return };
     gateways.want("1.0.0");
-    gateways.muster(&["--apply", "--all"]).await.assert(0, &["acme-auth loads there, on trial", "converged"]);
+    gateways.muster(&["--apply", "--all"]).await.assert(0, &["loads on trial: acme-auth", "converged"]);
     let before = [picture(&gateways, "eu-1"), picture(&gateways, "eu-2")];
     gateways.want_handler(&handler("2.0.0", "-- tokens\nlocal jwt = require \"resty.jwt\"\n"), "2.0.0");
     let said = gateways.muster(&["--apply", "--all"]).await;
@@ -62,7 +62,7 @@ async fn a_schema_that_kong_refuses_never_reaches_a_reload() {
     let schema = schema("acme-auth").replace("record", "no-such-type");
     gateways.commit(&[("plugins/acme-auth/schema.lua", &schema)], "a schema of the future");
     let said = gateways.muster(&["--apply", "--all"]).await;
-    said.assert(3, &["eu-1", "acme-auth does not load on eu-1", "no-such-type", "(does-not-load)", "not begun"]);
+    said.assert(3, &["eu-1", "does not load on eu-1", "no-such-type", "(does-not-load)", "not begun"]);
     assert!(!said.out.contains("rolled back"), "{said}");
     assert!(!gateways.node("eu-1").lua_root.join("kong/plugins/acme-auth").exists(), "its files were switched");
     gateways.assert_serving(None).await;
@@ -110,7 +110,7 @@ async fn a_removal_alone_is_not_rehearsed_and_a_stopped_node_is_with_its_conf() 
     gateways.want("1.0.0");
     gateways.node("eu-1").stop().unwrap();
     let said = gateways.muster(&["--apply", "--all"]).await;
-    said.assert(0, &["acme-auth loads there, on trial", "1 edited while stopped"]);
+    said.assert(0, &["loads on trial: acme-auth", "1 edited while stopped"]);
     gateways.node("eu-1").start().unwrap();
     let absent = Wanted { plugins: &["acme-auth: absent"], ..Wanted::default() };
     gateways.commit(&[("inventory.yaml", &gateways.inventory(&absent))], "away with it");

@@ -192,7 +192,7 @@ async fn what_loads_is_told_and_changes_nothing() {
     let before = picture(&bench).await;
     let (end, notes) = rehearsed(&bench, &performer, release(&bench, (Some(GOOD), Some(SCHEMA)))).await;
     assert!(matches!(end, StepEnd::Done { .. }), "{end:?}");
-    assert_eq!(*notes.proven.lock().unwrap(), ["acme-auth 2.0.0 loads there, on trial"]);
+    assert_eq!(*notes.proven.lock().unwrap(), ["loads on trial: acme-auth 2.0.0"]);
     assert_eq!(picture(&bench).await, before);
     performer.release(&name()).await;
 }
