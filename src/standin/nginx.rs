@@ -25,7 +25,7 @@ pub(super) struct Server {
     pub(super) returns: Option<(u16, String)>,
 }
 
-/// Directives that nginx or OpenResty know, one of which a template or an injected setting may use. Others are an error, as
+/// Directives that nginx or `OpenResty` know, one of which a template or an injected setting may use. Others are an error, as
 /// with nginx; it knows more.
 const KNOWN: &[&str] = &[
     "access_by_lua_block",

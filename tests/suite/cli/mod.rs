@@ -21,4 +21,5 @@ mod removal_api;
 mod removal_held;
 mod repository;
 mod runs;
+mod started;
 mod watch;
