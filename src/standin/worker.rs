@@ -119,6 +119,8 @@ async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>, title: Option<Title
     }
     retitle(title.as_ref(), "nginx: worker process is shutting down");
     node.log.write(Level::Notice, "gracefully shutting down");
+    // A good reload logs errors, too (measured.md 2).
+    node.log.write(Level::Error, "*1 [lua] worker.lua:325: communicate(): event worker failed to communicate with broker (failed to receive the header bytes: closed), context: ngx.timer");
     let _ = stop.send(true);
     tokio::select! {
         _ = terminate.recv() => return Ok(()),
@@ -194,10 +196,11 @@ async fn answer(node: &Node, server: &str, request: &http::Request) -> Option<ht
             (!settings.faults.admin_gone).then(|| admin::answer(node, &settings, request))
         }
         "kong_status" => Some(admin::status(node, &node.settings(), request)),
-        name if node.handover.generation.returns.contains_key(name) => {
-            let (status, text) = node.handover.generation.returns.get(name)?.clone();
-            Some(http::Response { status, headers: vec![], body: text.into_bytes() })
-        }
-        _ => proxy::answer(node, request).await,
+        "kong" => proxy::answer(node, request).await,
+        // A server that only a template of somebody's own has.
+        own => Some(match node.handover.generation.returns.get(own).cloned() {
+            Some((status, text)) => http::Response { status, headers: vec![], body: text.into_bytes() },
+            None => http::Response::message(404, "Not Found"),
+        }),
     }
 }

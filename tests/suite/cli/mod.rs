@@ -24,4 +24,5 @@ mod removal_held;
 mod repository;
 mod runs;
 mod trial;
+mod started;
 mod watch;

@@ -158,7 +158,7 @@ fn the_command_loads_its_modules_from_where_it_is_called_first() {
         let node = good(gateway);
         let evil = node.dir.path().join("evil/kong/cmd");
         fs::create_dir_all(&evil).unwrap();
-        let module = "return { lapp = 'Usage: kong version', execute = function() print('not kong') end }\n";
+        let module = "return { lapp = 'Usage: kong version', execute = function() io.stdout:write('not kong\\n') io.stdout:flush() end }\n";
         fs::write(evil.join("version.lua"), module).unwrap();
         let ran = node.kong_with(&["version"], &[], &node.dir.path().join("evil"));
         assert!(ran.out.contains("not kong"), "{ran:?}");

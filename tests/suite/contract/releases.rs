@@ -12,8 +12,8 @@ fn the_status_api_is_off_by_default_up_to_3_5() {
         node.set("status_listen", "");
         assert_eq!(node.with_conf("prepare").code, 0);
         let kept = node.kept("status_listen").unwrap_or_default();
-        let expected = if gateway.is_34() { "off" } else { "127.0.0.1:8007 reuseport backlog=16384" };
-        assert_eq!(kept, expected);
+        let expected = if gateway.is_34() { "off" } else { "127.0.0.1:8007" };
+        assert_eq!(kept.split(' ').next(), Some(expected), "{kept}");
     });
 }
 

@@ -85,7 +85,12 @@ fn a_vault_reference_makes_a_reload_without_its_variable_fail_and_a_hangup_work(
             gateway.bare(&lines.iter().map(|(key, value)| (*key, value.as_str())).collect::<Vec<_>>(), "bundled");
         node.set("pg_user", "{vault://env/contract-user}");
         let conf = node.conf.display().to_string();
-        let ran = node.kong_with(&["start", "-c", &conf], &[("CONTRACT_USER", &user)], Path::new("/"));
+        let with_user = |args: &[&str]| node.kong_with(args, &[("CONTRACT_USER", &user)], Path::new("/"));
+        if gateway.is_real() {
+            // Nothing to do on a database that is up to date.
+            let _ = with_user(&["migrations", "bootstrap", "-c", &conf]);
+        }
+        let ran = with_user(&["start", "-c", &conf]);
         assert_eq!(ran.code, 0, "{ran:?}");
         node.wait_ready();
         assert_eq!(node.kept("pg_user").as_deref(), Some("{vault://env/contract-user}"));
@@ -152,8 +157,9 @@ fn in_the_foreground(node: &Node) -> Option<Foreground> {
 #[test]
 fn in_a_container_a_reload_by_the_prefix_is_safe_and_what_prepares_first_takes_it_down() {
     each(|gateway| {
-        if gateway.is_real() && Path::new("/etc/kong/kong.conf").exists() {
-            super::gateway::skip("this host has a kong.conf at the default path");
+        let elsewhere = Path::new("/etc/kong/kong.conf").exists() || told("MUSTER_PG").is_some();
+        if gateway.is_real() && elsewhere {
+            super::gateway::skip("this host has a kong.conf at the default path, or a database at the default one");
             return;
         }
         let node = gateway.bare(&[], "bundled");
