@@ -16,6 +16,8 @@ pub enum Script {
     Delete,
     /// Looks closer at one node: contents of files, receipts, the end of the error log; changes nothing.
     Detail,
+    /// Looks closer at a node that is going to be reloaded: what its own CLI would make of its settings; changes nothing.
+    Candidate,
 }
 
 const SURVEY: &str = concat!(
@@ -41,7 +43,9 @@ const DELETE: &str = concat!(
     include_str!("scripts/master.sh"),
     include_str!("scripts/lock.sh"),
     include_str!("scripts/guard.sh"),
+    include_str!("scripts/revive.sh"),
     include_str!("scripts/commit.sh"),
+    include_str!("scripts/cli.sh"),
     include_str!("scripts/delete.sh"),
 );
 
@@ -50,15 +54,26 @@ const ACTIVATE: &str = concat!(
     include_str!("scripts/master.sh"),
     include_str!("scripts/lock.sh"),
     include_str!("scripts/guard.sh"),
+    include_str!("scripts/revive.sh"),
     include_str!("scripts/commit.sh"),
+    include_str!("scripts/cli.sh"),
+    include_str!("scripts/asked.sh"),
     include_str!("scripts/activate.sh"),
 );
 
 const DETAIL: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/detail.sh"));
 
+const CANDIDATE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/cli.sh"),
+    include_str!("scripts/candidate.sh"),
+);
+
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 6] = [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete, Self::Detail];
+    pub const ALL: [Self; 7] =
+        [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete, Self::Detail, Self::Candidate];
 
     /// The whole text that is sent to a node.
     pub const fn text(self) -> &'static str {
@@ -69,6 +84,7 @@ impl Script {
             Self::Activate => ACTIVATE,
             Self::Delete => DELETE,
             Self::Detail => DETAIL,
+            Self::Candidate => CANDIDATE,
         }
     }
 
@@ -81,6 +97,7 @@ impl Script {
             Self::Activate => "activate",
             Self::Delete => "delete",
             Self::Detail => "detail",
+            Self::Candidate => "candidate",
         }
     }
 }

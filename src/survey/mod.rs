@@ -15,6 +15,7 @@ use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName, Shared};
 use crate::wire::{Lease, Manifest, Receipt};
 
+mod candidate;
 mod decode;
 mod detail;
 mod locks;
@@ -24,6 +25,7 @@ mod share;
 mod standing;
 
 pub use crate::kong::Topology as Role;
+pub use candidate::{CandidateDecoder, CandidateFacts, CandidateRequest, Closer, From};
 pub use decode::{SurveyDecoder, SurveyError};
 pub use detail::{Detail, DetailDecoder, DetailRequest, HIDDEN, LogTail, Withheld};
 pub use locks::{Guarded, Holder, Locks, in_force};
@@ -42,6 +44,8 @@ pub struct Survey {
     pub earlier: BTreeMap<NodeName, Timestamp>,
     /// When a node that was not seen was last seen, of those that were, in the same session.
     pub last_seen: BTreeMap<NodeName, Timestamp>,
+    /// What a closer look found, of nodes that were looked at closer since they were looked at.
+    pub closer: BTreeMap<NodeName, Closer>,
 }
 
 /// What was observed of one node.
