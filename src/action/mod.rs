@@ -138,17 +138,69 @@ pub struct Switch {
 }
 
 /// How the running Kong is made to load what is wanted (protocols.md A).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReloadWay {
     /// `kong reload -c` of the node's own running settings plus our lines.
     Candidate,
     /// Our lines into `.kong_env`, then a HUP to the master.
     Hup,
+    /// As Kong's documents have it: `kong prepare -c CONF`, then `kong reload -c CONF`.
+    Prepare,
+    /// `kong restart -c CONF`.
+    Restart,
+    /// The reload of its unit.
+    Unit {
+        /// The unit.
+        unit: String,
+    },
+    /// A command of the operator's, which `/bin/sh` on the node is given.
+    Command {
+        /// The command, as the inventory has it.
+        command: String,
+    },
     /// No reload is needed: what runs is already right, only what the next start reads is not.
     Unneeded,
     /// Kong is not running: delivered and edited, never started.
     Stopped,
+}
+
+impl ReloadWay {
+    /// Whether the running Kong is made to load something.
+    pub const fn reloads(&self) -> bool {
+        !matches!(self, Self::Unneeded | Self::Stopped)
+    }
+
+    /// Whether new content is staged while it is proven, so that nothing that lasts changes before. The others are asked for by
+    /// an inventory: links and the directive are in place before Kong is told, and a power cut then leaves them there.
+    pub const fn stages(&self) -> bool {
+        matches!(self, Self::Candidate | Self::Hup)
+    }
+
+    /// Whether Kong may have another master afterwards, through no fault.
+    pub const fn may_restart(&self) -> bool {
+        matches!(self, Self::Restart | Self::Unit { .. } | Self::Command { .. })
+    }
+}
+
+/// How Kong is started again, should a way that an inventory asks for leave it down.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Again {
+    /// By the CLI, with the settings that ran.
+    #[default]
+    Kong,
+    /// By its unit.
+    Unit(String),
+}
+
+/// What a reload of a node waits for (facts.md E5: old workers drain without limit, each with its memory).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// How many seconds ago its last reload must be.
+    pub gap: u64,
+    /// How many old generations of workers may still be leaving; none: however many.
+    pub draining: Option<u32>,
 }
 
 /// What kind of file the directive is kept in on a node.
@@ -199,6 +251,9 @@ pub struct NodeBasis {
     pub sources: Vec<(NodePath, Option<Digest>)>,
     /// `.kong_env`, its lines sorted (its order is random).
     pub env: Option<Digest>,
+    /// One digest of the nginx files of the prefix, by which the way was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nginx: Option<Digest>,
     /// Every link of the bundles concerned, with its target; absent ones too.
     pub links: Shared<BTreeMap<BundlePath, Option<String>>>,
     /// The generation of our manifest.
@@ -218,6 +273,15 @@ pub struct Activate {
     pub directive: Shared<(String, String)>,
     /// How it is loaded.
     pub way: ReloadWay,
+    /// Why so, one line: what a closer look at the node found. Empty where nothing is reloaded.
+    #[serde(default)]
+    pub evidence: Shared<String>,
+    /// How Kong is started again, should the way leave it down.
+    #[serde(default)]
+    pub again: Again,
+    /// What a reload waits for.
+    #[serde(default)]
+    pub pace: Pace,
     /// The releases that are staged at the head of `lua_package_path` while the reload is proven.
     pub staged: Shared<Vec<(BundleName, Digest)>>,
     /// `lua_package_path` of `.kong_env` as it was, and will be again; `None` if the file has no such line.

@@ -275,10 +275,10 @@ impl Relook for Again {
     async fn put_back(&self, cluster: &ClusterName, plugins: &BTreeSet<PluginName>) -> Option<Plan> {
         let cluster = self.fleet.desired.inventory.clusters.get(cluster)?;
         let nodes = cluster.active().map(|node| node.name.clone()).collect();
-        let picture = self.look_at(&nodes).await;
+        let mut picture = self.look_at(&nodes).await;
         // A node that could not be seen before may be the one that has to list it again.
         self.performer.at(self.fleet.places(&picture));
-        Some(self.fleet.plan_back(&picture, &cluster.name, plugins.clone()))
+        Some(self.fleet.plan_back(&mut picture, &cluster.name, plugins.clone()).await)
     }
 }
 

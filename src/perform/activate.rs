@@ -26,6 +26,8 @@ use super::{Doors, Lease, Settings, Site, Standing, Watch, order};
 
 /// How long the script may be silent until it reloads: it waits for a busy master, then for the guard.
 const BEFORE: Duration = Duration::from_secs(150);
+/// How long the script waits for old workers, beyond the least gap between reloads.
+const PACE: Duration = Duration::from_mins(6);
 /// How long the CLI may take.
 const CLI: Duration = Duration::from_secs(150);
 /// How long one look may take.
@@ -59,6 +61,8 @@ enum Verdict {
     Ended,
     /// The run is being cancelled so hard that steps are left.
     Left,
+    /// The run is being cancelled while the step waits, with nothing touched.
+    Waited,
 }
 
 impl Activation<'_> {
@@ -78,15 +82,15 @@ impl Activation<'_> {
     }
 
     fn reloads(&self) -> bool {
-        matches!(self.activate.way, ReloadWay::Candidate | ReloadWay::Hup)
+        self.activate.way.reloads()
     }
 
     /// What can be asked, and whether it may begin.
     async fn before(&self) -> Result<Evidence, Cause> {
         match self.activate.way {
             ReloadWay::Stopped => Ok(Evidence { admin: false, ready: None, proxy: false }),
-            ReloadWay::Candidate | ReloadWay::Hup => evidence::before(self.remote, self.doors).await,
             ReloadWay::Unneeded => self.already_loaded().await,
+            _ => evidence::before(self.remote, self.doors).await,
         }
     }
 
@@ -136,7 +140,7 @@ impl Activation<'_> {
         let args = order::arguments(self.site, self.lease, self.step, self.activate, self.settings)
             .map_err(|error| StepEnd::Failed { cause: cause("not-sent", error.to_string()) })?;
         // The script has deadlines of its own for everything; this one is beyond their sum.
-        let deadline = BEFORE + self.settings.guard + PUT_BACK;
+        let deadline = BEFORE + PACE + Duration::from_secs(self.activate.pace.gap) + self.settings.guard + PUT_BACK;
         let call = Call { script: Script::Activate, args, payload: None, deadline };
         self.watch.phase(StepPhase::Guard, "arming the guard".to_owned());
         self.remote.start(call).await.map(Session::new).map_err(|error| match error.fault {
@@ -153,6 +157,7 @@ impl Activation<'_> {
             Verdict::Fails(cause) => (self.put_back(session, cause, evidence).await, None),
             Verdict::Ended => (self.ended(session, None).await, None),
             Verdict::Left => (self.leave(session).await, None),
+            Verdict::Waited => (StepEnd::Skipped { why: SkipReason::Cancelled }, None),
         }
     }
 
@@ -166,26 +171,37 @@ impl Activation<'_> {
                 };
                 Verdict::Holds(text, self.standing(&seen, None))
             }
-            Heard::Reloading | Heard::End => Verdict::Ended,
+            Heard::Reloading | Heard::Waiting(_) | Heard::End => Verdict::Ended,
         }
     }
 
     async fn reload(&self, session: &mut Session, evidence: Evidence) -> Verdict {
-        match session.hear(BEFORE).await {
-            Heard::Reloading => {}
-            Heard::Look(_) | Heard::End => return Verdict::Ended,
+        let mut waits = String::new();
+        loop {
+            match session.hear(BEFORE).await {
+                Heard::Reloading => break,
+                // Nothing was touched; the script ends by itself when nobody listens any more.
+                Heard::Waiting(_) if self.watch.cancelled().is_some() => return Verdict::Waited,
+                Heard::Waiting(text) if text == waits => {}
+                Heard::Waiting(text) => {
+                    self.watch.phase(StepPhase::Guard, text.clone());
+                    waits = text;
+                }
+                Heard::Look(_) | Heard::End => return Verdict::Ended,
+            }
         }
         let begun = Instant::now();
         self.watch.phase(StepPhase::Reload, format!("reloading {}", self.activate.directive.1));
         match session.hear(CLI).await {
             Heard::Look(seen) => self.prove(session, evidence, begun, seen).await,
-            Heard::Reloading | Heard::End => Verdict::Ended,
+            Heard::Reloading | Heard::Waiting(_) | Heard::End => Verdict::Ended,
         }
     }
 
     fn terms(&self, session: &Session, evidence: Evidence) -> Option<Terms> {
         Some(Terms {
             master: self.activate.basis.master?,
+            restarts: self.activate.way.may_restart(),
             before: session.before.clone(),
             loaded: (*self.activate.loaded).clone(),
             gone: self.activate.gone.clone(),
@@ -231,7 +247,7 @@ impl Activation<'_> {
             session.say(Word::Look).await;
             match session.hear(LOOK).await {
                 Heard::Look(next) => seen = next,
-                Heard::Reloading | Heard::End => return Verdict::Ended,
+                Heard::Reloading | Heard::Waiting(_) | Heard::End => return Verdict::Ended,
             }
         }
     }
@@ -270,7 +286,7 @@ impl Activation<'_> {
     fn sample(&self, seen: &Seen, begun: Instant) -> Sample {
         Sample {
             at: begun.elapsed(),
-            master: self.activate.basis.master.filter(|_| seen.same),
+            master: seen.process.or(self.activate.basis.master).filter(|_| seen.same),
             idle: seen.idle,
             live: seen.live.clone(),
             leaving: seen.leaving.clone(),
@@ -279,7 +295,7 @@ impl Activation<'_> {
 
     fn standing(&self, seen: &Seen, ready: Option<super::admin::Readiness>) -> Standing {
         Standing {
-            master: self.activate.basis.master,
+            master: seen.process.or(self.activate.basis.master),
             live: seen.live.clone(),
             loaded: (*self.activate.loaded).clone(),
             gone: self.activate.gone.clone(),
@@ -355,6 +371,17 @@ impl Activation<'_> {
         }
     }
 
+    /// Who was told to make Kong load it.
+    fn told_by(&self) -> String {
+        match &self.activate.way {
+            ReloadWay::Prepare => "kong prepare and reload".to_owned(),
+            ReloadWay::Restart => "kong restart".to_owned(),
+            ReloadWay::Unit { unit } => format!("systemctl reload {unit}"),
+            ReloadWay::Command { .. } => "the command of the inventory".to_owned(),
+            _ => "kong reload".to_owned(),
+        }
+    }
+
     /// Why it was put back without our asking.
     fn undone_unasked(&self, told: &Told) -> Cause {
         let text = |tag: &str, index| told.find(tag).and_then(|r| r.text(index));
@@ -362,7 +389,7 @@ impl Activation<'_> {
             let code = text("cli", 0).unwrap_or_default();
             return advised(
                 "reload-refused",
-                format!("kong reload said no ({code}): {said}"),
+                format!("{} said no ({code}): {said}", self.told_by()),
                 Hint::do_("read what it says; nothing was loaded"),
             );
         }
@@ -385,7 +412,7 @@ impl Activation<'_> {
 
     async fn was_put_back(&self, told: &Told, mut cause: Cause, evidence: Evidence) -> StepEnd {
         self.print(told);
-        let gone = matches!(cause.code.as_str(), "master-gone" | "master-changed");
+        let gone = matches!(cause.code.as_str(), "master-gone" | "master-changed") && !self.activate.way.may_restart();
         match Undone::of(told) {
             Some(Undone::Proved) => match self.serves_as_before(evidence).await {
                 Ok(text) => {

@@ -19,6 +19,7 @@ use crate::wire::{ArgError, Args};
 mod activate;
 pub mod admin;
 mod call;
+pub mod candidate;
 mod cause;
 mod delete;
 mod deliver;

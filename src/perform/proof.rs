@@ -31,6 +31,8 @@ const CONTRADICTIONS: u32 = 3;
 pub struct Terms {
     /// The master that was told to reload.
     pub master: Process,
+    /// Another master may follow it: what was told may be a restart.
+    pub restarts: bool,
     /// Its serving workers right before (`B`).
     pub before: BTreeSet<Process>,
     /// Plugins that have to be loaded, with the version as Kong reports it.
@@ -131,6 +133,8 @@ pub struct Proof {
     alarmed: bool,
     /// Old workers that end their last requests, in the last sample.
     leaving: usize,
+    /// The master that followed the one that was told.
+    followed: Option<Process>,
 }
 
 /// What a judged answer means.
@@ -152,17 +156,39 @@ impl Proof {
             pause: PAUSE.0,
             alarmed: false,
             leaving: 0,
+            followed: None,
         }
     }
 
     /// Takes a sample, and the answer to the last question if one was asked before it.
     pub fn observe(&mut self, sample: &Sample, answer: Option<Answer>) -> Next {
         self.leaving = sample.leaving.len();
-        if sample.master != Some(self.terms.master) {
-            return Next::Failed(master_gone(sample.master));
+        if let Some(next) = self.master(sample) {
+            return next;
         }
         let next = self.ground(sample).unwrap_or_else(|| self.question(sample, answer));
         self.within_limit(sample, next)
+    }
+
+    /// Whether it is the master that is looked for: the one that was told, or where that may be a restart one that followed it, and
+    /// then that one alone. There is a time without either.
+    fn master(&mut self, sample: &Sample) -> Option<Next> {
+        let wanted = self.followed.unwrap_or(self.terms.master);
+        match sample.master {
+            Some(found) if found == wanted => None,
+            _ if !self.terms.restarts || self.followed.is_some() => Some(Next::Failed(master_gone(sample.master))),
+            Some(found) => {
+                self.followed = Some(found);
+                self.forget();
+                None
+            }
+            None if sample.at >= MIX => Some(Next::Failed(master_gone(None))),
+            None => {
+                self.forget();
+                let next = self.look("no master runs, as in a restart".to_owned(), false);
+                Some(self.within_limit(sample, next))
+            }
+        }
     }
 
     /// The guard decides when its time is over, so looking on has an end whatever is seen.

@@ -24,6 +24,7 @@ fn plugin(name: &str) -> PluginName {
 
 fn terms() -> Terms {
     Terms {
+        restarts: false,
         master: MASTER,
         before: set(&OLD),
         loaded: BTreeMap::from([(plugin("acme-auth"), Some("2.1.0".to_owned()))]),
@@ -433,4 +434,46 @@ fn an_admin_api_that_does_not_answer_is_awaited_then_not_proven() {
     assert!(matches!(proof.observe(&at(ms(30)), silent()), Next::Look { .. }));
     let late = proof.observe(&at(ms(61_000)), silent());
     assert!(matches!(late, Next::Failed(cause) if cause.code == "admin-unreachable"));
+}
+
+/// A sample of a master that is there, with these workers.
+fn after(at: u64, master: Option<Process>, live: &[u32]) -> Sample {
+    Sample { at: Duration::from_millis(at), master, idle: true, live: set(live), leaving: BTreeSet::new() }
+}
+
+fn bare() -> Terms {
+    Terms { restarts: true, admin: false, ready: None, proxy: false, settle: Duration::ZERO, ..terms() }
+}
+
+#[test]
+fn after_what_may_be_a_restart_the_master_that_follows_is_proven() {
+    let mut proof = Proof::new(bare());
+    let next = Some((900, 90));
+    assert!(matches!(proof.observe(&after(10, None, &[]), None), Next::Look { .. }));
+    assert!(matches!(proof.observe(&after(900, next, &[901]), None), Next::Look { .. }));
+    let mut at = 950;
+    loop {
+        at += 50;
+        match proof.observe(&after(at, next, &[901]), None) {
+            Next::Proven(_) => break,
+            Next::Look { .. } if at < 5_000 => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_second_master_that_follows_or_none_within_a_minute_is_a_failure() {
+    let mut proof = Proof::new(bare());
+    proof.observe(&after(10, Some((900, 90)), &[901]), None);
+    let Next::Failed(cause) = proof.observe(&after(60, Some((950, 95)), &[951]), None) else { panic!() };
+    assert_eq!(cause.code, "master-changed");
+    let mut proof = Proof::new(bare());
+    assert!(matches!(proof.observe(&after(59_000, None, &[]), None), Next::Look { .. }));
+    let Next::Failed(cause) = proof.observe(&after(61_000, None, &[]), None) else { panic!() };
+    assert_eq!(cause.code, "master-gone");
+    // Where nothing was to restart, one that follows was started by somebody else.
+    let mut proof = Proof::new(Terms { restarts: false, ..bare() });
+    let Next::Failed(cause) = proof.observe(&after(10, Some((900, 90)), &[901]), None) else { panic!() };
+    assert_eq!(cause.code, "master-changed");
 }

@@ -327,13 +327,18 @@ fn remove(removal: &Removal) -> Change {
 fn notes(plans: &[(NodeName, NodePlan)], builder: &mut PlanBuilder) {
     for (name, made) in plans {
         if let Some(activate) = &made.activate {
-            let way = match activate.way {
+            let way = match &activate.way {
                 ReloadWay::Candidate => "staged, with each node's own running settings",
-                ReloadWay::Hup => "`.kong_env` and HUP, as its settings hold vault references",
+                ReloadWay::Hup => "staged, by `.kong_env` and HUP",
+                ReloadWay::Prepare => "`kong prepare` and `kong reload`, each with -c, as asked for",
+                ReloadWay::Restart => "`kong restart -c`, as asked for: the node serves nothing for a moment",
+                ReloadWay::Unit { unit } => &format!("systemctl reload {unit}, as asked for"),
+                ReloadWay::Command { command } => &format!("the command of the inventory, on each node: {command}"),
                 ReloadWay::Unneeded => "none needed: what runs stays as it is",
                 ReloadWay::Stopped => "none: Kong is not running there; it starts with the new content",
             };
-            builder.note("reload", way, vec![name.clone()]);
+            let why = if activate.evidence.is_empty() { String::new() } else { format!("; {}", activate.evidence) };
+            builder.note("reload", format!("{way}{why}"), vec![name.clone()]);
             if let Some(conf) = &activate.conf {
                 builder.note("kept in", conf.path.as_str(), vec![name.clone()]);
             }

@@ -35,6 +35,7 @@ pub(super) type NextManifest = (Option<Shared<Manifest>>, Shared<Vec<Switch>>, O
 pub(super) struct Alike {
     /// All switches of a node.
     pub(super) switches: Recall<Vec<Shared<Switch>>, Shared<Vec<Switch>>>,
+    pub(super) evidence: Pool<ClusterName, String>,
     pub(super) staged: Pool<ClusterName, Vec<(BundleName, Digest)>>,
     pub(super) rehearsed: Pool<ClusterName, Vec<Candidate>>,
     pub(super) links: Pool<ClusterName, BTreeMap<BundlePath, Option<String>>>,

@@ -22,6 +22,8 @@ pub enum Script {
     Discover,
     /// Sends the content of files of plugins, byte for byte; changes nothing.
     Collect,
+    /// Looks closer at a node that is going to be reloaded: what its own CLI would make of its settings; changes nothing.
+    Candidate,
 }
 
 const SURVEY: &str = concat!(
@@ -53,7 +55,9 @@ const DELETE: &str = concat!(
     include_str!("scripts/master.sh"),
     include_str!("scripts/lock.sh"),
     include_str!("scripts/guard.sh"),
+    include_str!("scripts/revive.sh"),
     include_str!("scripts/commit.sh"),
+    include_str!("scripts/cli.sh"),
     include_str!("scripts/delete.sh"),
 );
 
@@ -62,12 +66,22 @@ const ACTIVATE: &str = concat!(
     include_str!("scripts/master.sh"),
     include_str!("scripts/lock.sh"),
     include_str!("scripts/guard.sh"),
+    include_str!("scripts/revive.sh"),
     include_str!("scripts/commit.sh"),
     include_str!("scripts/log.sh"),
+    include_str!("scripts/cli.sh"),
+    include_str!("scripts/asked.sh"),
     include_str!("scripts/activate.sh"),
 );
 
 const DETAIL: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/detail.sh"));
+
+const CANDIDATE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/cli.sh"),
+    include_str!("scripts/candidate.sh"),
+);
 
 const DISCOVER: &str = concat!(
     include_str!("scripts/prelude.sh"),
@@ -79,7 +93,7 @@ const COLLECT: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("
 
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Survey,
         Self::Lease,
         Self::Deliver,
@@ -89,6 +103,7 @@ impl Script {
         Self::Detail,
         Self::Discover,
         Self::Collect,
+        Self::Candidate,
     ];
 
     /// The whole text that is sent to a node.
@@ -103,6 +118,7 @@ impl Script {
             Self::Detail => DETAIL,
             Self::Discover => DISCOVER,
             Self::Collect => COLLECT,
+            Self::Candidate => CANDIDATE,
         }
     }
 
@@ -118,6 +134,7 @@ impl Script {
             Self::Detail => "detail",
             Self::Discover => "discover",
             Self::Collect => "collect",
+            Self::Candidate => "candidate",
         }
     }
 }

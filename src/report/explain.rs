@@ -256,15 +256,22 @@ fn activation(activate: &Activate, facts: &NodeFacts) -> Vec<String> {
         };
         lines.push(format!("edit {}{how}", edit.path));
     }
-    let reloads = match activate.way {
+    let reloads = match &activate.way {
         crate::action::ReloadWay::Candidate => {
             "one reload, of what runs and our lines, proven; kong.conf is not applied"
         }
         crate::action::ReloadWay::Hup => "our lines into .kong_env and a HUP, proven",
+        crate::action::ReloadWay::Prepare => "kong prepare and kong reload, each with -c, proven",
+        crate::action::ReloadWay::Restart => "kong restart with -c, proven; it serves nothing for a moment",
+        crate::action::ReloadWay::Unit { unit } => &format!("systemctl reload {unit}, proven"),
+        crate::action::ReloadWay::Command { command } => &format!("/bin/sh there is given, proven: {command}"),
         crate::action::ReloadWay::Unneeded => "no reload: what runs is right already",
         crate::action::ReloadWay::Stopped => "no reload: Kong does not run there",
     };
     lines.push(reloads.to_owned());
+    if !activate.evidence.is_empty() {
+        lines.push(format!("this way, as {}", activate.evidence));
+    }
     if facts.undoes {
         lines.push("first what an unfinished run has left is put back".to_owned());
     }

@@ -16,6 +16,7 @@ use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName
 use crate::wire::{Lease, Manifest, Receipt};
 
 mod collection;
+mod candidate;
 mod decode;
 mod detail;
 mod discovery;
@@ -27,6 +28,7 @@ mod standing;
 
 pub use crate::kong::Topology as Role;
 pub use collection::{COLLECT_MOST, CollectDecoder, CollectRequest, Collected};
+pub use candidate::{CandidateDecoder, CandidateFacts, CandidateRequest, Closer, From};
 pub use decode::{SurveyDecoder, SurveyError};
 pub use detail::{Detail, DetailDecoder, DetailRequest, HIDDEN, LogTail, Withheld};
 pub use discovery::{DiscoverRequest, Discovery, DiscoveryDecoder, FoundKong, FoundRoot};
@@ -46,6 +48,8 @@ pub struct Survey {
     pub earlier: BTreeMap<NodeName, Timestamp>,
     /// When a node that was not seen was last seen, of those that were, in the same session.
     pub last_seen: BTreeMap<NodeName, Timestamp>,
+    /// What a closer look found, of nodes that were looked at closer since they were looked at.
+    pub closer: BTreeMap<NodeName, Closer>,
 }
 
 /// What was observed of one node.

@@ -18,6 +18,8 @@ mod narrowing;
 mod origins;
 mod owners;
 mod refused;
+mod reload_asked;
+mod reload_ways;
 mod removal;
 mod removal_api;
 mod removal_held;

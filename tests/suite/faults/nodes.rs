@@ -222,6 +222,7 @@ impl Bench {
                 links: BTreeMap::new().into(),
                 generation: manifest.generation - 1,
                 master: facts.master.as_ref().map(|master| master.process),
+                nginx: None,
             },
             switches: vec![Switch {
                 bundle: bundle.name.clone(),
@@ -236,6 +237,9 @@ impl Bench {
             .into(),
             directive: ("bundled".to_owned(), "bundled,acme-auth".to_owned()).into(),
             way,
+            evidence: muster::name::Shared::default(),
+            pace: muster::action::Pace::default(),
+            again: muster::action::Again::default(),
             staged: vec![(bundle.name.clone(), bundle.digest.clone())].into(),
             search_path: None,
             conf: edit(&self.site.conf, conf_bytes),

@@ -151,10 +151,10 @@ impl NodeModel {
 
     /// The reload, with the releases staged, and its proof.
     fn reload(&mut self, activate: &Activate, node: &NodeName) {
-        match activate.way {
-            ReloadWay::Candidate | ReloadWay::Hup => {}
+        match &activate.way {
             ReloadWay::Stopped => return assert!(self.running.is_none(), "{node}: it runs"),
             ReloadWay::Unneeded => return self.prove(activate, node),
+            _ => {}
         }
         let env = EnvFile::parse(self.env.clone().unwrap_or_default());
         let releases = activate.staged.iter().map(|(bundle, digest)| {

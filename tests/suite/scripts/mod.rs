@@ -1,7 +1,9 @@
 //! The scripts that run on nodes, under dash, busybox and bash, each call framed as the transport frames it.
 
 mod activate;
+mod asked;
 mod boundaries;
+mod candidate;
 mod delete;
 mod deliver;
 mod detail;

@@ -237,11 +237,15 @@ fn phases(steps: &[&Step], waves: &[&Wave]) -> Vec<String> {
 
 fn way_words(step: &Step) -> String {
     let Action::Activate(activate) = &step.action else { return String::new() };
-    match activate.way {
+    let way = match &activate.way {
         ReloadWay::Candidate => "one reload, staged with its own running settings",
         ReloadWay::Hup => "one reload, by `.kong_env` and HUP",
+        ReloadWay::Prepare => "`kong prepare` and `kong reload`, each with -c",
+        ReloadWay::Restart => "one restart, with -c: it serves nothing for a moment",
+        ReloadWay::Unit { unit } => &format!("systemctl reload {unit}"),
+        ReloadWay::Command { command } => &format!("/bin/sh there is given: {command}"),
         ReloadWay::Unneeded => "no reload is needed",
         ReloadWay::Stopped => "no reload: Kong is not running there",
-    }
-    .to_owned()
+    };
+    if activate.evidence.is_empty() { way.to_owned() } else { format!("{way}: {}", activate.evidence) }
 }
