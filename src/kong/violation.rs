@@ -155,7 +155,8 @@ fn repeats(said: &str, value: &Value) -> bool {
     match value {
         Value::String(text) => !text.is_empty() && said.to_lowercase().contains(&text.to_lowercase()),
         other => {
-            said.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).any(|word| word == other.to_string())
+            let number = other.to_string();
+            said.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == '-')).any(|word| word == number)
         }
     }
 }

@@ -124,7 +124,7 @@ impl Session {
         }
     }
 
-    /// The plugins that Kong's log says were loaded since the reload: it does so at log_level debug alone (facts.md B5).
+    /// The plugins that Kong's log says were loaded since the reload: it does so at `log_level` debug alone (facts.md B5).
     pub(crate) fn loading(&self) -> BTreeSet<String> {
         let records = self.records.iter().filter(|record| record.tag == "loading");
         records.flat_map(|record| (0..LOADING).map_while(|index| record.text(index))).collect()

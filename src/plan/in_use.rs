@@ -20,7 +20,7 @@ pub(super) struct Trials {
     now: BTreeSet<(BundleName, Digest)>,
 }
 
-fn loads<'b>(activate: &'b Activate) -> impl Iterator<Item = &'b Switch> {
+fn loads(activate: &Activate) -> impl Iterator<Item = &Switch> {
     let reloads = matches!(activate.way, ReloadWay::Candidate | ReloadWay::Hup);
     let loaded = |switch: &&Switch| switch.plugins.iter().any(|plugin| activate.loaded.contains_key(plugin));
     activate.switches.iter().filter(move |switch| reloads && loaded(switch))

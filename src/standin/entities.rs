@@ -51,7 +51,9 @@ fn table(admin: &Admin<'_>, name: &str) -> Vec<Value> {
         None => vec![],
     };
     if name == "plugins" {
-        rows.iter_mut().for_each(|row| row_schema::read(&admin.node.plugins, row));
+        for row in &mut rows {
+            row_schema::read(&admin.node.plugins, row);
+        }
     }
     rows
 }

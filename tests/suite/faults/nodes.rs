@@ -60,7 +60,7 @@ pub(super) fn handler(version: &str, first: &str) -> String {
 
 /// The bundle `acme-auth` with this handler.
 pub(super) fn bundle(handler: &str) -> Made {
-    let schema = schema("acme-auth");
+    let schema = harness::gateways::schema("acme-auth");
     let entries = [("handler.lua", handler), ("schema.lua", &*schema)]
         .map(|(file, text)| SourceEntry::file(format!("kong/plugins/acme-auth/{file}"), text));
     let bundle = Bundle::from_files(BundleName::parse("acme-auth").unwrap(), entries).unwrap();
