@@ -187,8 +187,8 @@ fn of_start(draft: &Draft<'_>, found: &CandidateFacts) -> Vec<Danger> {
     }
     let ours = ["plugins", "prefix"];
     let keys = found.otherwise.iter().map(String::as_str).filter(|key| !ours.contains(key));
-    let written = |key: &&str| draft.facts.conf_file.as_ref().is_some_and(|conf| conf.open().text(key).is_some());
-    let (waiting, lost): (BTreeSet<&str>, BTreeSet<&str>) = keys.partition(written);
+    let in_file = |key: &&str| draft.facts.conf_file.as_ref().is_some_and(|conf| conf.open().text(key).is_some());
+    let (waiting, lost): (BTreeSet<&str>, BTreeSet<&str>) = keys.partition(in_file);
     let list = |keys: &BTreeSet<&str>| keys.iter().copied().collect::<Vec<_>>().join(", ");
     let mut dangers = Vec::new();
     if !lost.is_empty() {

@@ -83,7 +83,7 @@ pub struct CandidateFacts {
     pub more: u64,
     /// How preparing a start from kong.conf ended, likewise.
     pub started: Option<(u8, String)>,
-    /// Keys of .kong_env that such a start would have otherwise.
+    /// Keys of `.kong_env` that such a start would have otherwise.
     pub otherwise: BTreeSet<String>,
 }
 

@@ -15,8 +15,8 @@ use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName, Shared};
 use crate::wire::{Lease, Manifest, Receipt};
 
-mod collection;
 mod candidate;
+mod collection;
 mod decode;
 mod detail;
 mod discovery;
@@ -27,8 +27,8 @@ mod share;
 mod standing;
 
 pub use crate::kong::Topology as Role;
-pub use collection::{COLLECT_MOST, CollectDecoder, CollectRequest, Collected};
 pub use candidate::{CandidateDecoder, CandidateFacts, CandidateRequest, Closer, From};
+pub use collection::{COLLECT_MOST, CollectDecoder, CollectRequest, Collected};
 pub use decode::{SurveyDecoder, SurveyError};
 pub use detail::{Detail, DetailDecoder, DetailRequest, HIDDEN, LogTail, Withheld};
 pub use discovery::{DiscoverRequest, Discovery, DiscoveryDecoder, FoundKong, FoundRoot};

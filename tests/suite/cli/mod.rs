@@ -25,6 +25,6 @@ mod removal_api;
 mod removal_held;
 mod repository;
 mod runs;
-mod trial;
 mod started;
+mod trial;
 mod watch;
