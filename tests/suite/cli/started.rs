@@ -13,6 +13,12 @@ use serde_json::Value;
 use crate::harness::gateways::next_second;
 use crate::harness::{Gateways, Wanted};
 
+/// Kong's own template with one server more.
+const TEMPLATE: &str = "pid pids/nginx.pid;\nerror_log logs/error.log ${{LOG_LEVEL}};\n> for _, el in ipairs(nginx_main_directives) do\n\
+                        $(el.name) $(el.value);\n> end\nevents {\n> for _, el in ipairs(nginx_events_directives) do\n    $(el.name) $(el.value);\n\
+                        > end\n}\nhttp {\n    include 'nginx-kong.conf';\n    server {\n        server_name own;\n        listen ADDRESS:8010;\n        \
+                        location / { return 200 'own'; }\n    }\n}\n";
+
 /// What others wrote into kong.conf since the node was started.
 const WAITING: [(&str, &str); 2] = [("log_level", "warn"), ("upstream_keepalive_pool_size", "99")];
 
@@ -181,4 +187,28 @@ async fn with_variables_and_a_kong_conf_that_says_something_else() {
         (running["log_level"].as_str(), running["upstream_keepalive_pool_size"].as_i64()),
         (Some("info"), Some(77))
     );
+}
+
+#[tokio::test]
+async fn with_a_template_of_ones_own() {
+    let Some(mut site) = Site::new().await else { return };
+    let template = site.node().dir.join("own.template");
+    fs::write(&template, TEMPLATE.replace("ADDRESS", &site.node().address.to_string())).unwrap();
+    site.template = Some(template);
+    let site = site.started();
+    assert_eq!(site.own_server().as_deref(), Some("own"));
+    site.applies().await;
+    assert_eq!(site.own_server().as_deref(), Some("own"));
+}
+
+#[tokio::test]
+async fn with_a_reference_to_a_vault() {
+    let Some(mut site) = Site::new().await else { return };
+    let conf = fs::read_to_string(&site.node().conf).unwrap();
+    fs::write(&site.node().conf, format!("{conf}pg_user = {{vault://env/pg-login}}\n")).unwrap();
+    site.variables = vec![("PG_LOGIN", "kong".into())];
+    let site = site.started();
+    assert!(site.kept().contains(&"pg_user = {vault://env/pg-login}".to_owned()));
+    site.applies().await;
+    assert!(site.kept().contains(&"pg_user = {vault://env/pg-login}".to_owned()));
 }
