@@ -186,9 +186,9 @@ fn of_start(draft: &Draft<'_>, found: &CandidateFacts) -> Vec<Danger> {
         None => return Vec::new(),
     }
     let ours = ["plugins", "prefix"];
-    let keys = found.otherwise.iter().map(String::as_str).filter(|key| !ours.contains(key));
+    let others = found.otherwise.iter().map(String::as_str).filter(|key| !ours.contains(key));
     let in_file = |key: &&str| draft.facts.conf_file.as_ref().is_some_and(|conf| conf.open().text(key).is_some());
-    let (waiting, lost): (BTreeSet<&str>, BTreeSet<&str>) = keys.partition(in_file);
+    let (waiting, lost): (BTreeSet<&str>, BTreeSet<&str>) = others.partition(in_file);
     let list = |keys: &BTreeSet<&str>| keys.iter().copied().collect::<Vec<_>>().join(", ");
     let mut dangers = Vec::new();
     if !lost.is_empty() {
