@@ -79,7 +79,7 @@ async fn naive(bench: &Bench, files: Files<'_>) {
         let ran = bench.node.kong(&[command, "-c", conf, "-p", prefix]).output().unwrap();
         assert!(ran.status.success(), "{command}: {ran:?}");
     }
-    crate::harness::poll_until(std::time::Duration::from_secs(60), "readiness to go", || {
+    crate::harness::poll_until(std::time::Duration::from_mins(1), "readiness to go", || {
         let health = bench.node.kong(&["health", "-p", prefix]).output().unwrap();
         assert!(health.status.success(), "health knows nothing of it");
         let log = std::fs::read_to_string(bench.node.prefix.join("logs/error.log")).unwrap_or_default();

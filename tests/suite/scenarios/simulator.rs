@@ -69,7 +69,7 @@ impl NodeModel {
 
     /// What `rehearse.sh` loads: everything that is listed then, the new releases first.
     fn rehearse(&self, rehearse: &Rehearse, node: &NodeName) {
-        for candidate in rehearse.staged.iter() {
+        for candidate in &*rehearse.staged {
             let there = self.releases.get(&candidate.bundle).is_some_and(|all| all.contains_key(&candidate.digest));
             assert!(there, "{node}: {} is rehearsed, and was not delivered", candidate.title());
         }

@@ -48,10 +48,6 @@ impl Stage {
         args.with("stage", "/r/?.lua;/r/?/init.lua;").unwrap()
     }
 
-    fn call(&self, shell: Shell, args: &Args) -> Answer {
-        call(shell, Script::Rehearse, args, None)
-    }
-
     fn seen(&self, what: &str) -> String {
         fs::read_to_string(self.node.path().join("seen").join(what)).unwrap_or_default()
     }
@@ -70,6 +66,10 @@ impl Stage {
             assert!(!lives(pid), "the command goes on");
         }
     }
+}
+
+fn rehearse(shell: Shell, args: &Args) -> Answer {
+    call(shell, Script::Rehearse, args, None)
 }
 
 fn lives(pid: i32) -> bool {
@@ -98,14 +98,14 @@ fn the_command_gets_the_settings_that_run_and_ours_before_them_and_nothing_of_th
     for shell in Shell::all() {
         let stage = Stage::new("echo parse successful");
         let before = (state(&stage.node.prefix), state(&stage.node.root), fs::read(&stage.node.conf).unwrap());
-        let answer = stage.call(shell, &stage.args()).ends(Status::Unchanged);
+        let answer = rehearse(shell, &stage.args()).ends(Status::Unchanged);
         assert_eq!((answer.one("trial"), said(&answer).as_str()), (vec!["0".to_owned()], "parse successful\n"));
         let after = (state(&stage.node.prefix), state(&stage.node.root), fs::read(&stage.node.conf).unwrap());
         assert_eq!(before, after, "{shell:?}");
         let args = stage.seen("args");
         let args: Vec<&str> = args.lines().collect();
         assert_eq!((&args[..2], args[3], args.len()), (&["config", "parse"][..], "-c", 5), "{shell:?}");
-        assert!(args[2].ends_with(".yml") && args[2].starts_with(stage.node.home.to_str().unwrap()), "{args:?}");
+        assert!(args[2].ends_with("/empty.yml") && args[2].starts_with(stage.node.home.to_str().unwrap()), "{args:?}");
         let env = fs::read_to_string(stage.node.prefix.join(".kong_env")).unwrap();
         assert_eq!(stage.seen("candidate"), env);
         assert_eq!(stage.seen("modes"), "600\n700\n", "who may read the secrets");
@@ -133,13 +133,13 @@ fn a_failure_comes_with_what_was_said_and_with_the_names_that_have_no_files() {
         let stage = Stage::new("printf 'Error: no\\000 \\033[2J\\n' >&2; exit 1");
         let args = stage.args().with("path", "/x/?.lua").unwrap();
         let args = args.with("plugins", "bundled,old,nowhere,$(id),off").unwrap();
-        let answer = stage.call(shell, &args).ends(Status::Failed);
+        let answer = rehearse(shell, &args).ends(Status::Failed);
         assert_eq!(answer.one("trial"), ["1"]);
         assert_eq!(said(&answer), "Error: no? \u{1b}[2J\n");
         assert_eq!(answer.all("lacks"), [["nowhere"]], "{shell:?}");
         stage.nothing_left();
         let stage = Stage::new("head -c 200000 /dev/zero | tr '\\000' x; exit 3");
-        let answer = stage.call(shell, &stage.args()).ends(Status::Failed);
+        let answer = rehearse(shell, &stage.args()).ends(Status::Failed);
         assert_eq!((answer.one("trial"), said(&answer).len()), (vec!["3".to_owned()], 65536));
         stage.nothing_left();
     }
@@ -152,7 +152,7 @@ fn a_command_that_never_ends_is_ended_with_all_that_it_began() {
     }
     for shell in Shell::all() {
         let stage = Stage::new("trap '' TERM; sleep 300 & echo $! >\"$S/child\"; echo begun; wait; sleep 300");
-        let answer = stage.call(shell, &stage.args().with("limit", "1").unwrap()).ends(Status::Failed);
+        let answer = rehearse(shell, &stage.args().with("limit", "1").unwrap()).ends(Status::Failed);
         assert_eq!((answer.one("trial"), said(&answer).as_str()), (vec!["124".to_owned()], "begun\n"));
         stage.nothing_left();
         let child: i32 = stage.seen("child").trim().parse().unwrap();
@@ -205,7 +205,7 @@ fn what_a_dead_one_left_is_removed_and_what_is_in_use_stays() {
             fs::create_dir(dir).unwrap();
             fs::write(dir.join("candidate"), "pg_password = s3cret\n").unwrap();
         }
-        stage.call(shell, &stage.args()).ends(Status::Unchanged);
+        rehearse(shell, &stage.args()).ends(Status::Unchanged);
         assert_eq!((live.exists(), dead.exists(), other.exists()), (true, false, true), "{shell:?}");
     }
 }
@@ -218,15 +218,15 @@ fn where_none_can_be_made_it_says_why() {
     for shell in Shell::all() {
         let stage = Stage::new("exit 0");
         let absent = stage.args().with("cli", "/nowhere/kong").unwrap();
-        assert_eq!(stage.call(shell, &absent).ends(Status::Refused).one("problem"), ["no-cli", "/nowhere/kong"]);
+        assert_eq!(rehearse(shell, &absent).ends(Status::Refused).one("problem"), ["no-cli", "/nowhere/kong"]);
         let odd = stage.node.path().join("odd");
         fs::write(&odd, "#!/nowhere/sh\n").unwrap();
         fs::set_permissions(&odd, fs::Permissions::from_mode(0o755)).unwrap();
         let args = stage.args().with("cli", odd.to_str().unwrap()).unwrap();
-        assert_eq!(stage.call(shell, &args).ends(Status::Refused).one("problem")[0], "no-cli");
+        assert_eq!(rehearse(shell, &args).ends(Status::Refused).one("problem")[0], "no-cli");
         stage.nothing_left();
         fs::remove_file(stage.node.prefix.join(".kong_env")).unwrap();
-        assert_eq!(stage.call(shell, &stage.args()).ends(Status::Refused).one("problem")[0], "no-base");
+        assert_eq!(rehearse(shell, &stage.args()).ends(Status::Refused).one("problem")[0], "no-base");
         stage.nothing_left();
         // Neither place can take a directory: a read-only system, for one.
         let args = stage.args().with("home", stage.node.conf.to_str().unwrap()).unwrap();
@@ -292,12 +292,12 @@ fn permission_for_the_workers_user_is_looked_at_where_the_master_is_root() {
         let root = stage.node.root.display();
         let args = stage.args().with("path", format!("{root}/?.lua;./?.lua;;")).unwrap();
         let args = args.with_list("plugin", ["old"]).unwrap();
-        stage.call(shell, &args).ends(Status::Unchanged);
+        rehearse(shell, &args).ends(Status::Unchanged);
         // What counts from the directory of the master is there for the command, too.
         let path = stage.seen("env");
         assert!(path.contains(&format!("{root}/?.lua;/usr/?.lua;;\n")), "{shell:?}: {path}");
         fs::set_permissions(&lib, fs::Permissions::from_mode(0o600)).unwrap();
-        let answer = stage.call(shell, &args).ends(Status::Failed);
+        let answer = rehearse(shell, &args).ends(Status::Failed);
         assert_eq!(answer.one("unreadable"), ["65534".to_owned(), lib.display().to_string()], "{shell:?}");
         assert_eq!(answer.one("trial"), ["0"], "the master loads it");
         kill(Pid::from_raw(i32::try_from(master.id()).unwrap()), Signal::SIGTERM).unwrap();
