@@ -417,7 +417,7 @@ async fn a_name_goes_only_while_nobody_uses_it() {
     for way in [ReloadWay::Candidate, ReloadWay::Hup, ReloadWay::Unneeded] {
         let gateway = good();
         gateway.set(|setup| setup.rows(Ok(vec![row("legacy"), row("other")])));
-        let mut wanted = removal(way);
+        let mut wanted = removal(way.clone());
         wanted.loaded = std::collections::BTreeMap::new().into();
         let done = carry_out(&gateway, &wanted, Notes::default()).await;
         let cause = failed(&done);

@@ -189,10 +189,10 @@ fn of_start(draft: &Draft<'_>, found: &CandidateFacts) -> Vec<Danger> {
     let keys = found.otherwise.iter().map(String::as_str).filter(|key| !ours.contains(key));
     let written = |key: &&str| draft.facts.conf_file.as_ref().is_some_and(|conf| conf.open().text(key).is_some());
     let (waiting, lost): (BTreeSet<&str>, BTreeSet<&str>) = keys.partition(written);
-    let list = |keys: &BTreeSet<&str>| keys.iter().copied().collect::<Vec<_>>().join(", ");
+    let names = |keys: &BTreeSet<&str>| keys.iter().copied().collect::<Vec<_>>().join(", ");
     let mut dangers = Vec::new();
     if !lost.is_empty() {
-        let what = format!("it would lose settings that only what runs has: {}", list(&lost));
+        let what = format!("it would lose settings that only what runs has: {}", names(&lost));
         let fix = format!(
             "write them into {} or the environment of its service; or: write  kong: {{ reload: auto }}",
             draft.node.kong.conf
@@ -200,7 +200,7 @@ fn of_start(draft: &Draft<'_>, found: &CandidateFacts) -> Vec<Danger> {
         dangers.push(never(what, fix));
     }
     if !waiting.is_empty() {
-        let what = format!("it would also apply what waits in {}: {}", draft.node.kong.conf, list(&waiting));
+        let what = format!("it would also apply what waits in {}: {}", draft.node.kong.conf, names(&waiting));
         dangers.push(unless_allowed(what, "reload it yourself first, or: write  kong: { reload: auto }"));
     }
     dangers
