@@ -6,7 +6,7 @@ use std::fs;
 use muster::standin::site::Node;
 
 use super::origins::Site;
-use super::reload_ways::{said, start_anew};
+use super::reload_ways::{assert_plan, said, start_anew};
 use crate::harness::Gateways;
 use crate::harness::gateways::{Wanted, handler, next_second, schema};
 
@@ -24,7 +24,7 @@ fn want(gateways: &Gateways, reload: &str, handler: &str) {
 /// Applies 1.0.0, a broken one, and 2.0.0; `words` are in the plan.
 async fn goes_there_and_back(gateways: &Gateways, reload: &str, words: &[&str]) {
     want(gateways, reload, &handler("1.0.0", ""));
-    gateways.muster(&["--plan"]).await.assert(0, words);
+    assert_plan(gateways, words).await;
     gateways.assert_serving(None).await;
     gateways.muster(&["--apply", "--all"]).await.assert(0, &["converged"]);
     gateways.assert_serving(Some("1.0.0")).await;
@@ -43,9 +43,7 @@ async fn goes_there_and_back(gateways: &Gateways, reload: &str, words: &[&str]) 
 /// It is held, by this code, with these words; and nothing changed.
 async fn is_held(gateways: &Gateways, reload: &str, code: &str, words: &[&str]) {
     want(gateways, reload, &handler("1.0.0", ""));
-    let plan = gateways.muster(&["--plan"]).await;
-    plan.assert(0, words);
-    plan.assert(0, &[code]);
+    assert_plan(gateways, &[words, &[code]].concat()).await;
     assert_ne!(gateways.muster(&["--apply", "--all"]).await.code, 0);
     gateways.assert_serving(None).await;
 }
@@ -79,10 +77,7 @@ async fn a_command_of_the_operators_is_shown_whole_and_runs_in_a_run_only() {
     );
     let reload = format!("{{ command: \"{command}\" }}");
     want(&gateways, &reload, &handler("1.0.0", ""));
-    gateways
-        .muster(&["--plan"])
-        .await
-        .assert(0, &["the command of the inventory, on each node: touch ", "# it's 'whole' \"$0\""]);
+    assert_plan(&gateways, &["the command of the inventory, on each node: touch ", "# it's 'whole' \"$0\""]).await;
     gateways.muster(&["status"]).await;
     assert!(!ran.exists(), "planning ran it");
     goes_there_and_back(&gateways, &reload, &["the command of the inventory"]).await;
@@ -151,7 +146,7 @@ async fn an_own_template_vault_references_and_the_foreground_hold_the_ways_of_th
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     let node = gateways.node("eu-1").clone();
     let template = node.dir.join("etc/template");
-    fs::write(&template, "pid pids/nginx.pid;\nhttp {\n    include 'nginx-kong.conf';\n}\n").unwrap();
+    fs::write(&template, "pid pids/nginx.pid;\nerror_log ${{PREFIX}}/logs/error.log notice;\nhttp {\n    include 'nginx-kong.conf';\n}\n").unwrap();
     start_anew(&node, &["--nginx-conf", template.to_str().unwrap()], &[]);
     is_held(&gateways, "prepare", "reload-way", &["its nginx files are not those that its CLI makes (nginx.conf)"])
         .await;

@@ -501,7 +501,7 @@ fn a_fresh_start_is_no_reload_and_a_long_gap_does_not_hold_it() {
 fn too_many_old_workers_are_waited_for_and_then_the_node_is_left_as_it_is() {
     let node = Node::new();
     assert!(node.start());
-    std::fs::write(node.prefix.join("fault"), "linger").unwrap();
+    fs::write(node.prefix.join("fault"), "linger").unwrap();
     let mut talk = Plan::hello(&node, "candidate", &node.hello("hello 1")).talk(&node, Shell::Dash, None);
     assert!(proven(&mut talk));
     talk.say(b"confirm\n");
@@ -522,5 +522,5 @@ fn too_many_old_workers_are_waited_for_and_then_the_node_is_left_as_it_is() {
     assert!(proven(&mut talk));
     talk.say(b"confirm\n");
     talk.end().ends(Status::Changed);
-    std::fs::remove_file(node.prefix.join("fault")).unwrap();
+    fs::remove_file(node.prefix.join("fault")).unwrap();
 }

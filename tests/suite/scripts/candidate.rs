@@ -30,6 +30,7 @@ impl Bench {
     fn started() -> Self {
         let bench = Self::new();
         assert!(bench.node.start());
+        bench.node.serves("old=old 1");
         bench
     }
 
@@ -42,6 +43,7 @@ impl Bench {
         let mut command = Command::new(Node::cli());
         command.arg("start").arg("-c").arg(conf).arg("-p").arg(prefix).arg("--nginx-conf").arg(template);
         assert!(command.status().unwrap().success());
+        bench.node.serves("old=old 1");
         bench
     }
 
