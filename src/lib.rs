@@ -16,6 +16,7 @@ pub mod failure;
 pub mod fleet;
 pub mod git;
 pub mod hint;
+pub mod import;
 pub mod inventory;
 pub mod journal;
 pub mod kong;

@@ -16,6 +16,8 @@ use crate::survey::PluginRow;
 pub enum Action {
     /// Bring a bundle into its release directory on a node: harmless, nothing loads it yet.
     Deliver(Deliver),
+    /// Load what was delivered with the node's own Kong, away from what runs: nothing live changes.
+    Rehearse(Box<Rehearse>),
     /// Everything that changes on one node at once, with one reload, its proof and the way back.
     Activate(Box<Activate>),
     /// First step of a removal: take plugins out of use, once for a whole cluster, through the Admin API of a node.
@@ -31,6 +33,7 @@ impl Action {
     pub const fn verb(&self) -> &'static str {
         match self {
             Self::Deliver(_) => "deliver",
+            Self::Rehearse(_) => "rehearse",
             Self::Activate(_) => "activate",
             Self::Unapply(_) => "un-apply",
             Self::Fence(_) => "fence",
@@ -44,6 +47,7 @@ impl Action {
             |plugins: &BTreeSet<PluginName>| plugins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Self::Deliver(deliver) => deliver.bundle.to_string(),
+            Self::Rehearse(rehearse) => rehearse.about(),
             Self::Activate(activate) => activate.directive.1.clone(),
             Self::Unapply(unapply) => unapply.name.clone(),
             Self::Fence(fence) => names(&fence.plugins),
@@ -61,6 +65,55 @@ pub struct Deliver {
     pub digest: Digest,
     /// The release directory is there already with other content than its name says: it is replaced, a copy is kept.
     pub repair: bool,
+}
+
+/// A bundle whose content is to be loaded, as a trial load has to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The bundle.
+    pub bundle: BundleName,
+    /// Its version in the inventory, where it has one.
+    pub version: Option<String>,
+    /// Its content.
+    pub digest: Digest,
+    /// The plugins that it holds.
+    pub plugins: BTreeSet<PluginName>,
+    /// What stands before a file's path in the release, and what stands there in the repository instead; `None` where its
+    /// files are not files of the repository.
+    pub source: Option<(String, String)>,
+}
+
+impl Candidate {
+    /// Its name, with its version where it has one.
+    pub fn title(&self) -> String {
+        self.version.as_ref().map_or_else(|| self.bundle.to_string(), |version| format!("{} {version}", self.bundle))
+    }
+}
+
+/// A trial load: Kong's own command loads every plugin of the new directive from a scratch prefix, with the new releases at
+/// the head of the search path (facts.md B10, measured.md 3).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearse {
+    /// `plugins` as it will be.
+    pub plugins: String,
+    /// Plugins that the node did not list before.
+    pub added: BTreeSet<PluginName>,
+    /// What is loaded anew, in the order in which it stands in the search path.
+    pub staged: Shared<Vec<Candidate>>,
+    /// `lua_package_path` without releases; `None` where nothing sets it.
+    pub search_path: Option<String>,
+    /// Kong runs there, so that its `.kong_env` is rehearsed with; else kong.conf is.
+    pub runs: bool,
+}
+
+impl Rehearse {
+    /// What is loaded anew: bundles, else names.
+    pub fn about(&self) -> String {
+        let bundles: Vec<String> = self.staged.iter().map(Candidate::title).collect();
+        let names = || self.added.iter().map(ToString::to_string).collect();
+        let parts: Vec<String> = if bundles.is_empty() { names() } else { bundles };
+        if parts.is_empty() { self.plugins.clone() } else { parts.join(", ") }
+    }
 }
 
 /// One bundle's content changes on a node.
@@ -85,17 +138,69 @@ pub struct Switch {
 }
 
 /// How the running Kong is made to load what is wanted (protocols.md A).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReloadWay {
     /// `kong reload -c` of the node's own running settings plus our lines.
     Candidate,
     /// Our lines into `.kong_env`, then a HUP to the master.
     Hup,
+    /// As Kong's documents have it: `kong prepare -c CONF`, then `kong reload -c CONF`.
+    Prepare,
+    /// `kong restart -c CONF`.
+    Restart,
+    /// The reload of its unit.
+    Unit {
+        /// The unit.
+        unit: String,
+    },
+    /// A command of the operator's, which `/bin/sh` on the node is given.
+    Command {
+        /// The command, as the inventory has it.
+        command: String,
+    },
     /// No reload is needed: what runs is already right, only what the next start reads is not.
     Unneeded,
     /// Kong is not running: delivered and edited, never started.
     Stopped,
+}
+
+impl ReloadWay {
+    /// Whether the running Kong is made to load something.
+    pub const fn reloads(&self) -> bool {
+        !matches!(self, Self::Unneeded | Self::Stopped)
+    }
+
+    /// Whether new content is staged while it is proven, so that nothing that lasts changes before. The others are asked for by
+    /// an inventory: links and the directive are in place before Kong is told, and a power cut then leaves them there.
+    pub const fn stages(&self) -> bool {
+        matches!(self, Self::Candidate | Self::Hup)
+    }
+
+    /// Whether Kong may have another master afterwards, through no fault.
+    pub const fn may_restart(&self) -> bool {
+        matches!(self, Self::Restart | Self::Unit { .. } | Self::Command { .. })
+    }
+}
+
+/// How Kong is started again, should a way that an inventory asks for leave it down.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Again {
+    /// By the CLI, with the settings that ran.
+    #[default]
+    Kong,
+    /// By its unit.
+    Unit(String),
+}
+
+/// What a reload of a node waits for (facts.md E5: old workers drain without limit, each with its memory).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// How many seconds ago its last reload must be.
+    pub gap: u64,
+    /// How many old generations of workers may still be leaving; none: however many.
+    pub draining: Option<u32>,
 }
 
 /// What kind of file the directive is kept in on a node.
@@ -146,6 +251,9 @@ pub struct NodeBasis {
     pub sources: Vec<(NodePath, Option<Digest>)>,
     /// `.kong_env`, its lines sorted (its order is random).
     pub env: Option<Digest>,
+    /// One digest of the nginx files of the prefix, by which the way was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nginx: Option<Digest>,
     /// Every link of the bundles concerned, with its target; absent ones too.
     pub links: Shared<BTreeMap<BundlePath, Option<String>>>,
     /// The generation of our manifest.
@@ -165,6 +273,15 @@ pub struct Activate {
     pub directive: Shared<(String, String)>,
     /// How it is loaded.
     pub way: ReloadWay,
+    /// Why so, one line: what a closer look at the node found. Empty where nothing is reloaded.
+    #[serde(default)]
+    pub evidence: Shared<String>,
+    /// How Kong is started again, should the way leave it down.
+    #[serde(default)]
+    pub again: Again,
+    /// What a reload waits for.
+    #[serde(default)]
+    pub pace: Pace,
     /// The releases that are staged at the head of `lua_package_path` while the reload is proven.
     pub staged: Shared<Vec<(BundleName, Digest)>>,
     /// `lua_package_path` of `.kong_env` as it was, and will be again; `None` if the file has no such line.
@@ -183,6 +300,10 @@ pub struct Activate {
     /// the end of the commit, unless old workers are leaving.
     #[serde(default = "Activate::keep")]
     pub keep: u32,
+    /// Plugins whose rows in use have to fit the schema that the reload loads. They are asked about through the node's own Admin
+    /// API once the proof holds and before anything is kept: an upgrade is tried on the first node that loads it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub validate: BTreeSet<PluginName>,
     /// Our manifest afterwards, as lines.
     pub manifest: Shared<Vec<String>>,
     /// The content that the workers run afterwards.

@@ -52,7 +52,21 @@ pub(super) fn finish(name: BundleName, laid: Laid) -> Result<Bundle, BundleError
     }
     let digest = pack::digest(&files);
     let roots = roots(&files);
-    Ok(Bundle { name, digest, files, roots, plugins, notes })
+    let lead = lead(&origins);
+    Ok(Bundle { name, digest, files, roots, plugins, notes, lead })
+}
+
+/// What of a handler's path, here and in the source, is not the same in both.
+fn lead(origins: &BTreeMap<BundlePath, BundlePath>) -> (String, String) {
+    let handler = origins.iter().find(|(path, _)| path.as_str().ends_with("/handler.lua"));
+    let Some((path, origin)) = handler.map(|(path, origin)| (path.as_str(), origin.as_str())) else {
+        return Default::default();
+    };
+    let parts = |path: &str| path.split('/').rev().map(str::to_owned).collect::<Vec<_>>();
+    let (here, there) = (parts(path), parts(origin));
+    let same: usize = here.iter().zip(&there).take_while(|(a, b)| a == b).map(|(part, _)| part.len() + 1).sum();
+    let cut = |path: &str| path[..(path.len() + 1).saturating_sub(same)].to_owned();
+    (cut(path), cut(origin))
 }
 
 /// The directory below `kong/plugins` that a path lies in.

@@ -71,6 +71,9 @@ pub struct Bundle {
     pub plugins: BTreeMap<PluginName, PluginInfo>,
     /// What a person may want to know; nothing that stops.
     pub notes: Vec<Note>,
+    /// What stands before the path of a file, and what stands there in its source instead: `kong/plugins/acme-auth/` and
+    /// nothing for a directory that is the plugin.
+    pub lead: (String, String),
 }
 
 /// Something about a bundle that a person may want to know and that stops nothing.
@@ -160,6 +163,11 @@ impl Bundle {
     pub fn size(&self) -> u64 {
         self.files.values().map(Content::size).sum()
     }
+}
+
+/// The modules that a Lua source requires by a literal name.
+pub fn required(source: &[u8]) -> BTreeSet<String> {
+    source_text::requires(source).into_iter().map(|require| require.module).collect()
 }
 
 /// Whether `path` is `root` or lies below it.

@@ -173,6 +173,9 @@ pub enum Command {
         #[arg(long, value_name = "MIB", default_value_t = 256)]
         min_free: u64,
     },
+    /// Write an inventory and its bundles from nodes that run, so that the first plan from it is empty. Only looks at the nodes;
+    /// what could not be explained is said. --cluster NAME names the cluster, or what the names of several begin with.
+    Import(super::import::ImportArgs),
     /// List what Kong says when it fails, or print the page about one of them.
     Errors {
         /// The code, such as missing-module.
@@ -223,6 +226,8 @@ pub enum Mode {
     Doctor,
     /// `errors`.
     Errors,
+    /// `import`.
+    Import,
 }
 
 impl CommandLine {
@@ -242,6 +247,7 @@ impl CommandLine {
             Some(Command::Unlock { .. }) => Mode::Unlock,
             Some(Command::Doctor { .. }) => Mode::Doctor,
             Some(Command::Errors { .. }) => Mode::Errors,
+            Some(Command::Import(_)) => Mode::Import,
             None if self.plan => Mode::Plan,
             None if self.apply => Mode::Apply,
             None => Mode::Tui,
@@ -316,12 +322,15 @@ impl Mode {
                 )
             }
             "--cluster" => {
-                matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Locks | Self::Doctor)
+                matches!(
+                    self,
+                    Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Locks | Self::Doctor | Self::Import
+                )
             }
             "--node" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status | Self::Doctor),
             "--plugin" => matches!(self, Self::Tui | Self::Plan | Self::Apply | Self::Status),
             // A run has its own.
-            "--rev" => !matches!(self, Self::Resume | Self::Runs | Self::Errors),
+            "--rev" => !matches!(self, Self::Resume | Self::Runs | Self::Errors | Self::Import),
             "--all" => matches!(self, Self::Apply | Self::Plan),
             "--allow" => {
                 matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Inspect | Self::Explain)
@@ -355,6 +364,7 @@ impl Mode {
             Self::Unlock => "muster unlock",
             Self::Doctor => "muster doctor",
             Self::Errors => "muster errors",
+            Self::Import => "muster import",
         }
     }
 }

@@ -22,16 +22,18 @@ pub(super) async fn run(node: &str, plugin: &str, session: Session<'_>) -> Resul
         failure.hints = vec![Hint::type_("muster status")];
         failure
     })?;
-    let Some(picture) = super::plan::look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
+    let Some(mut picture) = super::plan::look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
+    let named = picture.diff.node(&name).and_then(|diff| item(diff, plugin)).map(|(subject, _)| subject.to_owned());
+    let subject = named.as_deref().unwrap_or(plugin);
+    let only = |text: &str| Selector::parse_names(text).map_err(|error| Failure::usage(format!("{text}: {error}")));
+    let selection =
+        Selection { nodes: Some(only(name.as_str())?), plugins: Some(only(subject)?), ..Selection::default() };
+    let planned = super::plan::closely(&fleet, &mut picture, (selection, allow), &control).await;
+    let Some(plan) = planned else { return Ok(exit::INTERRUPTED) };
     let (Some(NodeSurvey::Seen(facts)), Some(diff)) = (picture.survey.nodes.get(&name), picture.diff.node(&name))
     else {
         return unseen(&name, &picture, env);
     };
-    let subject = item(diff, plugin).map_or(plugin, |(subject, _)| subject);
-    let only = |text: &str| Selector::parse_names(text).map_err(|error| Failure::usage(format!("{text}: {error}")));
-    let selection =
-        Selection { nodes: Some(only(name.as_str())?), plugins: Some(only(subject)?), ..Selection::default() };
-    let plan = fleet.plan(&picture, selection, allow);
     let explanation = Explanation::of(&Subject { at: picture.survey.at, node, plugin, facts, diff, plan: &plan });
     let written = match options.format {
         Format::Json => explain::json(&explanation, &mut env.out),

@@ -11,6 +11,7 @@ mod env;
 mod equal;
 mod errors;
 mod explain;
+mod import;
 mod inspect;
 mod keys;
 mod locks;

@@ -8,7 +8,7 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::fleet::{Fleet, Picture};
 use crate::name::NodeName;
-use crate::plan::Plan;
+use crate::plan::{Allow, Plan, Selection};
 use crate::report;
 use crate::run::Verdict;
 use crate::survey::NodeSurvey;
@@ -16,8 +16,10 @@ use crate::survey::NodeSurvey;
 /// Shows the plan. The exit code is 0 unless something could not be known, or pending changes are asked to be told.
 pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
     let Session { env, options, fleet, selection, allow, control, demo } = session;
-    let Some(picture) = look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
-    let plan = super::equal::carry_plan(fleet.plan(&picture, selection, allow), &options, demo);
+    let Some(mut picture) = look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
+    let planned = closely(&fleet, &mut picture, (selection, allow), &control).await;
+    let Some(plan) = planned else { return Ok(exit::INTERRUPTED) };
+    let plan = super::equal::carry_plan(plan, &options, demo);
     // First: a plan that was shown and could not be saved would be missed later.
     let out = options.out.as_ref().map(|file| env.dir.join(file));
     if let Some(file) = &out {
@@ -47,6 +49,19 @@ fn verdict(plan: &Plan, detailed: bool) -> Verdict {
         () if unknown => Verdict::Incomplete,
         () if detailed && (!plan.is_empty() || !plan.blockers.is_empty()) => Verdict::Pending,
         () => Verdict::InLine,
+    }
+}
+
+/// Plans, with a closer look at the nodes that are going to be reloaded; `None` if it was interrupted.
+pub(super) async fn closely(
+    fleet: &Fleet,
+    picture: &mut Picture,
+    (selection, allow): (Selection, Vec<Allow>),
+    control: &crate::execute::Control,
+) -> Option<Plan> {
+    tokio::select! {
+        plan = fleet.plan_closely(picture, selection, allow) => Some(plan),
+        () = control.interrupted() => None,
     }
 }
 

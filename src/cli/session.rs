@@ -1,11 +1,12 @@
 //! What every use that contacts nodes shares: the desired state, the demo, the connections, signals, and the end of it all.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::sync::Arc;
 
 use super::{
-    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, explain, inspect, locks, plan, restore, resume,
-    status, terminal,
+    Command, CommandLine, Env, Mode, Options, Signals, apply, doctor, explain, import, inspect, locks, plan, restore,
+    resume, status, terminal,
 };
 use crate::demo::Demo;
 use crate::execute::Control;
@@ -17,7 +18,7 @@ use crate::inventory::nearest::nearest;
 use crate::inventory::{Look, Selector, TreePath};
 use crate::name::ClusterName;
 use crate::plan::{Allow, Selection};
-use crate::remote::{ByTransport, LocalConnect, Notice, SshConnect, SshSettings};
+use crate::remote::{ByTransport, Connect, LocalConnect, Notice, SshConnect, SshSettings};
 use crate::tui::Keys;
 
 /// A use that contacts nodes: everything it needs.
@@ -45,6 +46,7 @@ pub(super) async fn run(mode: Mode, line: CommandLine, env: &mut Env) -> Result<
     let code = match command {
         Some(Command::Locks) => locks::show(options, env).await,
         Some(Command::Doctor { min_free }) => doctor::run(min_free, options, demo.is_some(), env).await,
+        Some(Command::Import(args)) => import::run(args, options, env).await,
         Some(Command::Unlock { of, yes }) => locks::unlock(&of, yes, options, env).await,
         Some(Command::Resume { run, yes }) => match resume::prepare(&run, &mut options, env).await? {
             resume::Way::Over(code) => Ok(code),
@@ -255,19 +257,12 @@ pub(super) fn known(selection: &Selection, desired: &Desired) -> Result<(), Fail
     Ok(())
 }
 
+/// A fleet, and the way to its nodes.
 pub(super) async fn fleet(desired: Desired, options: &Options, env: &Env) -> Result<Fleet, Failure> {
-    if let Some(file) = options.ssh_config.as_ref().map(|file| env.dir.join(file)) {
-        std::fs::File::open(&file).map_err(|error| {
-            let text = format!("--ssh-config {}: {error}", file.display());
-            Failure::input(
-                text,
-                vec![Hint::do_("name a file that exists, or leave the option out to use ~/.ssh/config")],
-            )
-        })?;
-    }
     let unusable = |error: OperatorError| Failure::input(error.what.clone(), error.hints);
     let operator = Operator::read(&env.vars).map_err(unusable)?;
     let secret = operator.secret_vars(&desired.inventory);
+    let (connect, settings) = connect(options, env, &secret)?;
     let access = operator.access(&desired.inventory).await.map_err(unusable)?;
     for clusters in access.shared() {
         let names: Vec<&str> = clusters.iter().map(ClusterName::as_str).collect();
@@ -277,6 +272,27 @@ pub(super) async fn fleet(desired: Desired, options: &Options, env: &Env) -> Res
             "{} are given the same token: whoever has one has the others",
             names.join(" and ")
         ));
+    }
+    Fleet::new(desired, connect, settings, &access).map_err(|error| {
+        let hints = error.hints();
+        Failure::of(&error, hints)
+    })
+}
+
+/// The way to nodes, by the operator's ssh, which is not told these variables.
+pub(super) fn connect(
+    options: &Options,
+    env: &Env,
+    secret: &BTreeSet<String>,
+) -> Result<(Arc<dyn Connect>, LookSettings), Failure> {
+    if let Some(file) = options.ssh_config.as_ref().map(|file| env.dir.join(file)) {
+        std::fs::File::open(&file).map_err(|error| {
+            let text = format!("--ssh-config {}: {error}", file.display());
+            Failure::input(
+                text,
+                vec![Hint::do_("name a file that exists, or leave the option out to use ~/.ssh/config")],
+            )
+        })?;
     }
     // Whoever may look at the environment of a child is told no token.
     let plain = env.vars.iter().filter(|(key, _)| !secret.contains(*key));
@@ -296,8 +312,5 @@ pub(super) async fn fleet(desired: Desired, options: &Options, env: &Env) -> Res
         drop(writeln!(err.clone(), "touch the security key for {who} ({key})"));
     }));
     let connect = ByTransport { ssh: Arc::new(SshConnect::new(ssh)), local: Arc::new(LocalConnect::new(vars())) };
-    Fleet::new(desired, Arc::new(connect), settings, &access).map_err(|error| {
-        let hints = error.hints();
-        Failure::of(&error, hints)
-    })
+    Ok((Arc::new(connect), settings))
 }

@@ -249,14 +249,14 @@ impl Shared {
         self.keep(picture);
     }
 
-    fn plan(&self, part: &Part, edits: Edits) {
+    async fn plan(&self, part: &Part, edits: Edits) {
         match self.picture() {
             None => self.failed(Doing::Plan, "nothing was looked at yet".to_owned(), Vec::new()),
-            Some(picture) => self.plan_of(part, edits, &picture),
+            Some(picture) => self.plan_of(part, edits, picture).await,
         }
     }
 
-    fn plan_of(&self, part: &Part, edits: Edits, picture: &Picture) {
+    async fn plan_of(&self, part: &Part, edits: Edits, mut picture: Picture) {
         let selection = match self.selection(part) {
             Ok(selection) => selection,
             Err(name) => {
@@ -279,7 +279,7 @@ impl Shared {
         let options = super::equal::edited(&self.options, &selection, &allow);
         let equal =
             Equal { plan: super::equal::plan(&options, self.demo), apply: super::equal::apply(&options, self.demo) };
-        let plan = self.fleet.plan(picture, selection, allow);
+        let plan = self.fleet.plan_closely(&mut picture, selection, allow).await;
         let plan = Arc::new(super::equal::carry_plan(plan, &options, self.demo));
         let from = MadeFrom { part: part.clone(), edits, equal };
         self.send(Message::Planned(Made { plan, from }));
@@ -456,7 +456,7 @@ impl Driver for FleetDriver {
     }
 
     fn plan_with(&self, part: Part, edits: Edits) {
-        drop(self.beside(|shared| async move { shared.plan(&part, edits) }));
+        drop(self.beside(|shared| async move { shared.plan(&part, edits).await }));
     }
 
     fn save(&self, plan: Arc<Plan>, file: String, replace: bool) {

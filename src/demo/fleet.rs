@@ -124,7 +124,7 @@ fn today(git: &git2::Repository, specs: &[DemoNode]) -> Result<(), DemoError> {
     let auth = content::handler("X-Acme-Auth", "checked twice", "2.0.0", 1050);
     let files = [
         ("plugins/acme-auth/handler.lua", auth),
-        ("plugins/request-tag/handler.lua", content::handler("X-Request-Tag", "demo", "1.0.0", 800)),
+        ("plugins/request-tag/handler.lua", content::handler("X-Request-Tag", "demo", "1.0.0", 805)),
         ("plugins/request-tag/schema.lua", content::schema("request-tag")),
         ("inventory.yaml", content::inventory(specs, true)),
     ];

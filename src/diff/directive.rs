@@ -76,23 +76,13 @@ pub enum Agreement {
 }
 
 impl Agreement {
-    fn of<T: PartialEq>(start: Option<&T>, reload: Option<&T>, running: Option<&T>) -> Self {
+    pub(super) fn of<T: PartialEq>(start: Option<&T>, reload: Option<&T>, running: Option<&T>) -> Self {
         let (Some(start), Some(reload), Some(running)) = (start, reload, running) else { return Self::Unknown };
         match (start == reload, reload == running) {
             (true, true) => Self::Agree,
             (false, true) => Self::StartDiffers,
             (true, false) => Self::ReloadDiffers,
             (false, false) => Self::AllDiffer,
-        }
-    }
-
-    /// What follows from it; `None` where nothing does.
-    pub const fn words(self) -> Option<&'static str> {
-        match self {
-            Self::Agree | Self::Unknown => None,
-            Self::StartDiffers => Some("the next start has other plugins than what runs"),
-            Self::ReloadDiffers => Some("the next reload, by whomever, brings other plugins than what runs"),
-            Self::AllDiffer => Some("what runs, the next reload and the next start each have other plugins"),
         }
     }
 }
@@ -157,6 +147,20 @@ impl Directives {
     fn counting(&self, running: bool) -> impl Iterator<Item = &Source> {
         let places = if running { vec![&self.file, &self.env, &self.running] } else { vec![&self.file] };
         places.into_iter().filter(|source| **source != Source::None)
+    }
+
+    /// The mark for plugins whose names others keep in it. Where the environment that Kong is started with cannot be seen, what
+    /// the next start reads is theirs to know: what runs, and what the next reload reads, is what counts.
+    pub fn kept_by_others(&self, plugins: &[PluginName], running: bool, environment_seen: bool) -> Mark {
+        let mark = self.mark(plugins, true, running);
+        if environment_seen && self.file != Source::Unknown || !running || mark == Mark::AsWanted {
+            return mark;
+        }
+        let names = |source: &Source| match source.directive() {
+            Some(directive) => plugins.iter().all(|plugin| directive.names(plugin) && !directive.switched_off()),
+            None => false,
+        };
+        if names(&self.env) && names(&self.running) { Mark::AsWanted } else { mark }
     }
 
     /// The mark for plugins that are wanted in it, or not.

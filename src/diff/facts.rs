@@ -99,7 +99,7 @@ fn workers(facts: &NodeFacts, group: &mut Group<'_>) {
     let since = newest.map(|at| format!(", the newest since {}", moment(at))).unwrap_or_default();
     let leaving = match master.leaving.len() {
         0 => String::new(),
-        leaving => format!(", {leaving} leaving"),
+        leaving => format!(", {leaving} leaving (old ones, with old code, until their last request ends)"),
     };
     let words = format!("{} serving{leaving}{since}", master.workers.len());
     group.push("workers", &words, "survey: processes", !master.leaving.is_empty() || master.workers.is_empty());
@@ -124,7 +124,7 @@ fn reach(facts: &NodeFacts, group: &mut Group<'_>) {
     }
     match facts.ready {
         Some(200) => group.add("readiness", "/status/ready answers 200", "status API"),
-        Some(status) => group.odd("readiness", format!("/status/ready answers {status}"), "status API"),
+        Some(_) => group.odd("readiness", super::readiness::not_ready(facts).unwrap_or_default(), "status API"),
         None => group.add("readiness", "no status API is known", ".kong_env"),
     }
 }
@@ -225,6 +225,19 @@ fn paths(facts: &NodeFacts, group: &mut Group<'_>) {
     }
     if let Some(managed) = &facts.conf_managed {
         group.odd("kong.conf says", managed, "kong.conf, a comment");
+    }
+    for rock in &facts.rocks {
+        let files = rock.files.len();
+        let tree = if rock.tree.is_empty() { String::new() } else { format!(", in {}", rock.tree) };
+        group.add(
+            "rock",
+            format!("{} {}, {files} files of ours{tree}", rock.name, rock.version),
+            "LuaRocks' manifests",
+        );
+    }
+    for double in &facts.doubles {
+        let text = format!("{} is in {}, too", double.root, double.path);
+        group.odd("same module", text, "survey: lua_package_path");
     }
     match &facts.log.path {
         Some(path) => group.add("error log", format!("{path}, {} bytes", facts.log.length), "survey: files; .kong_env"),

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Bundles, Comparison, Fact, FileDrift, FilesDiff, Item, Mark, NodeDiff, Truths, facts, node};
+use super::{
+    Bundles, Comparison, Fact, FileDrift, FilesDiff, Item, Mark, NodeDiff, SettingOrigin, Truths, facts, node,
+};
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Cluster, Inventory, Node, State};
@@ -30,6 +32,8 @@ pub struct Inspection {
     pub hints: Vec<Hint>,
     /// The facts.
     pub facts: Vec<Fact>,
+    /// Where `plugins` and `lua_package_path` come from; empty for a node that was not seen.
+    pub settings: Vec<SettingOrigin>,
     /// Its plugins, those that differ first.
     pub plugins: Vec<PluginFiles>,
     /// What the next plan would change on it.
@@ -195,10 +199,11 @@ pub fn inspect(
         node: name.clone(),
         cluster: cluster.name.clone(),
         looked,
-        state: diff.condition.words(),
+        state: diff.state(),
         remarks,
         hints,
         facts: seen.map(|seen| facts::of(&node.kong, seen, looked.as_second())).unwrap_or_default(),
+        settings: seen.map(|seen| super::settings(&node.kong, seen, &diff.settings)).unwrap_or_default(),
         plugins: plugins(inventory, (cluster, node), bundles, seen, diff),
         planned: Planned::default(),
         receipts: receipts.into_iter().map(ReceiptFacts::of).collect(),

@@ -5,6 +5,7 @@
 
 mod comparison;
 mod directive;
+mod disagreement;
 mod doubt;
 mod facts;
 mod files;
@@ -12,6 +13,7 @@ mod inspection;
 mod loaded;
 mod node;
 mod origins;
+mod readiness;
 mod search_path;
 mod text;
 
@@ -28,15 +30,18 @@ use crate::kong::origin::not_beaten;
 use crate::name::{BundleName, ClusterName, Digest, NodeName, PluginName, Pool, Shared};
 use crate::survey::{LastRun, NodeSurvey, Standing, Survey};
 
+pub use crate::kong::origin::{Chain, Link};
 pub use comparison::{ComparedLine, Comparison, Excerpt, Language, LineKind};
 pub use directive::{Agreement, Directives, Source, conf_file};
+pub use disagreement::{Disagreement, Settings, TimeBomb};
 pub use doubt::{Doubt, stopped};
 pub use facts::Fact;
 pub use files::{FileDrift, FilesDiff, RootState};
 pub use inspection::{CloserLook, FileState, Inspection, Planned, PluginFiles, ReceiptFacts, inspect};
 pub use loaded::own_admin;
-pub use origins::chains;
-pub use search_path::{Lack, Who, lacks};
+pub use origins::{Reaches, SettingOrigin, chains, settings};
+pub use readiness::{not_ready, stuck};
+pub use search_path::{Lack, Who, first_of_all, lacks, next_path};
 pub use text::{content_diff, line_counts, unified};
 
 /// The content of every bundle that the inventory assigns, by name and version.
@@ -128,6 +133,8 @@ pub struct Item {
     pub installed: Option<Digest>,
     /// The version that the workers report, where they do.
     pub loaded_version: Option<String>,
+    /// The PRIORITY that the workers report, where they do: the higher runs first.
+    pub priority: Option<i64>,
     /// The plugins that it stands for.
     pub plugins: Vec<PluginName>,
     /// What differs on disk.
@@ -191,6 +198,9 @@ pub struct NodeDiff {
     pub orphans: BTreeMap<BundleName, Digest>,
     /// The directive in its three places.
     pub directives: Directives,
+    /// Settings whose places do not say the same, and what of that is a time bomb.
+    #[serde(flatten)]
+    pub settings: Shared<Settings>,
     /// Settings that were edited in kong.conf and that nobody has loaded, one line each (`log_level (notice > info)`; of those
     /// that are not to be read out loud the name only). A reload by muster leaves them waiting (protocols.md A).
     pub waiting: Shared<Vec<String>>,
@@ -293,6 +303,7 @@ struct Alike {
     single: Pool<String, Item>,
     all: Pool<ClusterName, Items>,
     directives: Pool<(), Directive>,
+    settings: Pool<ClusterName, Settings>,
     remarks: Pool<ClusterName, Vec<String>>,
     runs: Pool<(), LastRun>,
 }
@@ -311,6 +322,7 @@ impl Alike {
                 *directive = self.directives.share(&(), directive.clone());
             }
         }
+        node.settings = self.settings.share(&cluster.name, node.settings);
         node.remarks = self.remarks.share(&cluster.name, node.remarks);
         node.standing.last_run = node.standing.last_run.map(|run| self.runs.share(&(), run));
         node
@@ -318,6 +330,19 @@ impl Alike {
 }
 
 impl NodeDiff {
+    /// Mark and word of its state, as people see it: besides the condition that a plan goes by, what of its settings goes off
+    /// at the next reload or start, or counts at another time than the rest, is a state of its own.
+    pub fn state(&self) -> (char, &'static str) {
+        match self.condition {
+            Condition::Unknown { .. } | Condition::Out { .. } => self.condition.words(),
+            _ if !self.settings.time_bombs.is_empty() => ('!', "time bomb"),
+            // Nothing is loaded there, so that nothing is proven.
+            Condition::InLine if !self.running => ('.', "stopped"),
+            Condition::InLine if !self.settings.agree() => ('~', "settings differ"),
+            Condition::InLine | Condition::Drift | Condition::ReloadOwed => self.condition.words(),
+        }
+    }
+
     /// Whether a remark is about what waits in kong.conf, which is never the reason for a state.
     pub fn is_waiting(&self, remark: &str) -> bool {
         node::waiting_words(&self.waiting).is_some_and(|words| words == remark)
@@ -348,6 +373,14 @@ impl FleetDiff {
             Condition::Unknown { hints, .. } => hints.as_mut_slice(),
             Condition::InLine | Condition::Drift | Condition::ReloadOwed | Condition::Out { .. } => &mut [],
         })
+    }
+
+    /// How many nodes are in a state of their own ([`NodeDiff::state`]), by its word: `time bomb`, `settings differ`, `stopped`.
+    pub fn apart(&self) -> Vec<(usize, &'static str)> {
+        let states = self.clusters.values().flat_map(|cluster| cluster.nodes.values()).map(|node| node.state().1);
+        let states: Vec<&str> = states.collect();
+        let count = |word: &'static str| (states.iter().filter(|state| **state == word).count(), word);
+        ["time bomb", "settings differ", "stopped"].into_iter().map(count).filter(|(number, _)| *number > 0).collect()
     }
 
     /// Nodes in line, with drift (a reload that is owed counts), unknown; nodes that are out count nowhere.

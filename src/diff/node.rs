@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Agreement, Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDiff, Source, Truths, loaded,
-};
+use super::{Bundles, Condition, Directives, Doubt, FilesDiff, Item, Mark, NodeDiff, Settings, Truths, loaded};
 use crate::bundle::Bundle;
 use crate::hint::Hint;
 use crate::inventory::{Assignment, Cluster, Inventory, Management, Node, State, Subject};
@@ -26,6 +24,7 @@ pub(super) fn out(why: &str) -> NodeDiff {
         items: super::Items::new().into(),
         orphans: BTreeMap::new(),
         directives: Directives::UNKNOWN,
+        settings: Shared::default(),
         waiting: Shared::default(),
         remarks: Vec::new().into(),
         standing: Standing::default(),
@@ -72,6 +71,10 @@ pub(super) fn seen(
     if inventory.prune {
         pruned(&orphans, &mut items, node, facts, &directives);
     }
+    let settings = {
+        let ruled = items.values().flat_map(|item| &item.plugins).collect();
+        Settings::of(&node.kong, facts, &directives, &ruled).into()
+    };
     let waiting = with_names(waiting, &directives, &items, !super::stopped(&node.kong, facts));
     let mut diff = NodeDiff {
         condition: Condition::InLine,
@@ -80,6 +83,7 @@ pub(super) fn seen(
         items: items.into(),
         orphans,
         directives,
+        settings,
         waiting,
         remarks: Vec::new().into(),
         standing: Standing::default(),
@@ -130,6 +134,7 @@ fn blank(assignment: &Assignment, bundle: Option<&Bundle>, plugins: Vec<PluginNa
         digest: bundle.map(|bundle| bundle.digest.clone()),
         installed: None,
         loaded_version: None,
+        priority: None,
         plugins,
         files: FilesDiff::default(),
         rows: None,
@@ -162,6 +167,7 @@ fn pruned(
             digest: None,
             installed: Some(owned.digest.clone()),
             loaded_version: None,
+            priority: None,
             plugins,
             files: FilesDiff::default(),
             rows: None,
@@ -188,6 +194,7 @@ fn goes_with_others(owned: &Owned, items: &super::Items) -> bool {
 fn observe(item: &mut Item, facts: &NodeFacts) {
     let Some(admin) = loaded::own_admin(facts) else { return };
     item.loaded_version = item.plugins.iter().find_map(|plugin| admin.loaded.get(plugin).cloned().flatten());
+    item.priority = item.plugins.iter().find_map(|plugin| admin.priorities.get(plugin).copied());
     if admin.rows_trouble.is_none() {
         let rows = item.plugins.iter().filter_map(|plugin| admin.rows.get(plugin.as_str())).map(Vec::len);
         item.rows = Some(rows.sum());
@@ -220,7 +227,10 @@ fn fill(
     item.remarks.extend(remark);
     item.truths = Truths {
         files: files_mark(item, assignment, bundle, facts),
-        directive: directives.mark(&item.plugins, listed, running),
+        directive: match assignment.directive {
+            Management::External if listed => directives.kept_by_others(&item.plugins, running, facts.unit().is_some()),
+            _ => directives.mark(&item.plugins, listed, running),
+        },
         loaded,
         used: used_mark(item, assignment.state),
     };
@@ -235,6 +245,15 @@ fn fill(
         let text =
             format!("{rows} {use_} it and this node does not {does} it: its next reload or start fails until it does");
         item.remarks.insert(0, text);
+    }
+}
+
+/// Old workers run the code of before for as long as a request holds them, and nothing limits that (measured.md 6).
+fn lingering(facts: &NodeFacts) -> Option<String> {
+    match facts.master.as_ref().map_or(0, |master| master.leaving.len()) {
+        0 => None,
+        1 => Some("1 old worker still ends its requests, with the code from before".to_owned()),
+        more => Some(format!("{more} old workers still end their requests, with the code from before")),
     }
 }
 
@@ -336,13 +355,15 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     if let Some(trouble) = facts.admin.as_ref().ok().and_then(|admin| admin.rows_trouble.as_ref()) {
         remarks.push(format!("what uses its plugins is not known: {}", trouble.text));
     }
-    if facts.ready.is_some_and(|status| status != 200) {
-        remarks.push(format!("/status/ready answers {}", facts.ready.unwrap_or_default()));
-    }
+    remarks.extend(super::readiness::not_ready(facts));
+    remarks.extend(lingering(facts));
     if facts.conf.kind == crate::survey::Kind::Absent {
         remarks.insert(0, format!("kong.conf {} is not there", node.kong.conf));
     }
     remarks.extend(origin_words(diff, facts, node));
+    // What goes off at the next reload or start stands first; what only counts at another time, behind what is wrong now.
+    remarks.extend(diff.settings.words());
+    remarks.splice(0..0, diff.settings.alarms());
     if facts.undoes {
         remarks.insert(
             0,
@@ -352,27 +373,12 @@ fn remarks(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
     remarks
 }
 
-/// What is said of where `plugins` is set, where a person would look in the wrong place; and of places that disagree about names
-/// that the inventory does not rule, which no mark shows.
-fn origin_words(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Vec<String> {
-    let mut words = Vec::new();
-    let Directives { origin, file, env, .. } = &diff.directives;
+/// What is said of where `plugins` is set, where a person would look in the wrong place.
+fn origin_words(diff: &NodeDiff, facts: &NodeFacts, node: &Node) -> Option<String> {
+    let origin = &diff.directives.origin;
     let in_conf = facts.conf_file.as_ref().is_some_and(|conf| conf.open().get("plugins").is_some());
-    if origin.is_environment() && in_conf {
-        words.push(format!("plugins is set by {}, which beats {}", origin.words(), node.kong.conf));
-    }
-    let ruled: BTreeSet<&PluginName> = diff.items.values().flat_map(|item| &item.plugins).collect();
-    let agreement = diff.directives.agreement_but(&ruled);
-    let lost = |new: &Source, old: &Source| match (new.directive(), old.directive()) {
-        (Some(new), Some(old)) => old.plugins().into_iter().any(|name| !ruled.contains(name) && !new.names(name)),
-        _ => false,
-    };
-    // What the next start has besides is said as what waits.
-    let said = agreement == Agreement::StartDiffers && !lost(file, env);
-    if diff.running && !said {
-        words.extend(agreement.words().map(str::to_owned));
-    }
-    words
+    (origin.is_environment() && in_conf)
+        .then(|| format!("plugins is set by {}, which beats {}", origin.words(), node.kong.conf))
 }
 
 /// What is said of a bundle of ours that the inventory does not have any more.

@@ -81,6 +81,21 @@ pub fn lacks(kong: &KongPaths, facts: &NodeFacts) -> Vec<Lack> {
     lacks
 }
 
+/// `lua_package_path` as the next load has it: of the running settings, or of the next start where Kong does not run.
+pub fn next_path(kong: &KongPaths, facts: &NodeFacts) -> Option<String> {
+    if super::stopped(kong, facts) {
+        return origin::start(KEY, conf_file(facts), facts.environment()).value;
+    }
+    facts.env_file.as_ref().and_then(|env| env.open().get(KEY))
+}
+
+/// What to write so that the Lua root comes before every other directory, and where.
+pub fn first_of_all(kong: &KongPaths, facts: &NodeFacts) -> String {
+    let start = origin::start(KEY, conf_file(facts), facts.environment());
+    let now = next_path(kong, facts).unwrap_or_default();
+    fix(kong, &start, &now, facts.unit())
+}
+
 fn reach(kong: &KongPaths, path: &str) -> Reach {
     SearchPath::new(path).reaches(&kong.lua_root)
 }

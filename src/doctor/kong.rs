@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Check, Patient};
 use crate::action::ReloadWay;
-use crate::diff::{Directives, Doubt, Source};
+use crate::diff::{Directives, Doubt, Source, not_ready};
 use crate::hint::Hint;
 use crate::inventory::Management;
 use crate::kong::version::Support;
@@ -39,7 +39,8 @@ impl Patient<'_> {
                     Hint::look(Cause::NotReady.place()),
                     Hint::type_("muster errors not-ready"),
                 ];
-                Check::wrong(format!("{words}; /status/ready answers {status}"), fixes)
+                let found = not_ready(self.facts).unwrap_or_else(|| format!("/status/ready answers {status}"));
+                Check::wrong(format!("{words}; {found}"), fixes)
             }
             _ => Check::well(words + &self.leaving()),
         }

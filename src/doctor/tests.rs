@@ -188,6 +188,11 @@ fn kong_that_is_not_ready_old_or_stopped_is_said() {
     };
     let found = with(|facts| facts.ready = Some(503));
     assert_check(&found, Topic::Kong, Standing::Wrong, &["503", "docs/errors/not-ready.md"]);
+    let found = with(|facts| {
+        facts.ready = Some(503);
+        facts.admin.as_mut().unwrap().workers = None;
+    });
+    assert_check(&found, Topic::Kong, Standing::Wrong, &["503 since a reload that failed", "mend it, and reload"]);
     let found = with(|facts| facts.admin.as_mut().unwrap().version = "2.8.5".to_owned());
     assert_check(&found, Topic::Kong, Standing::Wrong, &["2.8.5", "changes nothing"]);
     let found = with(|facts| {

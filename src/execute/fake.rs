@@ -185,6 +185,9 @@ fn activate() -> Action {
         switches: Vec::new().into(),
         directive: ("bundled".to_owned(), "bundled,request-tag,acme-auth".to_owned()).into(),
         way: ReloadWay::Candidate,
+        evidence: crate::name::Shared::default(),
+        pace: crate::action::Pace::default(),
+        again: crate::action::Again::default(),
         staged: Vec::new().into(),
         search_path: None,
         conf: None,
@@ -192,6 +195,7 @@ fn activate() -> Action {
         gone: BTreeSet::new(),
         count_through: Vec::new(),
         keep: Activate::keep(),
+        validate: BTreeSet::default(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))

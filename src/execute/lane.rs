@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::dispatcher::{Dispatcher, Turn};
+use crate::action::Action;
 use crate::name::NodeName;
 use crate::plan::{ClusterPlan, Phase, StepId};
-use crate::run::{CancelLevel, Fate, SkipReason, StepEnd};
+use crate::run::{CancelLevel, Cause, Fate, SkipReason, StepEnd};
 
 /// What is left to do on one node in one phase, in the plan's order.
 struct Lane {
@@ -140,8 +141,29 @@ impl Dispatcher {
             budget.spent = Some(cause.text.clone());
         }
         if fate.is_bad() && self.ends.get(&step) == Some(&false) {
-            let wave = self.job.plan.step(step).is_some_and(|step| matches!(step.phase, Phase::Wave(_)));
+            let planned = self.job.plan.step(step);
+            let wave = planned.is_some_and(|step| matches!(step.phase, Phase::Wave(_)));
             budget.count(cluster, fate != Fate::RolledBack && wave);
+            if planned.is_some_and(|step| matches!(step.action, Action::Rehearse(_))) {
+                self.count_trial(node, budget);
+            }
+        }
+        let cause = self.state.nodes.get(node).and_then(|node| node.cause.as_ref());
+        if let Some(cause) = cause.filter(|cause| fate.is_bad() && cause.code == Cause::ROWS_INVALID) {
+            budget.spent = Some(cause.text.clone());
+        }
+    }
+
+    /// Content that does not load is loaded on no node of the cluster; what is wrong with a node is wrong there.
+    fn count_trial(&self, node: &NodeName, budget: &mut Budget) {
+        let cause = self.state.nodes.get(node).and_then(|node| node.cause.as_ref());
+        let stops = |cause: &&Cause| match cause.code.as_str() {
+            Cause::DOES_NOT_LOAD => true,
+            Cause::DOES_NOT_LOAD_HERE => budget.spent.is_some(),
+            _ => false,
+        };
+        if let Some(cause) = cause.filter(stops) {
+            budget.spent = Some(format!("not begun: {}; correct it, then plan again", cause.text));
         }
     }
 }

@@ -105,3 +105,5 @@ mod removal_tests;
 mod steer_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial_tests;

@@ -129,7 +129,7 @@ impl Dispatcher {
                 Action::Activate(activate) => activate.gone.clone(),
                 Action::Unapply(unapply) => unapply.rows.keys().cloned().collect(),
                 Action::Fence(fence) => fence.plugins.clone(),
-                Action::Deliver(_) | Action::Delete(_) => BTreeSet::new(),
+                Action::Deliver(_) | Action::Rehearse(_) | Action::Delete(_) => BTreeSet::new(),
             }
         };
         steps.flat_map(|step| of(&step.action)).collect()

@@ -10,7 +10,7 @@ use super::fake::{
 use crate::hint::Hint;
 use crate::perform::LeaseRefusal;
 use crate::plan::{Blocker, BlockerCode, Plan, Scope};
-use crate::run::{CancelLevel, EventKind, Fate, SkipReason, StepEnd, SurveyCounts, Verdict};
+use crate::run::{CancelLevel, Cause, EventKind, Fate, SkipReason, StepEnd, SurveyCounts, Verdict};
 
 /// One cluster, three waves of 1, 2 and 3 nodes, one bundle each: deliveries are steps 0-5, activations 6-11.
 fn six(rollout: Rollout) -> Plan {
@@ -85,6 +85,16 @@ fn failures_within_the_budget_do_not_stop_it_and_never_exit_0() {
     let over = play(&six(Rollout { max_failed: 1, ..Rollout::default() }), acts([(7, Act::End(10, rolled_back()))]));
     assert_eq!(over.state.counts().proven, 5);
     assert_eq!(fate(&over, "eu-2"), Fate::RolledBack);
+    assert_eq!(over.state.verdict, Some(Verdict::NotReached));
+}
+
+#[test]
+fn rows_that_do_not_fit_stop_the_cluster_whatever_may_fail() {
+    let rollout = Rollout { max_failed: 5, at_once: 1, ..Rollout::default() };
+    let end = StepEnd::RolledBack { cause: cause(Cause::ROWS_INVALID, "1 row does not fit") };
+    let over = play(&six(rollout), acts([(6, Act::End(10, end))]));
+    assert_eq!(started(&over, "activate"), ["eu-1"]);
+    assert_eq!(over.state.stopped[&cluster("eu-prod")], "1 row does not fit");
     assert_eq!(over.state.verdict, Some(Verdict::NotReached));
 }
 

@@ -165,7 +165,11 @@ impl Fleet {
             .iter()
             .filter_map(|step| match &step.action {
                 Action::Deliver(deliver) => Some(&deliver.digest),
-                Action::Activate(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => None,
+                Action::Rehearse(_)
+                | Action::Activate(_)
+                | Action::Unapply(_)
+                | Action::Fence(_)
+                | Action::Delete(_) => None,
             })
             .collect();
         let bundles = self.desired.bundles.values().filter(|bundle| wanted.contains(&bundle.digest));
@@ -271,10 +275,10 @@ impl Relook for Again {
     async fn put_back(&self, cluster: &ClusterName, plugins: &BTreeSet<PluginName>) -> Option<Plan> {
         let cluster = self.fleet.desired.inventory.clusters.get(cluster)?;
         let nodes = cluster.active().map(|node| node.name.clone()).collect();
-        let picture = self.look_at(&nodes).await;
+        let mut picture = self.look_at(&nodes).await;
         // A node that could not be seen before may be the one that has to list it again.
         self.performer.at(self.fleet.places(&picture));
-        Some(self.fleet.plan_back(&picture, &cluster.name, plugins.clone()))
+        Some(self.fleet.plan_back(&mut picture, &cluster.name, plugins.clone()).await)
     }
 }
 
@@ -287,10 +291,12 @@ fn looked(plan: &Plan, picture: &Picture) -> Looked {
         counts.drift += lists.changing.len();
         counts.blocked += lists.blocked.len();
         counts.unknown += lists.unknown.len();
+        let stopped = |node: &&NodeName| picture.diff.node(node).is_some_and(|seen| !seen.running);
+        counts.stopped += lists.in_line.iter().filter(stopped).count();
         in_line.extend(lists.in_line.iter().cloned());
         for node in lists.changing.iter().chain(&lists.blocked).chain(&lists.unknown) {
             let seen = picture.diff.node(node);
-            let word = seen.map_or("unknown", |seen| seen.condition.words().1);
+            let word = seen.map_or("unknown", |seen| seen.state().1);
             let why = seen
                 .and_then(|seen| seen.remarks.iter().find(|remark| !seen.is_waiting(remark)))
                 .map(|why| format!(": {why}"))

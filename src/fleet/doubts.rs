@@ -24,7 +24,7 @@ pub fn doubts(desired: &Desired) -> Vec<Doubt> {
     let assigned = clusters.flat_map(|cluster| cluster.plugins.values().map(move |it| (cluster, it)));
     let held =
         assigned.filter(|(_, it)| it.state == State::Absent).flat_map(|(cluster, it)| held(desired, cluster, it));
-    let mut doubts: Vec<Doubt> = held.chain(unused(desired)).collect();
+    let mut doubts: Vec<Doubt> = held.chain(unused(desired)).chain(super::plugin_doubts::of(desired)).collect();
     doubts.sort_by_key(|doubt| doubt.place);
     doubts
 }

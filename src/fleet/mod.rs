@@ -5,12 +5,15 @@
 
 mod access;
 mod apply;
+mod closer;
 mod desired;
 mod doctor;
 mod doubts;
+pub mod import;
 mod inspect;
 mod locks;
 mod operator;
+mod plugin_doubts;
 mod restore;
 mod site;
 mod url;
@@ -34,7 +37,7 @@ use crate::diff::{self, FleetDiff};
 use crate::execute::look::{self, LookRequest, LookSettings};
 use crate::execute::pool::Pool;
 use crate::inventory::{Cluster, Inventory, Node};
-use crate::name::{BundlePath, ClusterName, NodeName, PluginName};
+use crate::name::{BundlePath, NodeName};
 use crate::perform::Site;
 use crate::plan::{self, Allow, Goal, Plan, Request, Selection};
 use crate::remote::Connect;
@@ -160,15 +163,10 @@ impl Fleet {
         Picture { survey, diff }
     }
 
-    /// Plans what would bring the selection into line.
+    /// Plans what would bring the selection into line, without a closer look at the nodes that it would reload: to be shown, and
+    /// not to be carried out.
     pub fn plan(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>) -> Plan {
         self.plan_for(picture, selection, allow, Goal::InLine)
-    }
-
-    /// Plans what lists plugins again that were being removed and are used again.
-    pub fn plan_back(&self, picture: &Picture, cluster: &ClusterName, plugins: BTreeSet<PluginName>) -> Plan {
-        let goal = Goal::PutBack { cluster: cluster.clone(), plugins };
-        self.plan_for(picture, Selection::default(), Vec::new(), goal)
     }
 
     fn plan_for(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>, goal: Goal) -> Plan {

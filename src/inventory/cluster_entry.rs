@@ -104,6 +104,7 @@ impl Shared {
 
     fn node(&self, name: NodeName, cluster: &ClusterName, keys: NodeKeys, place: Place) -> Node {
         let ssh = over(keys.ssh, self.ssh.clone());
+        let kong = kong_over(keys.kong, self.kong.clone());
         let (listen, token) = keys.admin.map_or((None, None), |admin| (admin.listen, admin.token));
         Node {
             host: keys.host.unwrap_or_else(|| Host::of(&name)),
@@ -115,7 +116,8 @@ impl Shared {
             becomes: keys.becomes.unwrap_or(self.becomes),
             labels: keys.labels,
             out: keys.out,
-            kong: paths(kong_over(keys.kong, self.kong.clone())),
+            reload: kong.reload.clone().unwrap_or_default(),
+            kong: paths(kong),
             admin: NodeAdmin {
                 listen: listen.or_else(|| self.listen.clone()),
                 token: token.and_then(source).or_else(|| self.token.clone()),
@@ -140,6 +142,7 @@ fn kong_over(upper: Option<KongKeys>, lower: KongKeys) -> KongKeys {
         lua_root: upper.lua_root.or(lower.lua_root),
         home: upper.home.or(lower.home),
         cli: upper.cli.or(lower.cli),
+        reload: upper.reload.or(lower.reload),
     }
 }
 
@@ -317,5 +320,7 @@ fn rollout(keys: RolloutKeys, yaml: Option<&Yaml>, mistakes: &mut Vec<Mistake>) 
         max_failed: keys.max_failed.unwrap_or(usual.max_failed),
         max_unreachable: keys.max_unreachable.unwrap_or(usual.max_unreachable),
         soak: keys.soak.unwrap_or(usual.soak),
+        reload_gap: keys.reload_gap,
+        max_draining: keys.max_draining.unwrap_or(usual.max_draining),
     }
 }

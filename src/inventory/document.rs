@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Amount, Become, EnvName, GitRev, Host, LabelName, LabelValue, Length, Listen, Management, Selector, SshUser, State,
-    Topology, Transport, TreePath, Unapply, VersionLabel,
+    Amount, Become, EnvName, GitRev, Host, LabelName, LabelValue, Length, Listen, Management, Reload, Selector,
+    SshUser, State, Topology, Transport, TreePath, Unapply, VersionLabel,
 };
 use crate::name::{BundleName, ClusterName, Digest, NodeName, NodePath, Owner};
 
@@ -94,6 +94,8 @@ pub(super) struct KongKeys {
     pub(super) home: Option<NodePath>,
     /// The kong command.
     pub(super) cli: Option<NodePath>,
+    /// How Kong is made to load what is there: auto, prepare, restart, unit, or { command: … }.
+    pub(super) reload: Option<Reload>,
 }
 
 /// Where the bytes of a bundle are: dir (with at), or archive with sha256.
@@ -215,6 +217,10 @@ pub(super) struct RolloutKeys {
     pub(super) max_unreachable: Option<Amount>,
     /// How long a node must be stable before it counts as done.
     pub(super) soak: Option<Length>,
+    /// How long ago the last reload of a node must be when it is reloaded: by default the soak, 10s at most.
+    pub(super) reload_gap: Option<Length>,
+    /// How many old generations of workers may still be leaving a node when it is reloaded.
+    pub(super) max_draining: Option<u32>,
 }
 
 /// A machine.

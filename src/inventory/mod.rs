@@ -25,6 +25,7 @@ mod pattern;
 mod place;
 mod plugin;
 mod plugin_entry;
+mod reload;
 mod rollout;
 mod schema;
 mod selector;
@@ -46,6 +47,7 @@ pub use node::{Become, Host, KongPaths, LabelName, LabelValue, Labels, Node, Nod
 pub use parse::{machines, parse};
 pub use place::Place;
 pub use plugin::{Assignment, Management, State, Subject};
+pub use reload::Reload;
 pub use rollout::Rollout;
 pub use schema::schema;
 pub use selector::{Selector, SelectorError};

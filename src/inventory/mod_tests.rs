@@ -68,7 +68,7 @@ fn the_example_is_read_without_a_warning() {
     let inventory = read(EXAMPLE);
     assert!(inventory.warnings.is_empty(), "{}", inventory.warned());
     assert_eq!(inventory.nodes().count(), 1 + 42 + 12);
-    assert_eq!(inventory.locate(cluster(&inventory, "eu-canary").place), "inventory.yaml:25:3");
+    assert_eq!(inventory.locate(cluster(&inventory, "eu-canary").place), "inventory.yaml:26:3");
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn what_turns_out_wrong_later_is_told_in_the_same_form() {
     let inventory = read(EXAMPLE);
     let source = &inventory.bundles.values().nth(1).unwrap().sources()[0].1.place();
     let told = inventory.mistaken(*source, "plugins/request-tag is not in commit 1234567", "commit it");
-    assert!(told.render(Look::Plain).contains("inventory.yaml:22:3"), "{}", told.render(Look::Plain));
+    assert!(told.render(Look::Plain).contains("inventory.yaml:23:3"), "{}", told.render(Look::Plain));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Listen, Place, TokenSource};
+use super::{Listen, Place, Reload, TokenSource};
 use crate::name::{ClusterName, NodeName, NodePath, text_id};
 
 fn label_name(text: &str) -> Result<(), String> {
@@ -155,6 +155,8 @@ pub struct Node {
     pub out: Option<String>,
     /// Where Kong is on it.
     pub kong: KongPaths,
+    /// How Kong is made to load what is on it.
+    pub reload: Reload,
     /// Its own Admin API.
     pub admin: NodeAdmin,
     /// Its status API; none: where its own settings say.

@@ -22,6 +22,11 @@ pub struct Rollout {
     pub max_unreachable: Amount,
     /// How long a node must be stable, and a wave must rest, before the next wave.
     pub soak: Length,
+    /// How long ago the last reload of a node must be when it is reloaded; none: the soak, 10 s at most (facts.md E5).
+    pub reload_gap: Option<Length>,
+    /// How many old generations of workers may still be leaving a node when it is reloaded: each holds the memory of a
+    /// whole one for as long as one request lasts (facts.md E5; measured.md 10).
+    pub max_draining: u32,
 }
 
 impl Default for Rollout {
@@ -34,11 +39,19 @@ impl Default for Rollout {
             max_failed: Amount::Count(0),
             max_unreachable: Amount::Percent(5),
             soak: Length::seconds(120),
+            reload_gap: None,
+            max_draining: 1,
         }
     }
 }
 
 impl Rollout {
+    /// How many seconds ago the last reload of a node must be when it is reloaded.
+    pub fn gap(&self) -> u64 {
+        let soak = self.soak.duration().as_secs().min(10);
+        self.reload_gap.map_or(soak, |gap| gap.duration().as_secs())
+    }
+
     /// How many of `total` nodes are done at the end of each wave: rising, the last being `total`; empty for none.
     pub fn wave_ends(&self, total: usize) -> Vec<usize> {
         let mut ends = Vec::with_capacity(self.waves.len() + 1);
@@ -71,6 +84,13 @@ mod tests {
     fn what_the_waves_leave_over_is_a_last_wave() {
         assert_eq!(ends(&["2", "50%"], 10), [2, 5, 10]);
         assert_eq!(ends(&[], 3), [3]);
+    }
+
+    #[test]
+    fn the_gap_between_reloads_is_that_of_the_soak_unless_it_is_said() {
+        let gap = |soak, gap| Rollout { soak: Length::seconds(soak), reload_gap: gap, ..Rollout::default() }.gap();
+        assert_eq!([gap(0, None), gap(3, None), gap(120, None)], [0, 3, 10]);
+        assert_eq!(gap(0, Some(Length::seconds(45))), 45);
     }
 
     #[test]

@@ -93,6 +93,27 @@ pub enum Cause {
     Other,
 }
 
+impl Cause {
+    /// Whether it says that a plugin could not be loaded: what a trial load is made for.
+    pub const fn is_of_a_load(self) -> bool {
+        matches!(
+            self,
+            Self::NotInstalled
+                | Self::EmptyName
+                | Self::NoSchema
+                | Self::SchemaViolation
+                | Self::OldStyle
+                | Self::BadVersion
+                | Self::BadPriority
+                | Self::ConflictingPhases
+                | Self::SyntaxError
+                | Self::MissingModule
+                | Self::ErrorAtLoad
+                | Self::ReturnsNothing
+        )
+    }
+}
+
 /// One reason found in the log.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Diagnosis {

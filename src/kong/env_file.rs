@@ -121,6 +121,19 @@ impl EnvFile {
         lines
     }
 
+    /// How many settings of a kong.conf are here with the same value, and how many with another one: whether it may be what Kong
+    /// was started with. Keys that are not here count as neither, as Kong drops what it does not know and what is empty.
+    pub fn explained_by(&self, conf: &Conf) -> (usize, usize) {
+        let values = conf.effective().into_iter().filter_map(|(key, next)| Some((self.conf.value(&key)?, next)));
+        let plain = |value: &[u8]| loose(value).strip_suffix(b"/").map_or_else(|| loose(value), <[u8]>::to_vec);
+        values.fold(
+            (0, 0),
+            |(same, other), (now, next)| {
+                if plain(&now) == plain(&next) { (same + 1, other) } else { (same, other + 1) }
+            },
+        )
+    }
+
     /// The keys that the two files do not set alike. Names only.
     pub fn differs(&self, other: &Self) -> BTreeSet<String> {
         self.conf.differs(&other.conf)
@@ -161,6 +174,14 @@ mod tests {
         assert_eq!(lines, names);
         let unset = EnvFile::parse("plugins = bundled\n");
         assert_eq!(unset.waiting(&Conf::parse("log_level = debug\n")), ["log_level (notice > debug)"]);
+    }
+
+    #[test]
+    fn a_kong_conf_explains_what_it_has_alike() {
+        let env = EnvFile::parse("plugins = bundled,x\nprefix = /p\nlog_level = notice\n");
+        let conf = Conf::parse("plugins = bundled, x\nprefix = /p/\nlog_level = info\nno_such = 1\n");
+        assert_eq!(env.explained_by(&conf), (2, 1));
+        assert_eq!(env.explained_by(&Conf::parse("")), (0, 0));
     }
 
     #[test]

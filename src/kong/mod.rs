@@ -16,6 +16,7 @@ pub mod service;
 pub mod setting;
 pub mod topology;
 pub mod version;
+pub mod violation;
 
 pub use conf::{Conf, EditError, Reading};
 pub use diagnosis::{Cause, Diagnosis};
@@ -26,6 +27,7 @@ pub use listen::{Listen, LocalAddress};
 pub use search_path::{Reach, SearchPath, StagedRelease};
 pub use topology::Topology;
 pub use version::{KongVersion, Support, clean_plugin_version};
+pub use violation::{Violation, violations};
 
 /// Text from a node made fit for a screen or a log: control characters and characters that turn the direction of writing
 /// become U+FFFD, and what is longer than `limit` characters is cut and ends in `…`.

@@ -74,6 +74,17 @@ impl SearchPath {
         }
     }
 
+    /// Which entry of the path, from 1, is the first that finds modules below this directory. Lua's own directory is found by
+    /// the end of every path (facts.md B2), and so is what no entry names.
+    pub fn place(&self, lua_root: &NodePath) -> usize {
+        let root = lua_root.as_str().trim_end_matches('/');
+        let ours = |template: &str| {
+            let template = tidy(template.trim());
+            template.strip_prefix(root).is_some_and(|rest| rest == "/?.lua" || rest == "/?/init.lua")
+        };
+        self.text.split(';').position(ours).map_or(usize::MAX, |at| at + 1)
+    }
+
     /// The path with these releases at its head, in this order, each by name and as a directory; releases below `home`
     /// that stood there before are gone. (protocols.md A: `RELEASE/?.lua;RELEASE/?/init.lua;OLD`.)
     pub fn staged(&self, home: &NodePath, releases: &[NodePath]) -> Result<Self, UnfitPath> {
@@ -149,6 +160,19 @@ mod tests {
             ("/x/?.lua", DEFAULT_LUA_ROOT, Reach::Full),
         ] {
             assert_eq!(SearchPath::new(text).reaches(&path(root)), reach, "{text} {root}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_root_is_that_of_its_first_pattern_and_luas_own_directory_comes_last() {
+        for (text, root, place) in [
+            ("/x/?.lua;/x/?/init.lua;;", "/x", 1),
+            ("./?.lua; /a/?.lua ;/x//?.lua;;", "/x", 3),
+            ("/xy/?.lua;/x/?/init.lua", "/x", 2),
+            ("/a/?.lua;;", DEFAULT_LUA_ROOT, usize::MAX),
+            ("/usr/local/share/lua/5.1/?.lua;/a/?.lua", DEFAULT_LUA_ROOT, 1),
+        ] {
+            assert_eq!(SearchPath::new(text).place(&path(root)), place, "{text} {root}");
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::action::{Activate, ReloadWay};
 use crate::hint::Hint;
+use crate::name::PluginName;
 use crate::remote::{Call, Fault, Remote, RemoteError, Script, Word};
 use crate::run::{CancelLevel, Cause, Outcome, SkipReason, StepEnd, StepPhase};
 use crate::wire::Status;
@@ -20,10 +21,13 @@ use super::explain::explain;
 use super::proof::{Next, Proof, Sample, Terms};
 use super::recount::{self, Elsewhere};
 use super::session::{Heard, Seen, Session, Undone, untouched};
+use super::validate::{Check, Checked};
 use super::{Doors, Lease, Settings, Site, Standing, Watch, order};
 
 /// How long the script may be silent until it reloads: it waits for a busy master, then for the guard.
 const BEFORE: Duration = Duration::from_secs(150);
+/// How long the script waits for old workers, beyond the least gap between reloads.
+const PACE: Duration = Duration::from_mins(6);
 /// How long the CLI may take.
 const CLI: Duration = Duration::from_secs(150);
 /// How long one look may take.
@@ -57,6 +61,8 @@ enum Verdict {
     Ended,
     /// The run is being cancelled so hard that steps are left.
     Left,
+    /// The run is being cancelled while the step waits, with nothing touched.
+    Waited,
 }
 
 impl Activation<'_> {
@@ -76,15 +82,15 @@ impl Activation<'_> {
     }
 
     fn reloads(&self) -> bool {
-        matches!(self.activate.way, ReloadWay::Candidate | ReloadWay::Hup)
+        self.activate.way.reloads()
     }
 
     /// What can be asked, and whether it may begin.
     async fn before(&self) -> Result<Evidence, Cause> {
         match self.activate.way {
             ReloadWay::Stopped => Ok(Evidence { admin: false, ready: None, proxy: false }),
-            ReloadWay::Candidate | ReloadWay::Hup => evidence::before(self.remote, self.doors).await,
             ReloadWay::Unneeded => self.already_loaded().await,
+            _ => evidence::before(self.remote, self.doors).await,
         }
     }
 
@@ -134,7 +140,7 @@ impl Activation<'_> {
         let args = order::arguments(self.site, self.lease, self.step, self.activate, self.settings)
             .map_err(|error| StepEnd::Failed { cause: cause("not-sent", error.to_string()) })?;
         // The script has deadlines of its own for everything; this one is beyond their sum.
-        let deadline = BEFORE + self.settings.guard + PUT_BACK;
+        let deadline = BEFORE + PACE + Duration::from_secs(self.activate.pace.gap) + self.settings.guard + PUT_BACK;
         let call = Call { script: Script::Activate, args, payload: None, deadline };
         self.watch.phase(StepPhase::Guard, "arming the guard".to_owned());
         self.remote.start(call).await.map(Session::new).map_err(|error| match error.fault {
@@ -151,6 +157,7 @@ impl Activation<'_> {
             Verdict::Fails(cause) => (self.put_back(session, cause, evidence).await, None),
             Verdict::Ended => (self.ended(session, None).await, None),
             Verdict::Left => (self.leave(session).await, None),
+            Verdict::Waited => (StepEnd::Skipped { why: SkipReason::Cancelled }, None),
         }
     }
 
@@ -164,26 +171,37 @@ impl Activation<'_> {
                 };
                 Verdict::Holds(text, self.standing(&seen, None))
             }
-            Heard::Reloading | Heard::End => Verdict::Ended,
+            Heard::Reloading | Heard::Waiting(_) | Heard::End => Verdict::Ended,
         }
     }
 
     async fn reload(&self, session: &mut Session, evidence: Evidence) -> Verdict {
-        match session.hear(BEFORE).await {
-            Heard::Reloading => {}
-            Heard::Look(_) | Heard::End => return Verdict::Ended,
+        let mut waits = String::new();
+        loop {
+            match session.hear(BEFORE).await {
+                Heard::Reloading => break,
+                // Nothing was touched; the script ends by itself when nobody listens any more.
+                Heard::Waiting(_) if self.watch.cancelled().is_some() => return Verdict::Waited,
+                Heard::Waiting(text) if text == waits => {}
+                Heard::Waiting(text) => {
+                    self.watch.phase(StepPhase::Guard, text.clone());
+                    waits = text;
+                }
+                Heard::Look(_) | Heard::End => return Verdict::Ended,
+            }
         }
         let begun = Instant::now();
         self.watch.phase(StepPhase::Reload, format!("reloading {}", self.activate.directive.1));
         match session.hear(CLI).await {
             Heard::Look(seen) => self.prove(session, evidence, begun, seen).await,
-            Heard::Reloading | Heard::End => Verdict::Ended,
+            Heard::Reloading | Heard::Waiting(_) | Heard::End => Verdict::Ended,
         }
     }
 
     fn terms(&self, session: &Session, evidence: Evidence) -> Option<Terms> {
         Some(Terms {
             master: self.activate.basis.master?,
+            restarts: self.activate.way.may_restart(),
             before: session.before.clone(),
             loaded: (*self.activate.loaded).clone(),
             gone: self.activate.gone.clone(),
@@ -202,6 +220,7 @@ impl Activation<'_> {
             return Verdict::Fails(cause("no-master", "the plan has no master to reload"));
         };
         let (mut proof, mut answer, mut last) = (Proof::new(terms), None, String::new());
+        let mut rows = None;
         loop {
             if self.watch.cancelled() >= Some(CancelLevel::LeaveSteps) {
                 return Verdict::Left;
@@ -213,14 +232,43 @@ impl Activation<'_> {
                 }
                 Next::Ask(question) => answer = Some(evidence::ask(self.remote, self.doors, question).await),
                 Next::Failed(cause) => return Verdict::Fails(cause),
-                Next::Proven(text) => return Verdict::Holds(Some(text), self.standing(&seen, evidence.ready)),
+                Next::Proven(text) if rows.is_some() || self.activate.validate.is_empty() => {
+                    let said = self.log_names(session);
+                    let text = [Some(text), rows, said].into_iter().flatten().collect::<Vec<_>>().join(", ");
+                    return Verdict::Holds(Some(text), self.standing(&seen, evidence.ready));
+                }
+                // It takes its time: whether the workers are still the same is looked at behind it.
+                Next::Proven(_) => match self.check_rows(begun).await {
+                    Checked::Fit(text) => rows = Some(text),
+                    Checked::Unfit(cause) => return Verdict::Fails(cause),
+                    Checked::Left => return Verdict::Left,
+                },
             }
             session.say(Word::Look).await;
             match session.hear(LOOK).await {
                 Heard::Look(next) => seen = next,
-                Heard::Reloading | Heard::End => return Verdict::Ended,
+                Heard::Reloading | Heard::Waiting(_) | Heard::End => return Verdict::Ended,
             }
         }
+    }
+
+    /// Which of the plugins Kong's log names as loaded: beside the proof, and never in its place (protocols.md A).
+    fn log_names(&self, session: &Session) -> Option<String> {
+        let said = session.loading();
+        let names = self.activate.loaded.keys().map(PluginName::as_str).filter(|name| said.contains(*name));
+        let names: Vec<&str> = names.collect();
+        (!names.is_empty()).then(|| format!("the log has `Loading plugin` of {}", names.join(", ")))
+    }
+
+    /// Whether the rows in use fit the schema that the new workers have.
+    async fn check_rows(&self, begun: Instant) -> Checked {
+        let face = match &self.doors.admin {
+            Ok(face) => face,
+            Err(trouble) => return Checked::Fit(format!("its rows were not checked: {}", trouble.text)),
+        };
+        let until = begun + self.settings.guard.saturating_sub(MARGIN);
+        let plugins = &self.activate.validate;
+        Check { remote: self.remote, face, plugins, watch: self.watch, until }.run().await
     }
 
     fn say_seeing(&self, last: &mut String, seeing: String, alarm: bool, begun: Instant) {
@@ -238,7 +286,7 @@ impl Activation<'_> {
     fn sample(&self, seen: &Seen, begun: Instant) -> Sample {
         Sample {
             at: begun.elapsed(),
-            master: self.activate.basis.master.filter(|_| seen.same),
+            master: seen.process.or(self.activate.basis.master).filter(|_| seen.same),
             idle: seen.idle,
             live: seen.live.clone(),
             leaving: seen.leaving.clone(),
@@ -247,7 +295,7 @@ impl Activation<'_> {
 
     fn standing(&self, seen: &Seen, ready: Option<super::admin::Readiness>) -> Standing {
         Standing {
-            master: self.activate.basis.master,
+            master: seen.process.or(self.activate.basis.master),
             live: seen.live.clone(),
             loaded: (*self.activate.loaded).clone(),
             gone: self.activate.gone.clone(),
@@ -274,7 +322,9 @@ impl Activation<'_> {
         session.say(Word::Undo).await;
         let (ended, log) = session.end(PUT_BACK).await;
         match ended {
-            Ok(told) => self.was_put_back(&told, explain(cause, log.as_deref()), evidence).await,
+            // The reload was a good one: its log has nothing to say of the rows.
+            Ok(told) if cause.code == Cause::ROWS_INVALID => self.was_put_back(&told, cause, evidence).await,
+            Ok(told) => self.was_put_back(&told, explain(cause, &log), evidence).await,
             Err(error) => self.unknown(&error, false),
         }
     }
@@ -314,10 +364,21 @@ impl Activation<'_> {
                 let why = self.undone_unasked(&told);
                 // Where Kong was not told, its error log is about something else.
                 let told_kong = Undone::of(&told) != Some(Undone::Restored);
-                let why = if told_kong { explain(why, log.as_deref()) } else { why };
+                let why = if told_kong { explain(why, &log) } else { why };
                 let none = Evidence { admin: false, ready: None, proxy: false };
                 self.was_put_back(&told, why, none).await
             }
+        }
+    }
+
+    /// Who was told to make Kong load it.
+    fn told_by(&self) -> String {
+        match &self.activate.way {
+            ReloadWay::Prepare => "kong prepare and reload".to_owned(),
+            ReloadWay::Restart => "kong restart".to_owned(),
+            ReloadWay::Unit { unit } => format!("systemctl reload {unit}"),
+            ReloadWay::Command { .. } => "the command of the inventory".to_owned(),
+            _ => "kong reload".to_owned(),
         }
     }
 
@@ -328,7 +389,7 @@ impl Activation<'_> {
             let code = text("cli", 0).unwrap_or_default();
             return advised(
                 "reload-refused",
-                format!("kong reload said no ({code}): {said}"),
+                format!("{} said no ({code}): {said}", self.told_by()),
                 Hint::do_("read what it says; nothing was loaded"),
             );
         }
@@ -351,7 +412,7 @@ impl Activation<'_> {
 
     async fn was_put_back(&self, told: &Told, mut cause: Cause, evidence: Evidence) -> StepEnd {
         self.print(told);
-        let gone = matches!(cause.code.as_str(), "master-gone" | "master-changed");
+        let gone = matches!(cause.code.as_str(), "master-gone" | "master-changed") && !self.activate.way.may_restart();
         match Undone::of(told) {
             Some(Undone::Proved) => match self.serves_as_before(evidence).await {
                 Ok(text) => {

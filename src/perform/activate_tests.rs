@@ -362,7 +362,7 @@ async fn without_a_reload_the_workers_have_to_run_what_is_wanted_already() {
     let mut activate = gateway::activate(ReloadWay::Unneeded);
     let done = carry_out(&gateway, &activate, Notes::default()).await;
     assert_eq!(done.end, StepEnd::Done { outcome: Outcome::Changed });
-    activate.loaded.to_mut().insert(crate::name::PluginName::parse("other").unwrap(), None);
+    activate.loaded.to_mut().insert(PluginName::parse("other").unwrap(), None);
     let done = carry_out(&gateway, &activate, Notes::default()).await;
     assert_eq!(failed(&done).code, "moved");
     assert_eq!(gateway.node.calls().len(), 1);
@@ -401,7 +401,7 @@ async fn a_look_that_lies_about_its_length_is_no_proof() {
 }
 
 fn removal(way: ReloadWay) -> Activate {
-    Activate { gone: [crate::name::PluginName::parse("legacy").unwrap()].into(), ..gateway::activate(way) }
+    Activate { gone: [PluginName::parse("legacy").unwrap()].into(), ..gateway::activate(way) }
 }
 
 fn row(plugin: &str) -> serde_json::Value {
@@ -417,7 +417,7 @@ async fn a_name_goes_only_while_nobody_uses_it() {
     for way in [ReloadWay::Candidate, ReloadWay::Hup, ReloadWay::Unneeded] {
         let gateway = good();
         gateway.set(|setup| setup.rows(Ok(vec![row("legacy"), row("other")])));
-        let mut wanted = removal(way);
+        let mut wanted = removal(way.clone());
         wanted.loaded = std::collections::BTreeMap::new().into();
         let done = carry_out(&gateway, &wanted, Notes::default()).await;
         let cause = failed(&done);

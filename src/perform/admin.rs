@@ -219,8 +219,12 @@ impl Face {
     /// `GET /status/ready` on the status API: the status code, and whether it complains of an empty configuration.
     pub async fn ready(&self, remote: &dyn Remote) -> Option<Readiness> {
         let answer = self.ask(remote, "/status/ready").await.ok()?;
-        let empty = String::from_utf8_lossy(&answer.body).contains("empty configuration");
-        Some(Readiness { status: answer.status, empty })
+        let says = |words: &str| String::from_utf8_lossy(&answer.body).contains(words);
+        Some(Readiness {
+            status: answer.status,
+            empty: says("empty configuration"),
+            stuck: says("router builds not yet complete"),
+        })
     }
 }
 
@@ -231,6 +235,9 @@ pub struct Readiness {
     pub status: u16,
     /// It is not ready because it has no configuration at all, which is nobody's fault.
     pub empty: bool,
+    /// It is not ready as a load has wiped what readiness goes by: while a reload runs, and for good after one that failed,
+    /// until a worker is respawned or a reload succeeds (measured.md 3).
+    pub stuck: bool,
 }
 
 /// An address as a person writes it.
@@ -245,6 +252,11 @@ pub fn shown(address: &HttpAddress) -> String {
 /// The path of one row. Only an id names a row: by a name Kong answers 204 and deletes nothing (measured.md 5).
 pub fn row_path(workspace: Option<&str>, id: &str) -> String {
     format!("{}/plugins/{}", prefix(workspace), encoded(id))
+}
+
+/// Where a row is asked about without being written (facts.md C2).
+pub(super) fn validate_path(workspace: Option<&str>) -> String {
+    format!("{}/schemas/plugins/validate", prefix(workspace))
 }
 
 /// The word for what a row is applied to, and its path.
@@ -369,10 +381,12 @@ fn read_node(body: &[u8]) -> Result<AdminFacts, AnswerError> {
     };
     let setting = |key: &str| info.configuration.get(key).cloned();
     let plugins = setting("plugins").unwrap_or_default();
+    let priorities = info.loaded.iter().filter_map(|(name, plugin)| Some((name.clone(), plugin.priority?))).collect();
     Ok(AdminFacts {
         version: version.to_string(),
         edition: info.edition,
         loaded: info.loaded.into_iter().map(|(name, plugin)| (name, plugin.version)).collect(),
+        priorities,
         odd: odd_names(body),
         plugins: plugins.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect(),
         lua_package_path: setting("lua_package_path"),

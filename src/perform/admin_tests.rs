@@ -26,6 +26,7 @@ async fn the_answer_of_a_node_becomes_facts() {
     let facts = face().node(&*remote(&node).await).await.unwrap();
     assert_eq!((facts.version.as_str(), facts.database.as_deref()), ("3.9.1", Some("postgres")));
     assert_eq!(facts.loaded.values().next().unwrap().as_deref(), Some("2.1.0"));
+    assert_eq!(facts.priorities.values().copied().collect::<Vec<_>>(), [900]);
     assert_eq!(
         (facts.plugins, facts.odd),
         (vec!["bundled".to_owned(), "acme-auth".to_owned()].into(), vec!["bad name".to_owned()])
@@ -153,7 +154,7 @@ async fn readiness_tells_an_empty_configuration_apart() {
         })
     });
     let remote = remote(&node).await;
-    assert_eq!(face().ready(&*remote).await, Some(Readiness { status: 503, empty: true }));
+    assert_eq!(face().ready(&*remote).await, Some(Readiness { status: 503, empty: true, stuck: false }));
     node.http(|_| ok("{\"database\":{\"reachable\":false}}"));
     assert_eq!(face().database_reachable(&*remote).await.unwrap(), Some(false));
 }

@@ -107,6 +107,16 @@ fn of_kong(code: &str, about: &str) -> Option<Words> {
             "the running nginx configuration has no lua_package_path to stage a release in".to_owned(),
             "look at the node's own nginx template",
         ),
+        "pace-draining" => (
+            format!(
+                "{about} old workers of earlier reloads still serve what they began, after five minutes; nothing was touched"
+            ),
+            "wait until they have ended, set nginx_main_worker_shutdown_timeout there, or raise `rollout: { max_draining: … }`",
+        ),
+        "pace-gap" => (
+            format!("its workers were replaced again and again within {about} s; nothing was touched"),
+            "look at the error log of Kong there for `exited on signal`, and at who reloads it",
+        ),
         "hup" => (format!("the master {about} could not be told to reload"), "look at the node, then plan again"),
         "started" => (
             format!("Kong was started meanwhile (master {about}), and the plan was for one that does not run"),
@@ -172,6 +182,8 @@ mod tests {
         for (line, code, words) in [
             ("problem unpack 12", "no-space", "12 KiB are free"),
             ("problem unreadable /srv", "unreadable", "may not enter /srv"),
+            ("problem pace-draining 6", "pace-draining", "6 old workers"),
+            ("problem pace-gap 30", "pace-gap", "within 30 s"),
             ("problem not-the-owner 1001", "not-the-owner", "uid 1001"),
             ("problem open-files 65536", "open-files", "65536 open files"),
             ("problem started 77", "started", "master 77"),

@@ -64,7 +64,11 @@ struct Inner {
     reloads: bool,
     rows: Result<Vec<serde_json::Value>, u16>,
     master: u32,
+    validates: Validates,
 }
+
+/// How a row is judged that is asked about: status and body.
+pub(crate) type Validates = fn(&serde_json::Value) -> (u16, String);
 
 /// The gateway.
 #[derive(Clone)]
@@ -90,6 +94,7 @@ impl Gateway {
             reloads: true,
             rows: Ok(Vec::new()),
             master: 100,
+            validates: |_| (200, r#"{"message":"schema validation successful"}"#.to_owned()),
         };
         let gateway = Self { inner: Arc::new(Mutex::new(inner)), node: Scripted::default() };
         gateway.wire();
@@ -142,6 +147,10 @@ impl Setup<'_> {
     /// Who answers at the Admin API.
     pub(crate) fn master(&mut self, pid: u32) {
         self.0.master = pid;
+    }
+    /// What the schema says of a row.
+    pub(crate) fn validates(&mut self, validates: Validates) {
+        self.0.validates = validates;
     }
     pub(crate) fn reloads(&mut self, reloads: bool) {
         self.0.reloads = reloads;
@@ -217,6 +226,11 @@ impl Inner {
                 Ok(rows) => ok(serde_json::json!({ "data": rows }).to_string()),
                 Err(status) => Ok(HttpAnswer { status: *status, body: b"<html>".to_vec() }),
             },
+            path if path.ends_with("/schemas/plugins/validate") && request.method == "POST" => {
+                let body = serde_json::from_slice(request.body.as_deref().unwrap_or_default()).unwrap();
+                let (status, body) = (self.validates)(&body);
+                Ok(HttpAnswer { status, body: body.into() })
+            }
             // No route: that is an HTTP answer all the same.
             _ => Ok(HttpAnswer { status: 404, body: b"{}".to_vec() }),
         }
@@ -252,6 +266,9 @@ pub(crate) fn activate(way: ReloadWay) -> Activate {
         switches: Vec::new().into(),
         directive: ("bundled".to_owned(), "bundled,acme-auth".to_owned()).into(),
         way,
+        evidence: crate::name::Shared::default(),
+        pace: crate::action::Pace::default(),
+        again: crate::action::Again::default(),
         staged: vec![(bundle(), digest())].into(),
         search_path: None,
         conf: None,
@@ -259,6 +276,7 @@ pub(crate) fn activate(way: ReloadWay) -> Activate {
         gone: std::collections::BTreeSet::default(),
         count_through: Vec::new(),
         keep: Activate::keep(),
+        validate: std::collections::BTreeSet::default(),
         manifest: vec!["muster-manifest 1".to_owned()].into(),
         content: [(bundle(), digest())].into(),
     }

@@ -19,10 +19,12 @@ use crate::wire::{ArgError, Args};
 mod activate;
 pub mod admin;
 mod call;
+pub mod candidate;
 mod cause;
 mod delete;
 mod deliver;
 pub mod detail;
+pub mod discover;
 mod doors;
 mod evidence;
 mod explain;
@@ -34,6 +36,7 @@ mod node;
 mod order;
 pub mod proof;
 mod recount;
+mod rehearse;
 pub mod restore;
 mod rows;
 #[cfg(test)]
@@ -42,6 +45,7 @@ mod session;
 mod standing;
 mod unapply;
 pub mod undo;
+mod validate;
 
 pub use cause::fault_word;
 pub(crate) use cause::{cause, of_remote, of_trouble};

@@ -23,7 +23,7 @@ use super::recount::Elsewhere;
 use super::unapply::Unapplying;
 use super::{
     Cargo, Doors, Lease, LeaseRefusal, Peers, Perform, Reach, RunIdentity, Settings, Site, Standing, UndoKeeper, Watch,
-    delete, deliver,
+    delete, deliver, rehearse,
 };
 
 /// A node with its faces.
@@ -223,6 +223,7 @@ impl NodePerformer {
                 let number = step.id.number();
                 Ok(deliver::perform(&*remote, &place.site, &lease, number, action, &*self.cargo, watch).await)
             }
+            Action::Rehearse(action) => Ok(rehearse::perform(&*remote, &place.site, action, watch).await),
             Action::Activate(action) => {
                 let activation = Activation {
                     remote: &*remote,

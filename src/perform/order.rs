@@ -2,17 +2,21 @@
 
 use std::fmt::Write as _;
 
-use crate::action::{Activate, ConfEdit, Keeping, ReloadWay, Switch};
-use crate::name::{BundlePath, NodePath};
+use crate::action::{Activate, Again, ConfEdit, Keeping, ReloadWay, Switch};
+use crate::name::{BundlePath, Digest, NodePath};
 use crate::wire::{ArgError, Args};
 
 use super::{Lease, Settings, Site};
 
 /// The word of the script for a way.
-const fn way(way: ReloadWay) -> &'static str {
+const fn way(way: &ReloadWay) -> &'static str {
     match way {
         ReloadWay::Candidate => "candidate",
         ReloadWay::Hup => "hup",
+        ReloadWay::Prepare => "prepare",
+        ReloadWay::Restart => "restart",
+        ReloadWay::Unit { .. } => "unit",
+        ReloadWay::Command { .. } => "command",
         ReloadWay::Unneeded => "kept",
         ReloadWay::Stopped => "none",
     }
@@ -33,12 +37,28 @@ pub(crate) fn arguments(
         .with("prefix", site.prefix.as_str())?
         .with("lua_root", site.lua_root.as_str())?
         .with("cli", site.cli.as_str())?
-        .with("way", way(activate.way))?
+        .with("way", way(&activate.way))?
         .with("plugins", &activate.directive.1)?
         .with("stage", stage(&site.home, activate))?
         .with("keep", activate.keep.to_string())?
+        .with("gap", activate.pace.gap.to_string())?
+        .with("draining", activate.pace.draining.map(|most| most.to_string()).unwrap_or_default())?
         .with("patience", settings.guard.as_secs().to_string())?;
-    wanted(basis(args, activate)?, activate)
+    wanted(basis(asked(args, activate)?, activate)?, activate)
+}
+
+/// What the ways that an inventory asks for need besides.
+fn asked(args: Args, activate: &Activate) -> Result<Args, ArgError> {
+    let args = match &activate.way {
+        ReloadWay::Unit { unit } => args.with("service", unit)?,
+        ReloadWay::Command { command } => args.with("command", command)?,
+        _ => args,
+    };
+    match &activate.again {
+        _ if activate.way.stages() || !activate.way.reloads() => Ok(args),
+        Again::Kong => args.with("again", "kong"),
+        Again::Unit(unit) => args.with("again", format!("unit {unit}")),
+    }
 }
 
 /// What the planner saw, which the script compares before it touches anything.
@@ -50,6 +70,7 @@ fn basis(args: Args, activate: &Activate) -> Result<Args, ArgError> {
     args.with("conf_sha", digest(&basis.conf))?
         .with_list("source", basis.sources.iter().map(source))?
         .with("env_sha", digest(&basis.env))?
+        .with("nginx_sha", basis.nginx.as_ref().map_or("", Digest::as_str))?
         .with("master_pid", number(basis.master.map(|(pid, _)| pid.into())))?
         .with("master_start", number(basis.master.map(|(_, start)| start)))?
         .with("manifest_generation", basis.generation.to_string())?

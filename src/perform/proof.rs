@@ -31,6 +31,8 @@ const CONTRADICTIONS: u32 = 3;
 pub struct Terms {
     /// The master that was told to reload.
     pub master: Process,
+    /// Another master may follow it: what was told may be a restart.
+    pub restarts: bool,
     /// Its serving workers right before (`B`).
     pub before: BTreeSet<Process>,
     /// Plugins that have to be loaded, with the version as Kong reports it.
@@ -129,6 +131,10 @@ pub struct Proof {
     unsettled_since: Option<Duration>,
     pause: Duration,
     alarmed: bool,
+    /// Old workers that end their last requests, in the last sample.
+    leaving: usize,
+    /// The master that followed the one that was told.
+    followed: Option<Process>,
 }
 
 /// What a judged answer means.
@@ -149,16 +155,40 @@ impl Proof {
             unsettled_since: None,
             pause: PAUSE.0,
             alarmed: false,
+            leaving: 0,
+            followed: None,
         }
     }
 
     /// Takes a sample, and the answer to the last question if one was asked before it.
     pub fn observe(&mut self, sample: &Sample, answer: Option<Answer>) -> Next {
-        if sample.master != Some(self.terms.master) {
-            return Next::Failed(master_gone(sample.master));
+        self.leaving = sample.leaving.len();
+        if let Some(next) = self.master(sample) {
+            return next;
         }
         let next = self.ground(sample).unwrap_or_else(|| self.question(sample, answer));
         self.within_limit(sample, next)
+    }
+
+    /// Whether it is the master that is looked for: the one that was told, or where that may be a restart one that followed it, and
+    /// then that one alone. There is a time without either.
+    fn master(&mut self, sample: &Sample) -> Option<Next> {
+        let wanted = self.followed.unwrap_or(self.terms.master);
+        match sample.master {
+            Some(found) if found == wanted => None,
+            _ if !self.terms.restarts || self.followed.is_some() => Some(Next::Failed(master_gone(sample.master))),
+            Some(found) => {
+                self.followed = Some(found);
+                self.forget();
+                None
+            }
+            None if sample.at >= MIX => Some(Next::Failed(master_gone(None))),
+            None => {
+                self.forget();
+                let next = self.look("no master runs, as in a restart".to_owned(), false);
+                Some(self.within_limit(sample, next))
+            }
+        }
     }
 
     /// The guard decides when its time is over, so looking on has an end whatever is seen.
@@ -382,7 +412,12 @@ impl Proof {
             }
             // Before Kong 3.3 there is no such path.
             Some(now) if now.status == 404 && before == Some(now) => "readiness unknown to this Kong".to_owned(),
-            Some(now) if waited && before.is_some_and(|before| before.status == now.status) => {
+            // What a failed reload took away a good one gives back: that it was away before is no excuse (measured.md 3).
+            Some(now)
+                if waited
+                    && !now.stuck
+                    && before.is_some_and(|before| before.status == now.status && !before.stuck) =>
+            {
                 format!("not ready ({}), as before", now.status)
             }
             Some(now) => {
@@ -409,6 +444,11 @@ impl Proof {
         }
         words.extend(candidate.ready.clone());
         words.extend(candidate.proxied.map(|count| format!("{count} proxied requests answered")));
+        // They run the old code for as long as a request holds them, and nothing limits that (measured.md 6).
+        words.extend((self.leaving > 0).then(|| match self.leaving {
+            1 => "1 old worker still ends its requests".to_owned(),
+            more => format!("{more} old workers still end their requests"),
+        }));
         words.join(", ")
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 
 const MASTER: Process = (100, 5);
+const STUCK: Readiness = Readiness { status: 503, empty: false, stuck: true };
 const OLD: [u32; 2] = [11, 12];
 
 fn ms(milliseconds: u64) -> Duration {
@@ -23,13 +24,14 @@ fn plugin(name: &str) -> PluginName {
 
 fn terms() -> Terms {
     Terms {
+        restarts: false,
         master: MASTER,
         before: set(&OLD),
         loaded: BTreeMap::from([(plugin("acme-auth"), Some("2.1.0".to_owned()))]),
         gone: BTreeSet::from([plugin("legacy-hmac")]),
         staged: vec![digest()],
         admin: true,
-        ready: Some(Readiness { status: 200, empty: false }),
+        ready: Some(Readiness { status: 200, empty: false, stuck: false }),
         proxy: true,
         limit: Duration::from_secs(280),
         settle: ms(1000),
@@ -103,7 +105,9 @@ fn run(terms: Terms, stages: &[Stage]) -> Course {
             Next::Ask(question) => {
                 answer = Some(match question {
                     Question::Admin => Answer::Admin(Box::new(Ok(facts(now)))),
-                    Question::Ready => Answer::Ready(Some(Readiness { status: now.ready, empty: false })),
+                    // 599 stands for the 503 of a failed load.
+                    Question::Ready if now.ready == 599 => Answer::Ready(Some(STUCK)),
+                    Question::Ready => Answer::Ready(Some(Readiness { status: now.ready, empty: false, stuck: false })),
                     Question::Proxy(count) => Answer::Proxy(count),
                 });
                 at += ms(5);
@@ -350,18 +354,50 @@ fn readiness_has_to_come_back_unless_it_was_away_before() {
     assert!(course.at > Duration::from_secs(30));
     let course = run(terms(), &[begin.clone(), unready(300), stage(5000, true, &[21, 22], NEW)]);
     assert!(proven(&course).contains(", ready,"));
-    let before = Terms { ready: Some(Readiness { status: 503, empty: false }), ..terms() };
+    let before = Terms { ready: Some(Readiness { status: 503, empty: false, stuck: false }), ..terms() };
     let course = run(before, &[begin, unready(300)]);
     assert!(proven(&course).contains("not ready (503), as before"), "{}", proven(&course));
 }
 
+/// measured.md 3: after a failed reload of anybody it is 503 until a good one. So a reload that leaves it so was none.
+#[test]
+fn readiness_that_a_failed_reload_took_away_has_to_come_back() {
+    let unready = |ready, from| Stage { ready, ..stage(from, true, &[21, 22], NEW) };
+    let begin = stage(0, false, &OLD, STALE);
+    let stuck = Terms { ready: Some(STUCK), ..terms() };
+    let course = run(stuck.clone(), &[begin.clone(), unready(599, 300)]);
+    assert_eq!(failed(&course), "not-ready");
+    let course = run(stuck.clone(), &[begin.clone(), unready(503, 300)]);
+    assert_eq!(failed(&course), "not-ready", "for another reason now");
+    let course = run(stuck, &[begin.clone(), unready(599, 300), stage(900, true, &[21, 22], NEW)]);
+    assert!(proven(&course).contains(", ready,"));
+    let other = Terms { ready: Some(Readiness { status: 503, empty: false, stuck: false }), ..terms() };
+    let course = run(other, &[begin, unready(599, 300)]);
+    assert_eq!(failed(&course), "not-ready", "it was away for another reason, and is now for this one");
+}
+
+#[test]
+fn old_workers_that_still_serve_are_told() {
+    let mut last = stage(300, true, &[21, 22], NEW);
+    last.leaving = vec![11];
+    let course = run(terms(), &[stage(0, false, &OLD, STALE), last.clone()]);
+    assert!(proven(&course).ends_with("answered, 1 old worker still ends its requests"), "{}", proven(&course));
+    last.leaving = OLD.to_vec();
+    let course = run(terms(), &[stage(0, false, &OLD, STALE), last]);
+    assert!(proven(&course).ends_with("2 old workers still end their requests"), "{}", proven(&course));
+}
+
 #[test]
 fn an_empty_configuration_as_before_is_not_waited_for() {
-    let mut proof = Proof::new(Terms { ready: Some(Readiness { status: 503, empty: true }), admin: false, ..terms() });
+    let mut proof = Proof::new(Terms {
+        ready: Some(Readiness { status: 503, empty: true, stuck: false }),
+        admin: false,
+        ..terms()
+    });
     let at = |at| Sample { at, master: Some(MASTER), idle: true, live: set(&[21]), leaving: BTreeSet::new() };
     assert!(matches!(proof.observe(&at(ms(1)), None), Next::Look { .. }), "one look is not enough");
     assert_eq!(proof.observe(&at(ms(21)), None), Next::Ask(Question::Ready));
-    let answer = Answer::Ready(Some(Readiness { status: 503, empty: true }));
+    let answer = Answer::Ready(Some(Readiness { status: 503, empty: true, stuck: false }));
     assert_eq!(proof.observe(&at(ms(25)), Some(answer)), Next::Ask(Question::Proxy(4)));
 }
 
@@ -398,4 +434,46 @@ fn an_admin_api_that_does_not_answer_is_awaited_then_not_proven() {
     assert!(matches!(proof.observe(&at(ms(30)), silent()), Next::Look { .. }));
     let late = proof.observe(&at(ms(61_000)), silent());
     assert!(matches!(late, Next::Failed(cause) if cause.code == "admin-unreachable"));
+}
+
+/// A sample of a master that is there, with these workers.
+fn after(at: u64, master: Option<Process>, live: &[u32]) -> Sample {
+    Sample { at: Duration::from_millis(at), master, idle: true, live: set(live), leaving: BTreeSet::new() }
+}
+
+fn bare() -> Terms {
+    Terms { restarts: true, admin: false, ready: None, proxy: false, settle: Duration::ZERO, ..terms() }
+}
+
+#[test]
+fn after_what_may_be_a_restart_the_master_that_follows_is_proven() {
+    let mut proof = Proof::new(bare());
+    let next = Some((900, 90));
+    assert!(matches!(proof.observe(&after(10, None, &[]), None), Next::Look { .. }));
+    assert!(matches!(proof.observe(&after(900, next, &[901]), None), Next::Look { .. }));
+    let mut at = 950;
+    loop {
+        at += 50;
+        match proof.observe(&after(at, next, &[901]), None) {
+            Next::Proven(_) => break,
+            Next::Look { .. } if at < 5_000 => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_second_master_that_follows_or_none_within_a_minute_is_a_failure() {
+    let mut proof = Proof::new(bare());
+    proof.observe(&after(10, Some((900, 90)), &[901]), None);
+    let Next::Failed(cause) = proof.observe(&after(60, Some((950, 95)), &[951]), None) else { panic!() };
+    assert_eq!(cause.code, "master-changed");
+    let mut proof = Proof::new(bare());
+    assert!(matches!(proof.observe(&after(59_000, None, &[]), None), Next::Look { .. }));
+    let Next::Failed(cause) = proof.observe(&after(61_000, None, &[]), None) else { panic!() };
+    assert_eq!(cause.code, "master-gone");
+    // Where nothing was to restart, one that follows was started by somebody else.
+    let mut proof = Proof::new(Terms { restarts: false, ..bare() });
+    let Next::Failed(cause) = proof.observe(&after(10, Some((900, 90)), &[901]), None) else { panic!() };
+    assert_eq!(cause.code, "master-changed");
 }

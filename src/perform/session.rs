@@ -10,9 +10,12 @@ use crate::survey::Process;
 use crate::wire::{Record, Status};
 
 use super::call::Told;
+use super::explain::Log;
 
 /// The most records that are kept.
 const RECORDS: usize = 10_000;
+/// The most plugins that a log is believed to name.
+const LOADING: usize = 200;
 /// The most children of a master that are believed.
 const CHILDREN: usize = 4096;
 
@@ -21,6 +24,8 @@ const CHILDREN: usize = 4096;
 pub(crate) struct Seen {
     pub(crate) idle: bool,
     pub(crate) same: bool,
+    /// Which process it is, where the script says so.
+    pub(crate) process: Option<Process>,
     pub(crate) live: BTreeSet<Process>,
     pub(crate) leaving: BTreeSet<Process>,
 }
@@ -30,6 +35,8 @@ pub(crate) struct Seen {
 pub(crate) enum Heard {
     /// From here on Kong may have been told.
     Reloading,
+    /// It waits, with nothing touched: for what.
+    Waiting(String),
     /// A whole look at the master.
     Look(Seen),
     /// It has ended, or its end will not be seen.
@@ -70,6 +77,7 @@ impl Session {
         while let Some(reply) = self.running.next().await {
             match reply {
                 Reply::Record(record) if record.tag == "proof" => return self.look(&record).await,
+                Reply::Record(record) if record.tag == "waiting" => return Heard::Waiting(waiting(&record)),
                 Reply::Record(record) if record.tag == "before" => self.before.extend(process(&record)),
                 Reply::Record(record) => {
                     let reloading = record.tag == "reloading";
@@ -85,10 +93,16 @@ impl Session {
         Heard::End
     }
 
-    /// `proof SECONDS IDLE ALIVE N`, then N workers. A look that is not whole is none: the end follows.
+    /// `proof SECONDS IDLE ALIVE N [PID START]`, then N workers. A look that is not whole is none: the end follows.
     async fn look(&mut self, proof: &Record) -> Heard {
         let flag = |index| proof.exact(index) == Some("1");
-        let mut seen = Seen { idle: flag(1), same: flag(2), live: BTreeSet::new(), leaving: BTreeSet::new() };
+        let mut seen = Seen {
+            idle: flag(1),
+            same: flag(2),
+            process: proof.number(4).zip(proof.number(5)),
+            live: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+        };
         let count: usize = proof.number(3).unwrap_or(usize::MAX);
         if count > CHILDREN {
             return self.garbled();
@@ -121,26 +135,42 @@ impl Session {
         }
     }
 
+    /// The plugins that Kong's log says were loaded since the reload: it does so at `log_level` debug alone (facts.md B5).
+    pub(crate) fn loading(&self) -> BTreeSet<String> {
+        let records = self.records.iter().filter(|record| record.tag == "loading");
+        records.flat_map(|record| (0..LOADING).map_while(|index| record.text(index))).collect()
+    }
+
     /// Listens to the end.
-    pub(crate) async fn end(mut self, patience: Duration) -> (Result<Told, RemoteError>, Option<Vec<u8>>) {
+    pub(crate) async fn end(mut self, patience: Duration) -> (Result<Told, RemoteError>, Log) {
         loop {
             if let Heard::End = self.hear(patience).await {
                 break;
             }
         }
+        let no_blob = self.records.iter().find(|record| record.tag == "no-blob" && record.exact(0) == Some("log"));
+        let log = Log::of(self.log.take(), no_blob);
         if let Some(lost) = self.lost {
-            return (Err(lost), self.log);
+            return (Err(lost), log);
         }
         let ended = match self.running.finish().await {
             Ended::Done(status) => Ok(Told { status, records: self.records }),
             Ended::Lost(error) => Err(error),
         };
-        (ended, self.log)
+        (ended, log)
     }
 
     /// Whether the script has said so.
     pub(crate) fn said(&self, tag: &str) -> bool {
         self.records.iter().any(|record| record.tag == tag)
+    }
+}
+
+fn waiting(record: &Record) -> String {
+    let count = record.text(1).unwrap_or_default();
+    match record.exact(0) {
+        Some("gap") => format!("waiting until its last reload is {count} s ago"),
+        _ => format!("waiting for old workers to end ({count} still serve what they began)"),
     }
 }
 

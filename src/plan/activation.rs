@@ -2,26 +2,25 @@
 
 use super::lookup::NextManifest;
 use super::node::Draft;
-use super::{BlockerCode, obstacle, service};
-use crate::action::{Activate, ConfEdit, Keeping, NodeBasis, ReloadWay, Switch};
+use super::{BlockerCode, asked, obstacle, service, way};
+use crate::action::{Activate, Again, ConfEdit, Keeping, NodeBasis, Pace, ReloadWay, Switch};
 use crate::diff::Mark;
 use crate::hint::Hint;
 use crate::kong::Directive;
 use crate::kong::origin::{Environment, not_beaten};
 use crate::name::{BundleName, Digest, NodePath, PluginName, Shared};
-use crate::survey::NodeFacts;
 use crate::wire::{Manifest, Owned};
 
 /// Makes the activation, or adds the blocker that stands in its way.
 pub(super) fn make(draft: &mut Draft<'_>) {
-    let Some(way) = way(draft) else { return };
+    let Some(way::Way { way, evidence }) = way::of(draft) else { return };
     let add = std::mem::take(&mut draft.add);
     let gone = draft.drop.clone();
     let leave: Vec<PluginName> = gone.iter().cloned().collect();
     let Ok(conf) = conf(draft, &add, &leave) else { return };
     let Some((directive, search_path)) = settings(draft, &add, &leave) else { return };
     waiting(draft);
-    let staged: Vec<(BundleName, Digest)> = if way == ReloadWay::Candidate {
+    let staged: Vec<(BundleName, Digest)> = if matches!(way, ReloadWay::Candidate | ReloadWay::Hup) {
         draft.loads().map(|switch| (switch.bundle.clone(), switch.to.clone())).collect()
     } else {
         Vec::new()
@@ -34,9 +33,13 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         draft.content.retain(|name, _| known(name));
     }
     if !matches!(way, ReloadWay::Unneeded | ReloadWay::Stopped) {
+        draining(draft);
         let beside = beside(draft);
         draft.content.extend(beside);
     }
+    let again = if way.stages() { Again::default() } else { asked::again(draft) };
+    let counts = way == ReloadWay::Stopped && !gone.is_empty();
+    let count_through = if counts { draft.removals.through.clone() } else { Vec::new() };
     let (cluster, mut alike) = (&draft.cluster.name, draft.lookup.alike());
     let all = |switches: &Vec<Shared<Switch>>| switches.iter().map(|switch| Switch::clone(switch)).collect();
     let switches = alike.switches.ask(std::mem::take(&mut draft.switches), all);
@@ -49,18 +52,18 @@ pub(super) fn make(draft: &mut Draft<'_>) {
         switches,
         directive: alike.directives.share(cluster, directive.into()),
         way,
+        evidence: alike.evidence.share(cluster, evidence.into()),
+        again,
+        pace: Pace { gap: draft.cluster.rollout.gap(), draining: Some(draft.cluster.rollout.max_draining) },
         staged: alike.staged.share(cluster, staged.into()),
         search_path,
         conf,
         loaded: alike.loaded.share(cluster, std::mem::take(&mut draft.loaded).into()),
-        count_through: if way == ReloadWay::Stopped && !gone.is_empty() {
-            draft.removals.through.clone()
-        } else {
-            Vec::new()
-        },
+        count_through,
         gone,
         manifest: alike.manifests.ask(next, |next| manifest(next).lines().into()),
         keep: draft.request.inventory.keep,
+        validate: std::collections::BTreeSet::new(),
         content: alike.content.share(cluster, std::mem::take(&mut draft.content).into()),
     }));
 }
@@ -74,30 +77,6 @@ fn beside(draft: &Draft<'_>) -> Vec<(BundleName, Digest)> {
         owned.owner != draft.request.inventory.owner && linked
     });
     theirs.map(|(name, owned)| (name.clone(), owned.digest.clone())).collect()
-}
-
-/// How it is loaded (protocols.md A, "Reload, the way of choice", "fallback").
-fn way(draft: &mut Draft<'_>) -> Option<ReloadWay> {
-    if !draft.diff.running {
-        return Some(ReloadWay::Stopped);
-    }
-    if !draft.reloads() {
-        return Some(ReloadWay::Unneeded);
-    }
-    match recipe(draft.facts) {
-        ReloadWay::Hup if obstacle::staging(draft) => None,
-        way => Some(way),
-    }
-}
-
-/// How a running Kong with these settings is reloaded (protocols.md A, "Reload, the way of choice", "fallback").
-pub fn recipe(facts: &NodeFacts) -> ReloadWay {
-    let vault = facts.env_file.as_ref().is_some_and(|env| contains(env.open().bytes(), b"{vault://"));
-    if vault { ReloadWay::Hup } else { ReloadWay::Candidate }
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
 /// A blocker stands in the way and was added.
@@ -169,6 +148,16 @@ fn waiting(draft: &mut Draft<'_>) {
     }
 }
 
+/// Notes workers of earlier generations: a reload adds one more to them (facts.md E5).
+fn draining(draft: &mut Draft<'_>) {
+    let Some(master) = draft.facts.master.as_ref().filter(|master| !master.leaving.is_empty()) else { return };
+    let (leaving, serving) = (master.leaving.len(), master.workers.len().max(1));
+    let most = draft.cluster.rollout.max_draining as usize;
+    let waits = if leaving > most * serving { ": the reload waits until fewer do" } else { "" };
+    let text = format!("{leaving} old workers still serve what they began before an earlier reload{waits}");
+    draft.plan.notes.push(("draining".to_owned(), text));
+}
+
 /// The smallest edit that turns one content into the other, as if there was no file; `None` if what it inserts is not text.
 pub(super) fn edit(path: NodePath, before: &[u8], after: &[u8]) -> Option<ConfEdit> {
     let same = before.iter().zip(after).take_while(|(a, b)| a == b).count();
@@ -234,7 +223,9 @@ fn basis(draft: &Draft<'_>, switches: &[Switch]) -> NodeBasis {
     // Links of roots that the old content alone had are not looked at by the survey; the script removes only links of ours.
     let roots = switches.iter().flat_map(|switch| &switch.links);
     let link = |root: &crate::name::BundlePath| facts.roots.get(root)?.target.as_deref().map(str::to_owned);
+    let closer = draft.request.survey.closer.get(&draft.node.name).and_then(|closer| closer.as_ref().ok());
     NodeBasis {
+        nginx: closer.and_then(|found| found.nginx.clone()),
         conf: facts.conf_file.as_ref().map(|conf| conf.open().digest().clone()),
         sources: facts.unit().map(service::sources).unwrap_or_default(),
         env: facts.env_file.as_ref().map(|env| env.open().digest()),

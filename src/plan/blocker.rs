@@ -59,6 +59,10 @@ pub enum BlockerCode {
     PendingSettings,
     /// Any reload would fail: the directive names a plugin whose files are gone, and this plan does not bring them.
     ReloadFails,
+    /// The way to reload that the inventory asks for would break the node, or cannot be gone there.
+    ReloadWay,
+    /// The way to reload that the inventory asks for would also apply what waits, or may leave files to the wrong user.
+    ReloadApplies,
     /// What is `external` is not there yet.
     ExternalMissing,
     /// The node holds an unfinished change of another run, or a guard.
@@ -71,6 +75,8 @@ pub enum BlockerCode {
     Topology,
     /// A cluster named in `rollout.after` is not in line.
     AfterCluster,
+    /// Another directory that comes before the Lua root on the search path has the same module.
+    Shadowed,
 }
 
 impl BlockerCode {
@@ -90,6 +96,7 @@ impl BlockerCode {
             self,
             Self::ManagedConf
                 | Self::PendingSettings
+                | Self::ReloadApplies
                 | Self::RowsManaged
                 | Self::TooManyUnreachable
                 | Self::AfterCluster

@@ -153,7 +153,8 @@ impl super::Plan {
 /// Something to know: a sentence about some nodes of a cluster, on which nothing depends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
-    /// What it is about, for grouping: `reload`, `kept in`, `waiting`, `safety`, `orphan`, `not chosen`, `unknown`.
+    /// What it is about, for grouping: `reload`, `kept in`, `waiting`, `safety`, `orphan`, `not chosen`, `unknown`, `priority`, `name`,
+    /// `version`, `rows`, `readiness`.
     pub topic: String,
     /// The sentence, without the nodes.
     pub text: String,

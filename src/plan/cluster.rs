@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::files::{Clean, Third};
+use super::in_use::Trials;
 use super::lookup::Lookup;
 use super::node::{self, NodeChange, NodePlan};
 use super::removal::{Removals, Subject};
 use super::{
     Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, Goal, NodeLists, Phase, PlanBuilder, Removal, Request,
-    Scope, StepId, Target, usage,
+    Scope, StepId, Target, trial, usage,
 };
 use crate::action::{Action, Delete, Deliver, NodeBasis, ReloadWay, Withdrawal};
 use crate::diff::{ClusterDiff, Condition, Mark};
@@ -80,7 +81,7 @@ pub(super) fn plan(
         unsafe_to_configure(cluster, diff, &changes, builder);
     }
     if !stopped {
-        steps(cluster, &removals, plans, clean, builder);
+        steps(request, cluster, &removals, plans, clean, builder);
     }
     summary(cluster, changes, removed, lists)
 }
@@ -326,13 +327,18 @@ fn remove(removal: &Removal) -> Change {
 fn notes(plans: &[(NodeName, NodePlan)], builder: &mut PlanBuilder) {
     for (name, made) in plans {
         if let Some(activate) = &made.activate {
-            let way = match activate.way {
+            let way = match &activate.way {
                 ReloadWay::Candidate => "staged, with each node's own running settings",
-                ReloadWay::Hup => "`.kong_env` and HUP, as its settings hold vault references",
+                ReloadWay::Hup => "staged, by `.kong_env` and HUP",
+                ReloadWay::Prepare => "`kong prepare` and `kong reload`, each with -c, as asked for",
+                ReloadWay::Restart => "`kong restart -c`, as asked for: the node serves nothing for a moment",
+                ReloadWay::Unit { unit } => &format!("systemctl reload {unit}, as asked for"),
+                ReloadWay::Command { command } => &format!("the command of the inventory, on each node: {command}"),
                 ReloadWay::Unneeded => "none needed: what runs stays as it is",
                 ReloadWay::Stopped => "none: Kong is not running there; it starts with the new content",
             };
-            builder.note("reload", way, vec![name.clone()]);
+            let why = if activate.evidence.is_empty() { String::new() } else { format!("; {}", activate.evidence) };
+            builder.note("reload", format!("{way}{why}"), vec![name.clone()]);
             if let Some(conf) = &activate.conf {
                 builder.note("kept in", conf.path.as_str(), vec![name.clone()]);
             }
@@ -363,6 +369,7 @@ fn unsafe_to_configure(cluster: &Cluster, diff: &ClusterDiff, changes: &[Change]
 }
 
 fn steps(
+    request: &Request<'_>,
     cluster: &Cluster,
     removals: &Removals<'_>,
     mut plans: Vec<(NodeName, NodePlan)>,
@@ -373,12 +380,18 @@ fn steps(
     // Hundreds of nodes have the same reasons.
     let mut deliver_whys: BTreeMap<(BundleName, bool), Shared<String>> = BTreeMap::new();
     let mut whys: Pool<(), String> = Pool::default();
-    for (name, made) in &plans {
+    for (name, made) in &mut plans {
         for deliver in &made.delivers {
             let why =
                 deliver_whys.entry((deliver.bundle.clone(), deliver.repair)).or_insert_with(|| deliver_why(deliver));
             let what = (Action::Deliver(deliver.clone()), why.clone());
             let id = builder.step(&cluster.name, Target::Node(name.clone()), Phase::Prepare, what, Vec::new());
+            own.entry(name.clone()).or_default().push(id);
+        }
+        if let Some(rehearse) = made.rehearse.take() {
+            let what = (Action::Rehearse(rehearse), whys.share(&(), trial::WHY.to_owned().into()));
+            let needs = own.get(name).cloned().unwrap_or_default();
+            let id = builder.step(&cluster.name, Target::Node(name.clone()), Phase::Prepare, what, needs);
             own.entry(name.clone()).or_default().push(id);
         }
     }
@@ -387,6 +400,7 @@ fn steps(
         plans.iter_mut().filter_map(|(name, made)| Some((name.clone(), made.delete.take()?))).collect();
     let mut proven = withdrawn.clone();
     let ends = cluster.rollout.wave_ends(plans.iter().filter(|(_, made)| made.activate.is_some()).count());
+    let mut trials = Trials::of(request, cluster, plans.iter().filter_map(|(_, made)| made.activate.as_deref()));
     let mut active = plans.into_iter().filter(|(_, made)| made.activate.is_some());
     let mut begin = 0;
     for (number, end) in ends.into_iter().enumerate() {
@@ -394,9 +408,12 @@ fn steps(
         begin = end;
         let names = members.iter().map(|(name, _)| name.clone()).collect();
         let wave = builder.wave(&cluster.name, number + 1, names);
+        let mut trying = Vec::new();
         for (name, made) in members {
             let why = whys.share(&(), made.why().into());
-            let Some(activate) = made.activate else { continue };
+            let Some(mut activate) = made.activate else { continue };
+            trials.mark(&mut activate);
+            trying.extend((!activate.validate.is_empty()).then(|| name.clone()));
             builder.nodes.insert(name.clone(), activate.basis.clone());
             let mut needs = own.remove(&name).unwrap_or_default();
             let removes = !activate.gone.is_empty();
@@ -408,6 +425,7 @@ fn steps(
             proven.extend(removes.then_some(id));
             own.insert(name, vec![id]);
         }
+        trials.next(trying, builder);
     }
     if let Some(Clean { fence, nodes }) = clean {
         let names = nodes.keys().cloned().collect::<Vec<_>>().join(", ");

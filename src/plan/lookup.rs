@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Request;
 use super::node::NodeChange;
 use super::swap::Swap;
-use crate::action::Switch;
+use crate::action::{Candidate, Switch};
 use crate::bundle::Bundle;
 use crate::diff;
 use crate::kong::{Conf, EnvFile};
@@ -35,7 +35,9 @@ pub(super) type NextManifest = (Option<Shared<Manifest>>, Shared<Vec<Switch>>, O
 pub(super) struct Alike {
     /// All switches of a node.
     pub(super) switches: Recall<Vec<Shared<Switch>>, Shared<Vec<Switch>>>,
+    pub(super) evidence: Pool<ClusterName, String>,
     pub(super) staged: Pool<ClusterName, Vec<(BundleName, Digest)>>,
+    pub(super) rehearsed: Pool<ClusterName, Vec<Candidate>>,
     pub(super) links: Pool<ClusterName, BTreeMap<BundlePath, Option<String>>>,
     pub(super) directives: Pool<ClusterName, (String, String)>,
     pub(super) manifests: Recall<NextManifest, Shared<Vec<String>>>,

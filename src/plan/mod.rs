@@ -4,35 +4,42 @@
 //! same request gives the same bytes.
 
 mod activation;
+mod asked;
 mod basis;
 mod blocker;
 mod change;
 mod cluster;
 mod fence;
 mod files;
+mod in_use;
 mod leaving;
 mod lookup;
 mod node;
+mod notes;
 mod obstacle;
 mod on_node;
 mod reach;
 mod removal;
 mod request;
 mod service;
+mod shadow;
 mod step;
 mod swap;
+mod trial;
 mod usage;
+mod way;
 
 use serde::{Deserialize, Serialize};
 
-pub use activation::recipe;
 pub use basis::{Basis, Selected};
 pub use blocker::{Alike, Blocker, BlockerCode, Scope};
 pub use change::{Change, ChangeKind, Note, Removal};
 pub use fence::{Judgement, judge};
+pub use notes::{bundled_name, cleaned_version, equal_priorities, same_priority};
 pub use reach::{At, RemovalStep};
 pub use request::{Allow, Goal, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
+pub use way::{evidence_from, recipe};
 
 use crate::name::{ClusterName, NodeName, Shared};
 

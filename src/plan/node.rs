@@ -7,8 +7,8 @@ use super::leaving::{self, Leftover};
 use super::lookup::Lookup;
 use super::removal::Removals;
 use super::swap::Swap;
-use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, obstacle};
-use crate::action::{Activate, Delete, Deliver, Switch};
+use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, notes, obstacle, shadow, trial};
+use crate::action::{Activate, Delete, Deliver, Rehearse, ReloadWay, Switch};
 use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
 use crate::hint::Hint;
@@ -36,6 +36,8 @@ pub(super) struct NodePlan {
     pub(super) blockers: Vec<Blocker>,
     /// What travels.
     pub(super) delivers: Vec<Deliver>,
+    /// The trial load of what travels, before the activation.
+    pub(super) rehearse: Option<Box<Rehearse>>,
     /// The one activation.
     pub(super) activate: Option<Box<Activate>>,
     /// Our manifest after the activation.
@@ -132,6 +134,7 @@ pub(super) fn plan<'a>(
     if obstacle::doubt(&mut draft) {
         return draft.plan;
     }
+    draft.plan.notes.extend(diff.settings.notes().map(|(topic, text)| (topic.to_owned(), text)));
     if let Some(back) = &removals.back {
         draft.keep_what_is_there();
         leaving::put_back(&mut draft, back);
@@ -201,7 +204,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn bundle(&self, assignment: &Assignment) -> Option<&'a Bundle> {
+    pub(super) fn bundle(&self, assignment: &Assignment) -> Option<&'a Bundle> {
         let name = assignment.subject.bundle()?;
         self.request.bundles.get(&(name.clone(), assignment.version.clone())).map(AsRef::as_ref)
     }
@@ -238,8 +241,9 @@ impl<'a> Draft<'a> {
         if self.conflict(bundle) {
             return false;
         }
+        let settled = [item.truths.files, item.truths.loaded] == [Mark::AsWanted, Mark::AsWanted];
         match item.truths.files {
-            Mark::AsWanted => true,
+            Mark::AsWanted => settled || !shadow::stands_before(self, bundle),
             Mark::Unknown => {
                 let what = format!("{}: its files on the node could not be read", bundle.name);
                 let details = item.files.files.keys().take(5).cloned().collect();
@@ -266,7 +270,7 @@ impl<'a> Draft<'a> {
     }
 
     fn switch(&mut self, assignment: &Assignment, item: &Shared<Item>, bundle: &'a Bundle) -> bool {
-        if obstacle::files(self, assignment, item, bundle) {
+        if obstacle::files(self, assignment, item, bundle) || shadow::stands_before(self, bundle) {
             return false;
         }
         let owned = self.manifest().and_then(|manifest| manifest.bundles.get(&bundle.name));
@@ -455,6 +459,22 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// A reload that failed, whoever asked for it, leaves a node not ready until one succeeds (measured.md 3).
+    fn not_ready(&mut self) {
+        if !diff::stuck(self.facts) {
+            return;
+        }
+        let ways = [ReloadWay::Candidate, ReloadWay::Hup];
+        let reloads = self.plan.activate.as_ref().is_some_and(|activate| ways.contains(&activate.way));
+        let then = if reloads {
+            "the reload of this plan has to bring 200 back"
+        } else {
+            "nothing here reloads it: mend what failed, and reload it (muster errors not-ready)"
+        };
+        let text = format!("/status/ready answers 503 since a reload that failed, and it serves as before; {then}");
+        self.plan.remarks.push(("readiness".to_owned(), text));
+    }
+
     fn finish(mut self) -> NodePlan {
         self.undoes();
         if !self.plan.leftovers.is_empty() {
@@ -462,12 +482,17 @@ impl<'a> Draft<'a> {
         }
         let wanted = !self.switches.is_empty() || !self.add.is_empty() || !self.drop.is_empty() || self.reload;
         if wanted && !obstacle::node(&mut self) {
+            if self.removals.back.is_none() {
+                notes::of(&mut self);
+            }
             activation::make(&mut self);
+            self.plan.rehearse = trial::make(&mut self).map(Box::new);
         }
         if self.plan.activate.is_none() {
             self.plan.changes.clear();
             self.plan.delivers.clear();
         }
+        self.not_ready();
         self.plan
     }
 

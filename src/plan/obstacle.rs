@@ -452,13 +452,3 @@ pub(super) fn conf(draft: &mut Draft<'_>) -> bool {
         None => false,
     }
 }
-
-/// Content cannot be staged where only `.kong_env` and HUP work; true if something stands in the way.
-pub(super) fn staging(draft: &mut Draft<'_>) -> bool {
-    if draft.loads().next().is_none() {
-        return false;
-    }
-    let what = "its settings hold vault references, with which new content cannot be staged for a reload".to_owned();
-    draft.block(BlockerCode::NodeLacks, what, Vec::new(), vec![Hint::look("docs/safety.md")]);
-    true
-}

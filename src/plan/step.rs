@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Action, ReloadWay};
+use crate::action::Action;
 use crate::name::{ClusterName, NodeName, Shared};
 
 /// The number of a step in its plan, from 0. Only [`super::PlanBuilder`] issues them, and a step can need only what was
@@ -98,8 +98,10 @@ impl Step {
     /// Whether it reloads Kong.
     pub fn reloads(&self) -> bool {
         match &self.action {
-            Action::Activate(activate) => matches!(activate.way, ReloadWay::Candidate | ReloadWay::Hup),
-            Action::Deliver(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => false,
+            Action::Activate(activate) => activate.way.reloads(),
+            Action::Deliver(_) | Action::Rehearse(_) | Action::Unapply(_) | Action::Fence(_) | Action::Delete(_) => {
+                false
+            }
         }
     }
 }

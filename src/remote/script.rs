@@ -10,6 +10,8 @@ pub enum Script {
     Lease,
     /// Unpacks a bundle into its release directory.
     Deliver,
+    /// Loads plugins with Kong's own command in a scratch prefix; changes nothing.
+    Rehearse,
     /// Stages, reloads, reports for the proof, commits or lets the guard put back.
     Activate,
     /// Deletes what is ours of bundles that nothing uses any more.
@@ -18,6 +20,12 @@ pub enum Script {
     Detail,
     /// Makes one HTTP request from the node's own side, where forwarding is forbidden.
     Admin,
+    /// Finds the Kongs of a machine and where they keep their plugins; changes nothing.
+    Discover,
+    /// Sends the content of files of plugins, byte for byte; changes nothing.
+    Collect,
+    /// Looks closer at a node that is going to be reloaded: what its own CLI would make of its settings; changes nothing.
+    Candidate,
 }
 
 const SURVEY: &str = concat!(
@@ -38,12 +46,20 @@ const DELIVER: &str = concat!(
     include_str!("scripts/deliver.sh"),
 );
 
+const REHEARSE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/rehearse.sh"),
+);
+
 const DELETE: &str = concat!(
     include_str!("scripts/prelude.sh"),
     include_str!("scripts/master.sh"),
     include_str!("scripts/lock.sh"),
     include_str!("scripts/guard.sh"),
+    include_str!("scripts/revive.sh"),
     include_str!("scripts/commit.sh"),
+    include_str!("scripts/cli.sh"),
     include_str!("scripts/delete.sh"),
 );
 
@@ -52,7 +68,11 @@ const ACTIVATE: &str = concat!(
     include_str!("scripts/master.sh"),
     include_str!("scripts/lock.sh"),
     include_str!("scripts/guard.sh"),
+    include_str!("scripts/revive.sh"),
     include_str!("scripts/commit.sh"),
+    include_str!("scripts/log.sh"),
+    include_str!("scripts/cli.sh"),
+    include_str!("scripts/asked.sh"),
     include_str!("scripts/activate.sh"),
 );
 
@@ -60,10 +80,36 @@ const DETAIL: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("s
 
 const ADMIN: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/admin.sh"));
 
+const CANDIDATE: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/cli.sh"),
+    include_str!("scripts/candidate.sh"),
+);
+
+const DISCOVER: &str = concat!(
+    include_str!("scripts/prelude.sh"),
+    include_str!("scripts/master.sh"),
+    include_str!("scripts/discover.sh"),
+);
+
+const COLLECT: &str = concat!(include_str!("scripts/prelude.sh"), include_str!("scripts/collect.sh"));
+
 impl Script {
     /// Every script.
-    pub const ALL: [Self; 7] =
-        [Self::Survey, Self::Lease, Self::Deliver, Self::Activate, Self::Delete, Self::Detail, Self::Admin];
+    pub const ALL: [Self; 11] = [
+        Self::Survey,
+        Self::Lease,
+        Self::Deliver,
+        Self::Rehearse,
+        Self::Activate,
+        Self::Delete,
+        Self::Detail,
+        Self::Discover,
+        Self::Collect,
+        Self::Candidate,
+        Self::Admin,
+    ];
 
     /// The whole text that is sent to a node.
     pub const fn text(self) -> &'static str {
@@ -71,10 +117,14 @@ impl Script {
             Self::Survey => SURVEY,
             Self::Lease => LEASE,
             Self::Deliver => DELIVER,
+            Self::Rehearse => REHEARSE,
             Self::Activate => ACTIVATE,
             Self::Delete => DELETE,
             Self::Detail => DETAIL,
             Self::Admin => ADMIN,
+            Self::Discover => DISCOVER,
+            Self::Collect => COLLECT,
+            Self::Candidate => CANDIDATE,
         }
     }
 
@@ -84,10 +134,14 @@ impl Script {
             Self::Survey => "survey",
             Self::Lease => "lease",
             Self::Deliver => "deliver",
+            Self::Rehearse => "rehearse",
             Self::Activate => "activate",
             Self::Delete => "delete",
             Self::Detail => "detail",
             Self::Admin => "admin",
+            Self::Discover => "discover",
+            Self::Collect => "collect",
+            Self::Candidate => "candidate",
         }
     }
 }

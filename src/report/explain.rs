@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::words::{clean, count, pad, width, wrap};
 use crate::action::{Action, Activate, Keeping};
-use crate::diff::{self, Agreement, Condition, Item, Lack, Mark, NodeDiff};
+use crate::diff::{self, Agreement, Condition, Item, Lack, Mark, NodeDiff, Reaches, Settings};
 use crate::inventory::{Node, State};
 use crate::kong::origin::{Chain, Link, Place};
 use crate::kong::{Directive, KongVersion, Support};
@@ -74,8 +74,15 @@ pub struct Explanation {
     pub agreement: Agreement,
     /// What is odd about the directive of the next start.
     pub problems: Vec<String>,
+    /// Who finds what is under the Lua root.
+    pub reaches: Reaches,
     /// What the search paths lack.
     pub lacks: Vec<Lack>,
+    /// What of both settings goes off at the next reload or start, and places that do not say the same.
+    #[serde(flatten)]
+    pub settings: Settings,
+    #[serde(skip)]
+    state: &'static str,
     /// The four truths.
     pub truths: Vec<Truth>,
     /// What the next reload by anybody would make of it.
@@ -137,7 +144,10 @@ impl Explanation {
             named: chains[0].links.iter().map(named).collect(),
             agreement: diff.directives.agreement,
             problems: start.problems().iter().map(ToString::to_string).collect(),
+            reaches: Reaches::of(&node.kong, &chains[1]),
             lacks: diff::lacks(&node.kong, facts),
+            settings: (*diff.settings).clone(),
+            state: diff.state().1,
             truths: truths(item, &plugins, facts, &chains[0]),
             reload: loads(chains[0].reload.as_deref()),
             start: loads(chains[0].start.as_deref()),
@@ -246,15 +256,22 @@ fn activation(activate: &Activate, facts: &NodeFacts) -> Vec<String> {
         };
         lines.push(format!("edit {}{how}", edit.path));
     }
-    let reloads = match activate.way {
+    let reloads = match &activate.way {
         crate::action::ReloadWay::Candidate => {
             "one reload, of what runs and our lines, proven; kong.conf is not applied"
         }
         crate::action::ReloadWay::Hup => "our lines into .kong_env and a HUP, proven",
+        crate::action::ReloadWay::Prepare => "kong prepare and kong reload, each with -c, proven",
+        crate::action::ReloadWay::Restart => "kong restart with -c, proven; it serves nothing for a moment",
+        crate::action::ReloadWay::Unit { unit } => &format!("systemctl reload {unit}, proven"),
+        crate::action::ReloadWay::Command { command } => &format!("/bin/sh there is given, proven: {command}"),
         crate::action::ReloadWay::Unneeded => "no reload: what runs is right already",
         crate::action::ReloadWay::Stopped => "no reload: Kong does not run there",
     };
     lines.push(reloads.to_owned());
+    if !activate.evidence.is_empty() {
+        lines.push(format!("this way, as {}", activate.evidence));
+    }
     if facts.undoes {
         lines.push("first what an unfinished run has left is put back".to_owned());
     }
@@ -276,7 +293,7 @@ pub fn text(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
 
 fn lines(of: &Explanation) -> Vec<String> {
     let kong = of.kong.as_ref().map(|kong| format!(", Kong {kong}{}", supported(kong))).unwrap_or_default();
-    let (_, state) = of.condition.words();
+    let state = of.state;
     let wanted = match of.wanted {
         Some(State::Present) => "wanted: present",
         Some(State::Staged) => "wanted: staged, so on disk and not listed",
@@ -293,14 +310,29 @@ fn lines(of: &Explanation) -> Vec<String> {
         };
         lines.extend(place(link, names));
     }
-    lines.extend(of.agreement.words().map(|words| format!("  ! {words}")));
+    lines.extend(disagreement(of, "plugins"));
+    lines.extend(
+        of.settings
+            .time_bombs
+            .iter()
+            .filter(|bomb| !bomb.plugins.is_empty())
+            .flat_map(|bomb| said(&format!("time bomb: {}", bomb.what), &bomb.fix)),
+    );
     lines.extend(of.problems.iter().map(|problem| format!("  ! at the next start: {problem}")));
     lines.extend([String::new(), "where lua_package_path comes from".to_owned()]);
     lines.extend(of.chains[1].links.iter().flat_map(|link| place(link, "")));
+    let sign = if of.lacks.is_empty() { '=' } else { '!' };
+    lines.extend(
+        wrap(&of.reaches.words(), COLUMNS - 4)
+            .into_iter()
+            .enumerate()
+            .map(|(at, line)| format!("  {} {line}", if at == 0 { sign } else { ' ' })),
+    );
     for lack in &of.lacks {
         lines.push(format!("  ! {}", lack.what));
         lines.extend(wrap(&lack.fix, COLUMNS - 6).into_iter().map(|line| format!("      {line}")));
     }
+    lines.extend(disagreement(of, "lua_package_path"));
     lines.extend([String::new(), "what is known of it there".to_owned()]);
     for truth in &of.truths {
         let sign = truth.mark.map_or(' ', Mark::sign);
@@ -311,6 +343,18 @@ fn lines(of: &Explanation) -> Vec<String> {
     lines.push(String::new());
     lines.extend(doing(of));
     lines
+}
+
+/// What the places of a setting say, where that is not the same.
+fn disagreement(of: &Explanation, key: &str) -> Vec<String> {
+    let found = of.settings.disagreements.iter().filter(|one| one.key == key);
+    found.flat_map(|one| said(&one.what, &one.fix)).collect()
+}
+
+fn said(what: &str, fix: &str) -> Vec<String> {
+    let what = wrap(what, COLUMNS - 4).into_iter().enumerate();
+    let what = what.map(|(at, line)| format!("  {} {line}", if at == 0 { '!' } else { ' ' }));
+    what.chain(wrap(fix, COLUMNS - 6).into_iter().map(|line| format!("      {line}"))).collect()
 }
 
 fn supported(kong: &str) -> &'static str {

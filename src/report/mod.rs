@@ -7,6 +7,7 @@
 pub mod doctor;
 pub mod errors;
 pub mod explain;
+pub mod import;
 pub mod inspect;
 pub mod json;
 pub mod locks;

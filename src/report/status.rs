@@ -99,6 +99,8 @@ pub fn text(head: &Head, diff: &FleetDiff, verdict: Verdict, out: &mut dyn Write
     let counts = parts(&[(drift, "drift"), (unknown, "unknown"), (in_line, "in line")]);
     let all = count(diff.clusters.values().map(|cluster| cluster.nodes.len()).sum(), "node");
     let counts = if counts.is_empty() { String::new() } else { format!(": {counts}") };
+    let apart = parts(&diff.apart());
+    let counts = if apart.is_empty() { counts } else { format!("{counts}; of these {apart}") };
     // "In line" is the verdict of a look that found no trouble, drift or not: as a word it would deny the numbers.
     let word = if verdict.exit() == 0 { String::new() } else { format!("{}, ", verdict.word()) };
     lines.push(format!("{all}{counts}. {word}exit {}", verdict.exit()));
@@ -142,7 +144,7 @@ fn rows(cluster: &ClusterDiff) -> Vec<Row<'_>> {
     for (name, diff) in &cluster.nodes {
         let remarks = remarks(diff);
         let signs = cluster.columns.iter().map(|column| signs(diff, column)).collect();
-        let (mark, _) = diff.condition.words();
+        let (mark, _) = diff.state();
         let place = *places.entry((signs, mark, remarks.clone())).or_insert_with(|| {
             rows.push(Row { nodes: Vec::new(), diff, remarks });
             rows.len() - 1
@@ -235,10 +237,9 @@ fn table(cluster: &ClusterDiff, lines: &mut Vec<String>) {
         } else {
             name
         };
-        let (mark, word) = match row.diff.condition {
-            // Nothing is loaded there, so that nothing is proven.
-            Condition::InLine if !row.diff.running => ('.', "in line, stopped"),
-            _ => row.diff.condition.words(),
+        let (mark, word) = match row.diff.state() {
+            (mark, "stopped") => (mark, "in line, stopped"),
+            state => state,
         };
         let begin = format!("  {}{cells}  {mark} {}", pad(name, node_width), pad(word, 11));
         said(&begin, row, lines);
@@ -250,7 +251,7 @@ fn table(cluster: &ClusterDiff, lines: &mut Vec<String>) {
 
 /// The line of a row with its remarks; further remarks stand below the first.
 fn said(begin: &str, row: &Row<'_>, lines: &mut Vec<String>) {
-    let alike = row.nodes.len() > 1 && row.diff.condition != Condition::InLine;
+    let alike = row.nodes.len() > 1 && row.diff.state().1 != "in line";
     let same = alike.then(|| format!("the same on {}", count(row.nodes.len(), "node")));
     let more = row.remarks.len().saturating_sub(REMARKS);
     let more = (more > 0).then(|| format!("and {more} more"));

@@ -6,7 +6,7 @@ use super::nodes::brief;
 use super::words::{bytes, clean, count, pad, parts, time, width};
 use crate::hint::Hint;
 use crate::run::{
-    CancelLevel, Cause, Event, EventKind, NodeRun, Outcome, Pause, Reporter, RunHead, RunState, SkipReason, StepEnd,
+    CancelLevel, Cause, Event, EventKind, Outcome, Pause, Reporter, RunHead, RunState, SkipReason, StepEnd,
     SurveyCounts, Verdict, Waiting,
 };
 
@@ -134,10 +134,12 @@ fn say(kind: &EventKind, state: &RunState, plan: &Hint) -> Option<Said> {
             Said::new(node, format!("left alone, its lease could not be taken: {}", cause.text)).bad(cause)
         }
         EventKind::RunRefused { cause } => Said::all(format!("refused: {}", cause.text)).bad(cause),
-        EventKind::StepStarted { node, action, about, .. } if action != "deliver" => {
+        EventKind::StepStarted { node, action, about, .. } if !prepares(action) => {
             Said::new(node, format!("{}: {about}", if action == "activate" { "activating" } else { action }))
         }
-        EventKind::StepProven { node, text, .. } if state.nodes.get(node).is_some_and(NodeRun::deletes) => {
+        EventKind::StepProven { node, text, .. }
+            if state.nodes.get(node).is_some_and(|run| run.deletes() || run.prepares()) =>
+        {
             Said::new(node, text)
         }
         EventKind::StepProven { node, text, .. } => Said::new(node, format!("proven: {text}")),
@@ -227,8 +229,13 @@ fn run_started(head: &RunHead) -> Said {
     Said::all(format!("run {run} for {repository} @ {}, {nodes}, by {operator}; times are UTC", revision.short()))
 }
 
+/// Steps before any wave: many, and harmless to what runs, so that only what they find is told.
+fn prepares(action: &str) -> bool {
+    matches!(action, "deliver" | "rehearse")
+}
+
 fn step_ended(node: &str, action: &str, end: &StepEnd, plan: &Hint) -> Option<Said> {
-    let delivers = action == "deliver";
+    let delivers = prepares(action);
     let said = |words: String| Said::new(node, words);
     Some(match end {
         StepEnd::Done { .. } if delivers => return None,
@@ -242,6 +249,7 @@ fn step_ended(node: &str, action: &str, end: &StepEnd, plan: &Hint) -> Option<Sa
         StepEnd::RolledBack { cause } => {
             said(format!("rolled back, serving as before (proven). Cause: {}", cause.text)).bad(cause)
         }
+        StepEnd::Failed { cause } if action == "rehearse" => said(format!("not begun: {}", cause.text)).bad(cause),
         StepEnd::Failed { cause } => said(format!("{action} failed: {}", cause.text)).bad(cause),
         StepEnd::Unknown { cause } => said(format!("{action} unknown: {}", cause.text)).bad(cause),
         StepEnd::Skipped { why } => match why {
@@ -318,8 +326,11 @@ fn cancelled(level: CancelLevel, by: Option<&str>) -> Said {
 }
 
 fn looked_again(counts: &SurveyCounts, left: &[String]) -> Said {
-    let SurveyCounts { in_line, drift, blocked, unknown } = counts;
-    let seen = parts(&[(*in_line, "in line"), (*drift, "drift"), (*blocked, "blocked"), (*unknown, "unknown")]);
+    let SurveyCounts { in_line, drift, blocked, unknown, stopped } = counts;
+    let mut seen = parts(&[(*in_line, "in line"), (*drift, "drift"), (*blocked, "blocked"), (*unknown, "unknown")]);
+    if *stopped > 0 {
+        seen = format!("{seen}; {stopped} of {in_line} in line stopped, serving nothing");
+    }
     let mut said = Said::all(format!("looked again: {}", if seen.is_empty() { "no nodes" } else { &seen }));
     said.more = left.iter().take(LEFT).cloned().collect();
     if left.len() > LEFT {

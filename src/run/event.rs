@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Counts, Verdict};
+use super::{Counts, SurveyCounts, Verdict};
 use crate::hint::Hint;
 use crate::name::{BundleName, ClusterName, NodeName, Revision, RunId};
 use crate::plan::StepId;
@@ -70,6 +70,8 @@ pub struct PlannedStep {
 pub enum StepPhase {
     /// A bundle travels.
     Deliver,
+    /// What was delivered is loaded on trial, away from what runs.
+    Rehearse,
     /// The guard is being armed.
     Guard,
     /// The reload was asked for.
@@ -113,6 +115,13 @@ impl Cause {
     /// The code of a failure that nothing but a row of the Admin API explains: somebody uses a plugin again that is being
     /// removed. What the run has done of the removal is put back.
     pub const REAPPLIED: &str = "re-applied";
+    /// The code of an upgrade whose new schema does not take rows that are in use. It is the same on every node, so that no
+    /// further one of the cluster is tried, whatever its rollout allows to fail.
+    pub const ROWS_INVALID: &str = "rows-invalid";
+    /// The code of a trial load that failed because of the content itself: no node of the cluster begins with it.
+    pub const DOES_NOT_LOAD: &str = "does-not-load";
+    /// The code of a trial load that failed because of something on its node.
+    pub const DOES_NOT_LOAD_HERE: &str = "does-not-load-here";
 }
 
 /// Why a step was not begun.
@@ -208,19 +217,6 @@ pub struct Waiting {
     pub limit: Option<u64>,
 }
 
-/// The result of looking again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SurveyCounts {
-    /// Nodes in line.
-    pub in_line: usize,
-    /// Nodes with drift.
-    pub drift: usize,
-    /// Nodes with a blocker.
-    pub blocked: usize,
-    /// Nodes that could not be seen.
-    pub unknown: usize,
-}
-
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -286,7 +282,8 @@ pub enum EventKind {
         /// The line, cleaned.
         line: String,
     },
-    /// The proof of a reload holds: a fact, as commit follows. Of a deletion: what was kept, and where.
+    /// The proof of a reload holds: a fact, as commit follows. Of a trial load: what loads, or why there is none. Of a
+    /// deletion: what was kept, and where.
     StepProven {
         /// The step.
         step: StepId,

@@ -255,7 +255,7 @@ fn what_was_under_way_when_muster_was_killed_is_unknown() {
 
 #[test]
 fn a_look_alone_has_its_own_verdict() {
-    let counts = |drift, blocked, unknown| SurveyCounts { in_line: 1, drift, blocked, unknown };
+    let counts = |drift, blocked, unknown| SurveyCounts { in_line: 1, drift, blocked, unknown, stopped: 0 };
     assert_eq!(Verdict::of_look(&counts(0, 0, 0)), Verdict::InLine);
     assert_eq!(Verdict::of_look(&counts(0, 1, 0)), Verdict::Pending);
     assert_eq!(Verdict::of_look(&counts(1, 0, 1)), Verdict::Incomplete);

@@ -8,6 +8,7 @@ mod cluster;
 mod counts;
 mod event;
 mod held;
+mod looked;
 mod node;
 mod pause;
 mod reader;
@@ -26,10 +27,10 @@ mod steering_tests;
 pub use cluster::ClusterStep;
 pub use counts::Counts;
 pub use event::{
-    CancelLevel, Cause, Event, EventKind, Outcome, PlannedStep, RunHead, SkipReason, StepEnd, StepPhase, SurveyCounts,
-    Waiting,
+    CancelLevel, Cause, Event, EventKind, Outcome, PlannedStep, RunHead, SkipReason, StepEnd, StepPhase, Waiting,
 };
 pub use held::Held;
+pub use looked::SurveyCounts;
 pub use node::{Cell, Fate, NodeRun, PRINTED};
 pub use pause::Pause;
 pub use reader::{Recorder, Reporter};

@@ -69,7 +69,7 @@ impl Fate {
 /// What is known of one node in a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NodeRun {
-    /// deliver, guard, reload, prove, commit, delete.
+    /// deliver (with the trial load of what was delivered), guard, reload, prove, commit, delete.
     pub cells: [Cell; 6],
     /// The last thing seen, one line.
     pub now: String,
@@ -109,7 +109,7 @@ const DELETE: usize = 5;
 /// The cells of a step, by its verb.
 fn cells(action: &str) -> std::ops::Range<usize> {
     match action {
-        "deliver" => DELIVER..GUARD,
+        "deliver" | "rehearse" => DELIVER..GUARD,
         "delete" => DELETE..DELETE + 1,
         _ => GUARD..DELETE,
     }
@@ -173,7 +173,7 @@ impl NodeRun {
         }
         text.clone_into(&mut self.now);
         match phase {
-            StepPhase::Deliver => self.reach(DELIVER, at),
+            StepPhase::Deliver | StepPhase::Rehearse => self.reach(DELIVER, at),
             StepPhase::Guard => self.reach(GUARD, at),
             StepPhase::Reload => self.reach(RELOAD, at),
             StepPhase::Prove => self.reach(PROVE, at),
@@ -212,8 +212,8 @@ impl NodeRun {
     }
 
     pub(super) fn step_proven(&mut self, at: Timestamp, text: &str) {
-        // A deletion only tells what it kept.
-        if self.deletes() {
+        // A deletion only tells what it kept, a trial load what it found.
+        if self.deletes() || self.prepares() {
             text.clone_into(&mut self.now);
             return;
         }
@@ -224,6 +224,11 @@ impl NodeRun {
     /// Whether files are being deleted there now.
     pub fn deletes(&self) -> bool {
         matches!(self.cells[DELETE], Cell::Running(_))
+    }
+
+    /// Whether something is brought there, or loaded on trial, now.
+    pub const fn prepares(&self) -> bool {
+        matches!(self.cells[DELIVER], Cell::Running(_))
     }
 
     /// Whether something may still be going on there, or may have come to anything: a step was lost, whatever went wrong before.
@@ -249,6 +254,8 @@ impl NodeRun {
     fn done(&mut self, action: &str, outcome: Outcome) {
         self.changed |= outcome != Outcome::Unchanged;
         self.now = match (action, outcome) {
+            // What it found was told before its end.
+            ("rehearse", _) => std::mem::take(&mut self.now),
             ("deliver", Outcome::Changed) => "delivered".to_owned(),
             ("deliver", Outcome::Unchanged) => "was there already".to_owned(),
             ("delete", Outcome::Changed) => "files deleted".to_owned(),

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::generation::Plugin;
 use super::http::{Request, Response};
 use super::rows::{self, Database};
 use super::worker::Node;
-use super::{Settings, entities};
+use super::{Release, Settings, debug, entities};
 
 /// What an entity route works with.
 pub(super) struct Admin<'a> {
@@ -24,7 +25,11 @@ pub(super) fn answer(node: &Node, settings: &Settings, request: &Request) -> Res
         [] if read => root(node, settings),
         ["status"] if read => status_page(node, settings),
         ["plugins", "enabled"] if read => Response::json(200, &json!({ "enabled_plugins": loaded(node) })),
+        ["schemas", "plugins", "validate"] if request.method == "POST" => entities::validate(node, request),
         ["schemas", "plugins", name] if read => schema(node, name),
+        ["debug", rest @ ..] if node.handover.generation.release() > Release::Upto28 => {
+            debug::answer(node, request, rest)
+        }
         _ => match admin(node, settings) {
             Ok(admin) => entities::answer(&admin, request, &parts),
             Err(response) => response,
@@ -53,11 +58,14 @@ fn root(node: &Node, settings: &Settings) -> Response {
     let Some(rows) = current_rows(node, settings) else {
         return Response::message(500, "An unexpected error happened");
     };
-    let available: Map<String, Value> = generation
-        .plugins
-        .iter()
-        .map(|plugin| (plugin.name.clone(), json!({ "version": plugin.version, "priority": plugin.priority })))
-        .collect();
+    let release = generation.release();
+    // 2.8 tells that a plugin is there and nothing more (facts.md C1).
+    let told = |plugin: &Plugin| match release {
+        Release::Upto28 => json!(true),
+        _ => json!({ "version": plugin.version, "priority": plugin.priority }),
+    };
+    let available: Map<String, Value> =
+        generation.plugins.iter().map(|plugin| (plugin.name.clone(), told(plugin))).collect();
     let mut pids = json!({ "master": handover.master });
     let workers = node.shared.pids();
     if workers.is_empty() {
@@ -70,7 +78,7 @@ fn root(node: &Node, settings: &Settings) -> Response {
     }
     let mut body = json!({
         "tagline": "Welcome to kong",
-        "version": settings.version,
+        "version": generation.version,
         "hostname": hostname(),
         "node_id": handover.node_id,
         "timers": { "running": 0, "pending": 1 },
@@ -80,7 +88,7 @@ fn root(node: &Node, settings: &Settings) -> Response {
         "pids": pids,
         "stand-in": true,
     });
-    if !settings.is_34() {
+    if release > Release::Upto34 {
         // From 3.6 (facts.md C1).
         body["edition"] = "community".into();
     }
@@ -113,7 +121,8 @@ fn schema(node: &Node, name: &str) -> Response {
 pub(super) fn status(node: &Node, settings: &Settings, request: &Request) -> Response {
     match request.path.trim_end_matches('/') {
         "/status" => status_page(node, settings),
-        "/status/ready" => ready(node, settings),
+        // From 3.3 (facts.md C6).
+        "/status/ready" if node.handover.generation.release() > Release::Upto28 => ready(node, settings),
         _ => Response::message(404, "Not found"),
     }
 }

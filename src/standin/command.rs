@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 
 use super::effective::{Effective, Sources};
-use super::prefix::Prefix;
-use super::{Settings, cycle, leash, load, rows};
+use super::prefix::{Making, Prefix};
+use super::{Release, Settings, cycle, leash, load, rows, sandbox};
 
 /// What a command yields: what it said already stands on standard output.
 type Outcome = Result<(), Ended>;
@@ -43,6 +43,8 @@ struct Kong {
     environment: Vec<(String, String)>,
     conf: Option<PathBuf>,
     prefix: Option<PathBuf>,
+    /// `--nginx-conf`.
+    template: Option<PathBuf>,
     timeout: Duration,
     all: bool,
     words: Vec<String>,
@@ -97,6 +99,7 @@ impl Kong {
             environment: environment(),
             conf: None,
             prefix: None,
+            template: None,
             timeout: Duration::from_secs(10),
             all: false,
             words: vec![],
@@ -110,7 +113,8 @@ impl Kong {
                 "-t" | "--timeout" => {
                     kong.timeout = Duration::from_secs(value()?.parse().map_err(|_| "bad timeout".to_owned())?);
                 }
-                "-w" | "--wait" | "--nginx-conf" => drop(value()?),
+                "--nginx-conf" => kong.template = Some(absolute(&value()?)),
+                "-w" | "--wait" => drop(value()?),
                 "-a" | "--all" => kong.all = true,
                 "--v" | "--vv" | "-f" | "--force" | "-y" | "--yes" | "-q" => {}
                 option if option.starts_with('-') => return Err(format!("unknown option: {option}")),
@@ -123,6 +127,10 @@ impl Kong {
     fn dispatch(&self) -> Outcome {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         self.settings.linger(0.2);
+        if let Some(outcome) = words.first().and_then(|word| shadowed(word)) {
+            return outcome;
+        }
+        self.may_read(&words)?;
         match words.as_slice() {
             ["version"] => {
                 self.version();
@@ -142,6 +150,19 @@ impl Kong {
                 complain(COMMANDS);
                 Err(Ended::Code(1))
             }
+        }
+    }
+
+    /// What every command but the simplest does first: it reads `.kong_env` of the prefix, where there is one (transcript 14, 1c).
+    fn may_read(&self, words: &[&str]) -> Outcome {
+        if !matches!(words, ["health" | "prepare" | "start" | "stop" | "quit" | "reload" | "restart"]) {
+            return Ok(());
+        }
+        let Ok(config) = self.configuration() else { return Ok(()) };
+        let prefix = Prefix::new(config.prefix());
+        match prefix.read_env() {
+            Err(problem) if problem.ends_with("Permission denied") => Err(problem.into()),
+            _ => Ok(()),
         }
     }
 
@@ -176,7 +197,7 @@ impl Kong {
     }
 
     fn merge(&self, file: &str, prefix: Option<&Path>) -> Result<Effective, String> {
-        Effective::merge(&self.settings, &Sources { file, environment: &self.environment, prefix })
+        Effective::merge(&self.settings, &Sources { file, environment: &self.environment, prefix, secrets: None })
     }
 
     /// The prefix that `stop`, `health` and the like work on, which must exist.
@@ -219,8 +240,13 @@ impl Kong {
         }
         prefix.create()?;
         let lua_path = self.environment.iter().find(|(name, _)| name == "LUA_PATH").map_or("", |(_, value)| value);
-        prefix.write_nginx(config, lua_path)?;
+        let making = Making { template: self.template.as_deref(), lua_path, files: files() };
+        prefix.write_nginx(config, making)?;
         prefix.write_env(config)?;
+        match config.secrets() {
+            Some(secrets) => prefix.put_secrets(&secrets)?,
+            None => prefix.drop_secrets(),
+        }
         Ok(prefix)
     }
 
@@ -239,27 +265,8 @@ impl Kong {
 
     /// Starts a master and waits for its word. In the foreground it stays until the master ends.
     fn launch(&self, prefix: &Prefix, foreground: bool) -> Outcome {
-        let (mut ours, theirs) = UnixStream::pair()?;
-        let title = format!(
-            "nginx: master process {} -p {} -c nginx.conf",
-            self.settings.nginx.display(),
-            prefix.dir().display()
-        );
-        let mut child = Command::new("/proc/self/exe")
-            .arg0(title)
-            .arg(super::ARGUMENT)
-            .args([self.file.as_os_str(), "master".as_ref(), prefix.dir().as_os_str()])
-            .env_clear()
-            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut word = String::new();
-        ours.read_to_string(&mut word)?;
-        if word != "ok" {
-            let _ = child.wait();
-            return Err(Ended::Failed(format!("/usr/local/share/lua/5.1/kong/cmd/start.lua:99: {word}\n")));
-        }
+        let mut child = launched(&self.file, &self.settings, prefix)
+            .map_err(|word| format!("/usr/local/share/lua/5.1/kong/cmd/start.lua:99: {word}\n"))?;
         if foreground {
             child.wait()?;
         }
@@ -316,7 +323,10 @@ impl Kong {
             config.forget("declarative_config");
         }
         self.prepared(&config)?;
-        cycle::connect(&self.settings, &config)?;
+        if self.settings.release() > Release::Upto28 {
+            // 2.8 signals without a look at the database (measured.md 13).
+            cycle::connect(&self.settings, &config)?;
+        }
         Self::signal(&prefix, Signal::SIGHUP)?;
         say("Kong reloaded");
         Ok(())
@@ -337,7 +347,7 @@ impl Kong {
         let config = self.configuration()?;
         cycle::connect(&self.settings, &config)?;
         let path = format!("./?.lua;./?/init.lua;{};;", config.get("lua_package_path"));
-        let generation = load::load(&self.settings, &config, &path)?;
+        let generation = load::load(&self.settings, &config, &path).map_err(|problem| of_the_command(&problem))?;
         rows::declarative(file, |name| generation.has(name)).map_err(|problem| {
             let text = problem.split_once('\n').map_or(problem.as_str(), |(_, rest)| rest);
             format!("Failed parsing:\n{text}")
@@ -387,6 +397,74 @@ impl Kong {
         }
         Ok(())
     }
+}
+
+/// Starts a master in the background, and waits for its word; the error is nginx's.
+fn launched(file: &Path, settings: &Settings, prefix: &Prefix) -> Result<std::process::Child, String> {
+    let start = || {
+        let (mut ours, theirs) = UnixStream::pair()?;
+        let title =
+            format!("nginx: master process {} -p {} -c nginx.conf", settings.nginx.display(), prefix.dir().display());
+        let child = Command::new("/proc/self/exe")
+            .arg0(title)
+            .arg(super::ARGUMENT)
+            .args([file.as_os_str(), "master".as_ref(), prefix.dir().as_os_str()])
+            .env_clear()
+            .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut word = String::new();
+        ours.read_to_string(&mut word)?;
+        Ok((child, word))
+    };
+    let (mut child, word) = start().map_err(|error: std::io::Error| super::prefix::plain(&error))?;
+    if word == "ok" {
+        return Ok(child);
+    }
+    let _ = child.wait();
+    Err(word)
+}
+
+/// What `nginx` does that goes into the background.
+pub(super) fn background(file: &Path, settings: &Settings, prefix: &Prefix) -> ExitCode {
+    match launched(file, settings, prefix) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(word) => {
+            complain(&word);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// How many files this process may open, as Kong takes it for the node: at most 16384, with a word about less than 4096.
+fn files() -> u64 {
+    let limit =
+        nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    if limit < 4096 {
+        complain(&format!(
+            "{} [warn] ulimit is currently set to \"{limit}\". For better performance set it to at least \"4096\" using \"ulimit -n\"",
+            super::clock::stamp()
+        ));
+    }
+    limit.min(16_384)
+}
+
+/// The CLI loads `./kong/…` of the directory that it is called in before its own modules (measured.md 4, "cwd traps").
+fn shadowed(word: &str) -> Option<Outcome> {
+    let module = std::fs::read(format!("./kong/cmd/{word}.lua")).ok()?;
+    Some(sandbox::run_command(&module).map_err(|error| Ended::Failed(error.to_string())))
+}
+
+/// What fails in the master, as the command says it: for a plugin without files it looks for a plugin server, which it cannot
+/// here; of any other message the first two fields are lost (facts.md A5; measured.md 3, 12).
+fn of_the_command(problem: &str) -> String {
+    if problem.contains(" plugin is enabled but not installed;") {
+        return "attempt to index upvalue 'kong' (a nil value)".to_owned();
+    }
+    let place = problem.strip_prefix("/usr/local/share/lua/5.1/kong/init.lua:").and_then(|rest| rest.split_once(": "));
+    let text = place.map_or(problem, |(_, text)| text).replace(": [off] ", ": [declarative] ");
+    text.splitn(3, ':').nth(2).unwrap_or(&text).trim_start().to_owned()
 }
 
 fn read_conf(path: &Path) -> Result<String, String> {

@@ -1,5 +1,6 @@
 //! One load: from the files of the prefix to a generation, in the order in which Kong's init goes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,16 +56,31 @@ fn init_error(text: &str) -> NotLoaded {
 /// Reads the prefix, wipes the shared dictionary, loads every listed plugin and checks what is in use.
 ///
 /// Only `.kong_env` and the nginx files count here: the environment and kong.conf do not (measured.md 4).
-pub(super) fn load(prefix: &Prefix, settings: &Settings, file: &Path, shared: &Shared) -> Result<Cycle, NotLoaded> {
+///
+/// `secrets` is what vault references stood for, as whoever started or last reloaded the node handed it over.
+pub(super) fn load(
+    prefix: &Prefix,
+    settings: &Settings,
+    file: &Path,
+    shared: &Shared,
+    secrets: &mut BTreeMap<String, String>,
+) -> Result<Cycle, NotLoaded> {
     let nginx = prefix.read_nginx().map_err(NotLoaded::Nginx)?;
+    if !nginx.has_http {
+        // Every listener is off: nginx runs, and nothing of Kong does (measured.md 3).
+        let generation = Generation { workers: nginx.workers, level: nginx.level, ..Generation::default() };
+        return Ok(Cycle { generation, listeners: vec![], error_log: nginx.error_log });
+    }
+    secrets.extend(prefix.take_secrets());
     let at = |line: u32| format!("/usr/local/share/lua/5.1/kong/init.lua:{line}: ");
     // A load that fails before the wipe leaves the announced pids as they were (measured.md 3).
     let text = prefix
         .read_env()
         .map_err(|problem| init_error(&format!("{}{problem}{}", at(642), load::trace("assert", 642))))?;
-    let sources = Sources { file: &text, environment: &[], prefix: Some(prefix.dir()) };
+    let sources = Sources { file: &text, prefix: Some(prefix.dir()), secrets: Some(secrets), ..Sources::default() };
     let config = Effective::merge(settings, &sources).map_err(|problem| init_error(&problem))?;
-    shared.wipe().map_err(|error| NotLoaded::Nginx(error.to_string()))?;
+    // 3.4 carries a log level that was set through the Admin API over a reload, 3.9 does not (facts.md E10).
+    shared.wipe(settings.is_34()).map_err(|error| NotLoaded::Nginx(error.to_string()))?;
     settings.linger(0.3);
     suffer(settings, file);
     let database = connect(settings, &config).map_err(|problem| init_error(&format!("{}{problem}", at(657))))?;
@@ -76,6 +92,7 @@ pub(super) fn load(prefix: &Prefix, settings: &Settings, file: &Path, shared: &S
     }
     generation.workers = nginx.workers;
     generation.level = nginx.level;
+    (generation.files, generation.returns) = (nginx.files, nginx.returns);
     Ok(Cycle { generation, listeners: nginx.listeners, error_log: nginx.error_log })
 }
 
@@ -97,6 +114,9 @@ pub(super) fn connect(settings: &Settings, config: &Effective) -> Result<Option<
         return Ok(None);
     }
     match settings.reachable_database() {
+        Some(_) if config.get("pg_user").is_empty() => Err("[PostgreSQL error] failed to retrieve PostgreSQL \
+            server_version_num: FATAL: no PostgreSQL user name specified in startup packet"
+            .into()),
         Some(path) => Ok(Some(Database::at(path))),
         None => Err("[PostgreSQL error] failed to retrieve PostgreSQL server_version_num: connection refused".into()),
     }

@@ -132,8 +132,22 @@ pub(super) fn kind_of(key: &str) -> Option<Kind> {
     known.or_else(|| OPEN.iter().any(|prefix| key.starts_with(prefix)).then_some(Text))
 }
 
+/// Keys that came after 3.4: a CLI of that release neither takes nor writes them.
+const SINCE_34: [&str; 2] = ["dedicated_config_processing", "request_debug"];
+
+/// Whether the release that is imitated takes a key from a file or the environment.
+pub(super) fn takes(key: &str, is_34: bool) -> bool {
+    kind_of(key).is_some() && !(is_34 && SINCE_34.contains(&key))
+}
+
+/// The keys of the release that is imitated, with their defaults.
+pub(super) fn of(is_34: bool) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let known = KEYS.iter().map(|(key, _, _)| *key).filter(move |key| takes(key, is_34));
+    known.map(move |key| (key, default_of(key, is_34)))
+}
+
 /// The default of a key in the release that is imitated.
-pub(super) fn default_of(key: &str, is_34: bool) -> &'static str {
+fn default_of(key: &str, is_34: bool) -> &'static str {
     if is_34 && key == "status_listen" {
         // On by default only from 3.6 (facts.md C6).
         return "off";
@@ -198,6 +212,60 @@ pub(super) fn bundled(is_34: bool) -> Vec<&'static str> {
     BUNDLED.iter().chain(newer).copied().collect()
 }
 
+/// PRIORITY of the bundled plugins, as their handlers have it (read in the source of 3.x, not measured).
+const PRIORITIES: &[(&str, i64)] = &[
+    ("pre-function", 1_000_000),
+    ("correlation-id", 100_001),
+    ("zipkin", 100_000),
+    ("bot-detection", 2500),
+    ("cors", 2000),
+    ("session", 1900),
+    ("acme", 1705),
+    ("jwt", 1450),
+    ("oauth2", 1400),
+    ("key-auth", 1250),
+    ("ldap-auth", 1200),
+    ("basic-auth", 1100),
+    ("hmac-auth", 1030),
+    ("grpc-gateway", 998),
+    ("ip-restriction", 990),
+    ("request-size-limiting", 951),
+    ("acl", 950),
+    ("rate-limiting", 910),
+    ("response-ratelimiting", 900),
+    ("request-transformer", 801),
+    ("response-transformer", 800),
+    ("redirect", 779),
+    ("ai-request-transformer", 777),
+    ("ai-prompt-template", 773),
+    ("ai-prompt-decorator", 772),
+    ("ai-prompt-guard", 771),
+    ("ai-proxy", 770),
+    ("ai-response-transformer", 769),
+    ("standard-webhooks", 760),
+    ("aws-lambda", 750),
+    ("azure-functions", 749),
+    ("proxy-cache", 100),
+    ("opentelemetry", 14),
+    ("prometheus", 13),
+    ("http-log", 12),
+    ("statsd", 11),
+    ("datadog", 10),
+    ("file-log", 9),
+    ("udp-log", 8),
+    ("tcp-log", 7),
+    ("loggly", 6),
+    ("syslog", 4),
+    ("grpc-web", 3),
+    ("request-termination", 2),
+    ("post-function", -1000),
+];
+
+/// PRIORITY of a bundled plugin.
+pub(super) fn priority_of(name: &str) -> i64 {
+    PRIORITIES.iter().find(|(known, _)| *known == name).map_or(0, |(_, priority)| *priority)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +273,7 @@ mod tests {
     #[test]
     fn the_bundled_plugins_are_as_many_as_were_counted() {
         assert_eq!((bundled(false).len(), bundled(true).len()), (45, 37));
+        assert!(bundled(false).into_iter().all(|name| priority_of(name) != 0));
     }
 
     #[test]
@@ -212,5 +281,7 @@ mod tests {
         assert_eq!(kind_of("custom_plugins"), None);
         assert_eq!(kind_of("nginx_http_lua_shared_dict"), Some(Text));
         assert_eq!(default_of("status_listen", true), "off");
+        let has = |is_34, wanted| of(is_34).any(|(key, _)| key == wanted);
+        assert!(has(false, "request_debug") && !has(true, "request_debug") && has(true, "plugins"));
     }
 }

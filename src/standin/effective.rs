@@ -12,6 +12,8 @@ use super::{Settings, conf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Effective {
     values: BTreeMap<String, String>,
+    /// The keys whose value is kept in a vault, with the reference.
+    references: BTreeMap<String, String>,
 }
 
 /// Which sources one call has, beside the defaults.
@@ -23,6 +25,8 @@ pub(super) struct Sources<'a> {
     pub(super) environment: &'a [(String, String)],
     /// `-p`.
     pub(super) prefix: Option<&'a Path>,
+    /// What the CLI found for vault references, for the master: by key.
+    pub(super) secrets: Option<&'a BTreeMap<String, String>>,
 }
 
 const LEVELS: [&str; 8] = ["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"];
@@ -32,19 +36,54 @@ impl Effective {
     pub(super) fn merge(settings: &Settings, sources: &Sources<'_>) -> Result<Self, String> {
         let is_34 = settings.is_34();
         let mut values: BTreeMap<String, String> =
-            KEYS.iter().map(|(key, _, _)| ((*key).to_owned(), defaults::default_of(key, is_34).to_owned())).collect();
+            defaults::of(is_34).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         values.insert("prefix".into(), settings.default_prefix.display().to_string());
         let file = conf::read(sources.file);
         // A key without a value in a file keeps its default, but an empty variable overrides (facts.md A3).
-        values.extend(file.into_iter().filter(|(key, value)| defaults::kind_of(key).is_some() && !value.is_empty()));
-        values.extend(sources.environment.iter().filter_map(|(name, value)| from_environment(name, value)));
+        let takes = |(key, _): &(String, String)| defaults::takes(key, is_34);
+        values.extend(file.into_iter().filter(|(_, value)| !value.is_empty()).filter(takes));
+        let variables = sources.environment.iter().filter_map(|(name, value)| from_environment(name, value));
+        values.extend(variables.filter(takes));
         if let Some(prefix) = sources.prefix {
             values.insert("prefix".into(), prefix.display().to_string());
         }
-        let merged =
-            Self { values: values.into_iter().map(|(key, value)| (normal(&key, &value), key)).map(swap).collect() };
+        let values = values.into_iter().map(|(key, value)| (normal(&key, &value), key)).map(swap).collect();
+        let mut merged = Self { values, references: BTreeMap::new() };
+        merged.dereference(sources);
         merged.check()?;
         Ok(merged)
+    }
+
+    /// Puts the value in the place of each `{vault://env/NAME}`: from the caller's environment, or what the CLI once found. What
+    /// is not found is nothing, without a word (measured.md 15: "no user name").
+    fn dereference(&mut self, sources: &Sources<'_>) {
+        for (key, value) in &mut self.values {
+            let Some(name) = value.strip_prefix("{vault://env/").and_then(|rest| rest.strip_suffix('}')) else {
+                continue;
+            };
+            let name = name.replace('-', "_").to_ascii_uppercase();
+            let variable = sources.environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+            let kept = sources.secrets.and_then(|secrets| secrets.get(key));
+            let found = variable.or(kept).cloned().unwrap_or_default();
+            self.references.insert(key.clone(), std::mem::replace(value, found));
+        }
+    }
+
+    /// What the references stood for, by key; `None` where there are none.
+    pub(super) fn secrets(&self) -> Option<BTreeMap<String, String>> {
+        let value = |key: &String| self.values.get(key).filter(|value| !value.is_empty());
+        let found = self.references.keys().filter_map(|key| Some((key.clone(), value(key)?.clone())));
+        (!self.references.is_empty()).then(|| found.collect())
+    }
+
+    /// Every key with its value; "" where there is none.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The values as they are written and shown: a reference is never replaced by what it stands for.
+    fn written(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.values.iter().map(|(key, value)| (key, self.references.get(key).unwrap_or(value)))
     }
 
     fn check(&self) -> Result<(), String> {
@@ -138,7 +177,7 @@ impl Effective {
     /// `key = value` lines of `.kong_env`, unsorted, empty values left out (facts.md A4).
     pub(super) fn lines(&self) -> Vec<String> {
         let derived = self.derived();
-        let all = self.values.iter().chain(&derived).filter(|(_, value)| !value.is_empty());
+        let all = self.written().chain(&derived).filter(|(_, value)| !value.is_empty());
         all.map(|(key, value)| format!("{key} = {}", conf::escaped(value))).collect()
     }
 
@@ -157,7 +196,7 @@ impl Effective {
     /// `configuration` of `GET /`: values by their kind, known secrets blotted out.
     pub(super) fn as_json(&self, is_34: bool) -> Value {
         let mut shown = Map::new();
-        for (key, value) in self.values.iter().chain(&self.derived()).filter(|(_, value)| !value.is_empty()) {
+        for (key, value) in self.written().chain(&self.derived()).filter(|(_, value)| !value.is_empty()) {
             shown.insert(key.clone(), typed(key, value));
         }
         let loaded = self.loaded_plugins(is_34).into_iter().map(|name| (name, Value::Bool(true))).collect();
@@ -209,7 +248,8 @@ mod tests {
 
     fn merge(file: &str, environment: &[(&str, &str)]) -> Effective {
         let environment: Vec<_> = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Effective::merge(&Settings::default(), &Sources { file, environment: &environment, prefix: None }).unwrap()
+        Effective::merge(&Settings::default(), &Sources { file, environment: &environment, ..Sources::default() })
+            .unwrap()
     }
 
     #[test]
@@ -238,6 +278,19 @@ mod tests {
     fn a_written_kong_env_reads_back_as_the_same_configuration() {
         let first = merge("plugins = bundled,x\nlog_level = warn\nnginx_http_a = b\\#c", &[]);
         assert_eq!(merge(&first.lines().join("\n"), &[]), first);
+    }
+
+    #[test]
+    fn a_vault_reference_is_used_but_never_written_out() {
+        let file = "pg_user = {vault://env/pg-login}\ndatabase = off";
+        let merged = merge(file, &[("PG_LOGIN", "kong")]);
+        assert_eq!(merged.get("pg_user"), "kong");
+        assert!(merged.lines().contains(&"pg_user = {vault://env/pg-login}".to_owned()));
+        let secrets = merged.secrets().unwrap();
+        let later = Sources { file: &merged.lines().join("\n"), secrets: Some(&secrets), ..Sources::default() };
+        assert_eq!(Effective::merge(&Settings::default(), &later).unwrap().get("pg_user"), "kong");
+        assert_eq!(merge(file, &[]).get("pg_user"), "");
+        assert_eq!(merge("", &[]).secrets(), None);
     }
 
     #[test]

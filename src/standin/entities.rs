@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::admin::Admin;
 use super::http::{self, Request, Response};
-use super::rows;
+use super::{row_schema, rows};
 
 /// Tables that plugins can hang on, with the word for one row.
 const OWNERS: [(&str, &str); 3] = [("services", "service"), ("routes", "route"), ("consumers", "consumer")];
@@ -43,12 +43,45 @@ fn unsupported(what: &str, table: &str) -> Response {
     failure(405, 12, "operation unsupported", &format!("cannot {what} '{table}' entities when not using a database"))
 }
 
+/// The rows as this node shows them: those of plugins with the schema that it has loaded.
 fn table(admin: &Admin<'_>, name: &str) -> Vec<Value> {
-    match &admin.database {
+    let mut rows = match &admin.database {
         Some(database) => database.table(name).unwrap_or_default(),
         None if name == "plugins" => admin.declarative.to_vec(),
         None => vec![],
+    };
+    if name == "plugins" {
+        for row in &mut rows {
+            row_schema::read(&admin.node.plugins, row);
+        }
     }
+    rows
+}
+
+/// `POST /schemas/plugins/validate`: a row is judged and not written (transcript 16). It needs no database.
+pub(super) fn validate(node: &super::worker::Node, request: &Request) -> Response {
+    let given = Value::Object(fields(request));
+    match refused(node, &given) {
+        Some(response) => response,
+        None => Response::message(200, "schema validation successful"),
+    }
+}
+
+/// Why a row of a plugin is not taken by what this node has loaded.
+fn refused(node: &super::worker::Node, row: &Value) -> Option<Response> {
+    let name = row["name"].as_str().unwrap_or_default();
+    if name.is_empty() {
+        return Some(violation(&json!({ "name": "required field missing" })));
+    }
+    if !node.handover.generation.has(name) {
+        return Some(not_enabled(name));
+    }
+    row_schema::violations(&node.plugins, row).map(|fields| violation(&fields))
+}
+
+fn violation(fields: &Value) -> Response {
+    let message = row_schema::message(fields);
+    Response::json(400, &json!({ "code": 2, "name": "schema violation", "fields": fields, "message": message }))
 }
 
 fn is_row(row: &Value, id: &str) -> bool {
@@ -134,6 +167,9 @@ fn create(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str,
     if let Some((kind, id)) = scope {
         row[kind] = json!({ "id": id });
     }
+    if let Some(refused) = refused_row(admin, name, &mut row) {
+        return refused;
+    }
     stored(database.change(|all| store(all, name, row)), 201)
 }
 
@@ -166,7 +202,20 @@ fn upsert(admin: &Admin<'_>, request: &Request, name: &str, key: &str) -> Respon
     merge(&mut row, given);
     row["id"] = known.unwrap_or_else(|| super::clock::uuid().into());
     row[field] = key.into();
+    if let Some(refused) = refused_row(admin, name, &mut row) {
+        return refused;
+    }
     stored(database.change(|all| store(all, name, row)), 200)
+}
+
+/// A row that is to be written: judged, and completed as Kong stores it.
+fn refused_row(admin: &Admin<'_>, name: &str, row: &mut Value) -> Option<Response> {
+    if name != "plugins" {
+        return None;
+    }
+    let refused = refused(admin.node, row);
+    row_schema::read(&admin.node.plugins, row);
+    refused
 }
 
 /// Why a row is not taken.
@@ -246,12 +295,18 @@ fn update(admin: &Admin<'_>, request: &Request, name: &str, id: &str) -> Respons
     let given = fields(request);
     let changed = database.change(|all| {
         let row = all.get_mut(name)?.as_array_mut()?.iter_mut().find(|row| row["id"] == id)?;
-        merge(row, given);
-        row["updated_at"] = super::clock::unix_seconds().into();
-        Some(row.clone())
+        let mut changed = row.clone();
+        merge(&mut changed, given);
+        changed["updated_at"] = super::clock::unix_seconds().into();
+        if let Some(refused) = refused_row(admin, name, &mut changed) {
+            return Some(Err(refused));
+        }
+        row.clone_from(&changed);
+        Some(Ok(changed))
     });
     match changed {
-        Ok(Some(row)) => Response::json(200, &row),
+        Ok(Some(Ok(row))) => Response::json(200, &row),
+        Ok(Some(Err(refused))) => refused,
         Ok(None) => not_found(),
         Err(_) => Response::message(500, "An unexpected error occurred"),
     }

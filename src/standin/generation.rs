@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::settings::Release;
+
 /// One loaded plugin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Plugin {
@@ -41,8 +43,10 @@ impl Module {
 }
 
 /// What a successful load yields.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Generation {
+    /// The release whose code was loaded: that on the disk at the time, whatever lies there by now.
+    pub(super) version: String,
     /// `configuration` of `GET /`.
     pub(super) configuration: Value,
     pub(super) plugins: Vec<Plugin>,
@@ -59,6 +63,10 @@ pub(super) struct Generation {
     pub(super) database: String,
     pub(super) level: String,
     pub(super) workers: usize,
+    /// How many files a worker may open, as nginx's own file says.
+    pub(super) files: Option<u64>,
+    /// Servers of somebody's own template, by name, with what they answer.
+    pub(super) returns: BTreeMap<String, (u16, String)>,
 }
 
 impl Generation {
@@ -68,6 +76,11 @@ impl Generation {
 
     pub(super) fn is_dbless(&self) -> bool {
         self.database == "off"
+    }
+
+    /// Which release is imitated.
+    pub(super) fn release(&self) -> Release {
+        Release::of(&self.version)
     }
 }
 

@@ -92,18 +92,7 @@ mod tests {
     use crate::standin::generation::Generation;
 
     fn handover() -> Handover {
-        let generation = Generation {
-            configuration: serde_json::json!({}),
-            plugins: vec![],
-            modules: std::collections::BTreeMap::new(),
-            package_path: "x".repeat(300_000),
-            declarative: vec![],
-            hash: None,
-            broken: None,
-            database: "off".into(),
-            level: "notice".into(),
-            workers: 2,
-        };
+        let generation = Generation { package_path: "x".repeat(300_000), workers: 2, ..Generation::default() };
         Handover {
             generation,
             file: "f".into(),

@@ -6,7 +6,7 @@ use mlua::{Table, Value};
 
 use super::effective::Effective;
 use super::generation::{Generation, Plugin};
-use super::sandbox::{Refused, Sandbox, Setting};
+use super::sandbox::{Refused, Rocks, Sandbox, Setting};
 use super::{Settings, defaults};
 
 /// Where Kong's own lines are, as they stand in its log.
@@ -21,6 +21,7 @@ pub(super) fn load(settings: &Settings, config: &Effective, path: &str) -> Resul
         package_path: &package_path,
         bundled: &bundled,
         version: &settings.version,
+        rocks: Rocks::of(settings, &settings.version),
         modules: &none,
         log: Box::new(|_, _| {}),
     };
@@ -35,16 +36,15 @@ pub(super) fn load(settings: &Settings, config: &Effective, path: &str) -> Resul
         return Err(format!("{KONG}/init.lua:{line}: error loading plugin schemas: {all}{}", trace("assert", line)));
     }
     Ok(Generation {
+        version: settings.version.clone(),
         configuration: config.as_json(settings.is_34()),
         modules: loader.sandbox.recorded().map_err(|error| broken(&error))?,
         plugins: loader.plugins,
         package_path,
-        declarative: vec![],
-        hash: None,
-        broken: None,
         database: config.get("database").to_owned(),
         level: config.get("log_level").to_owned(),
         workers: config.worker_count(),
+        ..Generation::default()
     })
 }
 
@@ -88,7 +88,7 @@ impl Loader<'_> {
             self.plugins.push(Plugin {
                 name: name.to_owned(),
                 version,
-                priority: 1000,
+                priority: defaults::priority_of(name),
                 custom: false,
                 migrations: false,
             });

@@ -97,3 +97,25 @@ fn the_default_path_stands_where_the_first_empty_element_was() {
     assert_eq!(search_path("/a/?.lua;;;;;", root), "/a/?.lua;/r/?.lua;/r/?/init.lua");
     assert_eq!(search_path("./?.lua;./?/init.lua;;;;", root), "./?.lua;./?/init.lua;/r/?.lua;/r/?/init.lua");
 }
+
+#[test]
+fn before_3_9_a_module_of_a_rock_comes_before_the_search_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (root, version) in [("own", "2.0.0"), ("share/lua/5.1", "1.0.0")] {
+        let home = at(root).join("kong/plugins/x");
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("handler.lua"), HANDLER.replace("1.0.0", version)).unwrap();
+        std::fs::write(home.join("schema.lua"), SCHEMA).unwrap();
+    }
+    std::fs::create_dir_all(at("lib/luarocks/rocks-5.1")).unwrap();
+    let manifest = "commands = {}\nmodules = {\n  [\"kong.plugins.x.handler\"] = { \"kong-plugin-x/1.0.0-1\" }\n}\n";
+    std::fs::write(at("lib/luarocks/rocks-5.1/manifest"), manifest).unwrap();
+    let loaded = |version: &str| {
+        let settings = Settings { lua_root: at("share/lua/5.1"), version: version.into(), ..Settings::default() };
+        let file = format!("plugins = x\nlua_package_path = {}/?.lua;;", at("own").display());
+        let config = Effective::merge(&settings, &Sources { file: &file, ..Sources::default() }).unwrap();
+        load(&settings, &config, config.get("lua_package_path")).unwrap().plugins[0].version.clone()
+    };
+    assert_eq!([loaded("3.9.1"), loaded("3.4.2")], ["2.0.0", "1.0.0"]);
+}

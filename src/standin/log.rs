@@ -34,7 +34,22 @@ impl Level {
         NAMES.iter().find(|(text, _)| *text == name).map_or(Self::Notice, |(_, level)| *level)
     }
 
-    fn name(self) -> &'static str {
+    /// The level of that name, if there is one.
+    pub(super) fn known(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(text, _)| *text == name).map(|(_, level)| *level)
+    }
+
+    /// From 1, the worst.
+    pub(super) fn number(self) -> u32 {
+        self as u32 + 1
+    }
+
+    /// The level of that number.
+    pub(super) fn numbered(number: u32) -> Option<Self> {
+        NAMES.iter().map(|(_, level)| *level).find(|level| level.number() == number)
+    }
+
+    pub(super) fn name(self) -> &'static str {
         NAMES.iter().find(|(_, level)| *level == self).map_or("notice", |(text, _)| text)
     }
 }

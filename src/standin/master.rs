@@ -3,6 +3,7 @@
 //! Its signals are blocked except while it waits in `sigsuspend`, so that `/proc/PID/status` tells a working master
 //! from an idle one, and several HUPs that come meanwhile count as one (protocols.md B3).
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -63,15 +64,19 @@ struct Master {
     cycle: Cycle,
     node_id: String,
     workers: Vec<Worker>,
+    /// What vault references stand for, from whoever started it.
+    secrets: BTreeMap<String, String>,
 }
 
-/// Runs a master for this prefix until it is told to stop. Standard input is a socket to whoever starts it, which
-/// hears `ok` or the error in nginx's words.
-pub(super) fn run(file: PathBuf, prefix: PathBuf, settings: Settings) -> ExitCode {
+/// Runs a master for this prefix until it is told to stop. `starter` hears `ok` or the error in nginx's words; without one
+/// it is in the foreground, and the error goes to standard error.
+pub(super) fn run(file: PathBuf, prefix: PathBuf, settings: Settings, starter: Option<UnixStream>) -> ExitCode {
     let prefix = Prefix::new(prefix);
-    let starter = super::standard_input();
     let outcome = prepare(file, &prefix, settings);
-    if let Ok(mut stream) = starter {
+    if let (None, Err(problem)) = (&starter, &outcome) {
+        super::command::complain(problem);
+    }
+    if let Some(mut stream) = starter {
         let text = outcome.as_ref().map_or_else(Clone::clone, |_| "ok".to_owned());
         let _ = stream.write_all(text.as_bytes());
         let _ = stream.shutdown(std::net::Shutdown::Both);
@@ -143,7 +148,8 @@ impl Master {
         let files = prefix.read_nginx().map_err(emerg)?;
         let log = Log::open(&files.error_log, Level::named(&files.level)).map_err(|error| emerg(error.to_string()))?;
         let shared = Shared::create().map_err(|error| emerg(error.to_string()))?;
-        let cycle = match cycle::load(&prefix, &settings, &file, &shared) {
+        let mut secrets = BTreeMap::new();
+        let cycle = match cycle::load(&prefix, &settings, &file, &shared, &mut secrets) {
             Ok(cycle) => cycle,
             Err(problem) => {
                 problem.write(&log);
@@ -157,7 +163,7 @@ impl Master {
         let pid = format!("{}\n", std::process::id());
         std::fs::write(prefix.path("pids/nginx.pid"), pid).map_err(|error| emerg(error.to_string()))?;
         let node_id = clock::uuid();
-        let mut master = Self { file, prefix, settings, log, shared, bound, cycle, node_id, workers: vec![] };
+        let mut master = Self { file, prefix, settings, log, shared, bound, cycle, node_id, workers: vec![], secrets };
         master.tell_loaded();
         master.start_workers(Duration::ZERO);
         Ok(master)
@@ -199,7 +205,7 @@ impl Master {
         if let Ok(fresh) = Settings::load(&self.file) {
             self.settings = fresh;
         }
-        let cycle = match cycle::load(&self.prefix, &self.settings, &self.file, &self.shared) {
+        let cycle = match cycle::load(&self.prefix, &self.settings, &self.file, &self.shared, &mut self.secrets) {
             Ok(cycle) => cycle,
             Err(problem) => return problem.write(&self.log),
         };

@@ -6,8 +6,8 @@
 //! suite (`tests/suite/contract`), which also runs against a real Kong.
 //!
 //! What it does not do:
-//! - nginx: no configuration language (it reads the few lines that it wrote itself, so `--nginx-conf` templates, injected
-//!   directives and `nginx -t` mean nothing), no TLS listeners, no streams, no `USR1`/`USR2`, no connection limits.
+//! - nginx: of its language only words, blocks and includes, and of directives only those of `nginx.rs` by name; it acts on a
+//!   dozen. Servers of a custom template answer what their `return` says. No TLS listeners, no streams, no `USR1`/`USR2`.
 //! - Routing: every path is answered 200 unless a plugin exits. Only `rewrite`, `access`, `header_filter`, `log` and
 //!   `init_worker` of custom plugins run, with stubs for almost all of the PDK; bundled plugins are names without code.
 //! - A stub takes every call and is always true: plugin code that loops until a stub says no hangs the worker.
@@ -17,18 +17,22 @@
 //! - Schemas are checked for shape and type names only; rows are never validated against them.
 //! - PostgreSQL is a JSON file with a lock. Its "connection" is a flag. Migrations are a list of plugin names.
 //! - DB-less: no `POST /config`, no LMDB (rows of the last file are kept in `dbless.lmdb/rows.json`). No hybrid mode:
-//!   `role` is only shown. No vaults, no process secrets, no workspaces, no RBAC, no Go or Python plugin servers.
+//!   `role` is only shown. Vaults: the environment's, in whole values of settings; what it stood for is handed to the master in
+//!   clear. No workspaces, no RBAC, no Go or Python plugin servers.
 //! - About half of Kong's configuration keys are known, with no check of most values. `_blank_` in a value is not split.
 //! - A master that was killed and not yet buried counts as gone; a real `kong health` takes it for running.
 //! - The CLI takes milliseconds where Kong's takes a third of a second (`time_scale` slows it), needs no perl, starts no
-//!   further processes, never looks at `ulimit`, and prints no warnings. `KONG_NGINX_DAEMON=off` keeps it in the
-//!   foreground but does not pass signals on.
+//!   further processes, and of warnings prints that about `ulimit`. `KONG_NGINX_DAEMON=off` keeps it in the foreground but
+//!   does not pass signals on; `nginx` itself does.
+//! - A log level that is set through the Admin API is remembered and told, and changes nothing that is logged.
+//! - Releases: 3.9.1 and 3.4.2 are told apart where a test of the contract says so; 2.8 only in what is looked at.
 
 mod admin;
 mod clock;
 mod command;
 mod conf;
 mod cycle;
+mod debug;
 mod defaults;
 mod effective;
 mod entities;
@@ -39,13 +43,17 @@ mod leash;
 mod load;
 mod log;
 mod master;
+mod nginx;
 mod prefix;
 mod proxy;
+mod row_schema;
 mod rows;
 mod sandbox;
 mod settings;
 mod shared;
+mod signaller;
 pub mod site;
+mod template;
 mod title;
 mod worker;
 
@@ -56,13 +64,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use leash::Leash;
-pub use settings::{Faults, Settings, write_wrapper};
+pub use settings::{Faults, Release, Settings, write_wrapper};
 
 /// The first argument that makes the program a part of a stand-in.
 pub const ARGUMENT: &str = "--stand-in";
 
 /// Runs as a part of a stand-in node. `args` are those behind [`ARGUMENT`]: the settings file, then `kong` with the
-/// arguments of its CLI, or (between its own processes) `master PREFIX` or `worker`.
+/// arguments of its CLI, `nginx` with those of nginx, or (between its own processes) `master PREFIX` or `worker`.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut args = args.into_iter();
     let (Some(file), Some(part)) = (args.next(), args.next()) else { return misused() };
@@ -70,16 +78,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match part.to_str() {
         Some("kong") => command::run(file, args.collect()),
         Some("master") => match (Settings::load(&file), args.next()) {
-            (Ok(settings), Some(prefix)) => master::run(file, prefix.into(), settings),
+            (Ok(settings), Some(prefix)) => master::run(file, prefix.into(), settings, standard_input().ok()),
             _ => misused(),
         },
+        Some("nginx") => signaller::run(file, args.collect()),
         Some("worker") => worker::run(&file),
         _ => misused(),
     }
 }
 
 fn misused() -> ExitCode {
-    command::complain(&format!("{ARGUMENT} wants FILE kong|master|worker; it is for the wrapper that muster writes"));
+    command::complain(&format!(
+        "{ARGUMENT} wants FILE kong|nginx|master|worker; it is for the wrapper that muster writes"
+    ));
     ExitCode::FAILURE
 }
 

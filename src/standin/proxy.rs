@@ -14,9 +14,9 @@ use super::generation::{Generation, Plugin};
 use super::http::{Request, Response};
 use super::log::{Level, Log};
 use super::rows::{self, Database};
-use super::sandbox::{self, Sandbox, Setting};
+use super::sandbox::{self, Rocks, Sandbox, Setting};
 use super::worker::Node;
-use super::{Settings, defaults};
+use super::{Release, Settings, defaults};
 
 /// The custom plugins of a worker, with their code.
 pub(super) struct Plugins {
@@ -38,12 +38,13 @@ struct Rows {
 impl Plugins {
     /// Loads the code from the generation's memory and runs `init_worker` of each.
     pub(super) fn load(generation: &Generation, settings: &Settings, log: &Arc<Log>) -> Result<Self, String> {
-        let bundled = defaults::bundled(settings.is_34());
+        let bundled = defaults::bundled(generation.release() < Release::Since39);
         let log_of_plugins = Arc::clone(log);
         let setting = Setting {
             package_path: &generation.package_path,
             bundled: &bundled,
-            version: &settings.version,
+            version: &generation.version,
+            rocks: Rocks::of(settings, &generation.version),
             modules: &generation.modules,
             log: Box::new(move |level, message| {
                 log_of_plugins.write(Level::named(level), &format!("*1 [kong] {message}"));
@@ -85,6 +86,13 @@ impl Plugins {
         let plain: Value = self.sandbox.function("plain").ok()?.call(schema).ok()?;
         let shown = sandbox::to_json(&plain);
         Some(json!({ "entity_checks": [], "fields": shown.get("fields").cloned().unwrap_or_else(|| json!([])) }))
+    }
+
+    /// The schema of a loaded custom plugin, with the state that it lives in; `None` for any other.
+    pub(super) fn schema_of(&self, name: &str) -> Option<(&Sandbox, Value)> {
+        self.handlers.iter().find(|(plugin, _)| plugin.name == name)?;
+        let schema = self.sandbox.require(&format!("kong.plugins.{name}.schema")).ok()?.ok()?;
+        Some((&self.sandbox, schema))
     }
 
     /// `config` of a new row: the defaults of the schema.
@@ -225,7 +233,7 @@ fn response(node: &Node, ctx: &Table, names: &[String]) -> mlua::Result<Response
     if let Some(body) = ctx.get::<Option<mlua::String>>("body")? {
         response.body = body.as_bytes().to_vec();
     }
-    response.headers.push(("Server".into(), format!("stand-in kong/{}", node.settings().version)));
+    response.headers.push(("Server".into(), format!("stand-in kong/{}", node.handover.generation.version)));
     for (plugin, _) in &node.plugins.handlers {
         response.headers.push((format!("X-Plugin-{}", plugin.name), plugin.version.clone()));
     }

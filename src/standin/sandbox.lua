@@ -3,6 +3,7 @@
 --   bundled   set of names of bundled plugins
 --   version   the Kong release that is imitated
 --   memory    map of module name to { path, source }: what the master had loaded, for a worker
+--   rocks_manifest, rocks_path   a tree of LuaRocks that comes first, where there is one
 --   log       function(level, message)
 --   pid       pid of this process
 -- Standard libraries are LuaJIT's own. Whatever Kong or OpenResty would bring is a stub that takes every call; what
@@ -142,8 +143,8 @@ local function from_memory(name)
   local module = host.memory[name]
   return module and compiled(name, module.path, module.source) or nil
 end
-local function from_file(name)
-  local path, tried = package.searchpath(name, package.path)
+local function from_path(name, search)
+  local path, tried = package.searchpath(name, search)
   if not path then return tried end
   local file, problem = io.open(path, "rb")
   if not file then return "\n\tno file '" .. path .. "' (" .. tostring(problem) .. ")" end
@@ -152,12 +153,23 @@ local function from_file(name)
   api.recorded[name] = { path = path, source = source or "" }
   return compiled(name, path, source or "")
 end
+local function from_file(name) return from_path(name, package.path) end
+-- What LuaRocks says that its tree holds; its manifest is a list of assignments.
+local rocks = {}
+do
+  local chunk = host.rocks_manifest and loadstring(host.rocks_manifest, "=manifest")
+  local env = {}
+  if chunk and pcall(setfenv(chunk, env)) and type(env.modules) == "table" then rocks = env.modules end
+end
+local function from_rocks(name)
+  return rocks[name] and from_path(name, host.rocks_path) or nil
+end
 local function from_stub(name)
   if is_shipped(name) then return function() return stub(name) end end
   return nil
 end
 for i = #package.loaders, 1, -1 do package.loaders[i] = nil end
-package.loaders[1], package.loaders[2], package.loaders[3], package.loaders[4] = preload, from_memory, from_file, from_stub
+for i, loader in ipairs({ preload, from_memory, from_rocks, from_file, from_stub }) do package.loaders[i] = loader end
 
 -- ok, value; or false, text, whether it was this very module that is missing.
 function api.try(name)
@@ -168,7 +180,7 @@ function api.try(name)
 end
 
 function api.found(name)
-  return host.memory[name] ~= nil or package.searchpath(name, package.path) ~= nil
+  return host.memory[name] ~= nil or rocks[name] ~= nil or package.searchpath(name, package.path) ~= nil
 end
 
 local types = {}
@@ -218,6 +230,132 @@ local function config_defaults(schema)
   return found
 end
 api.config_defaults = config_defaults
+
+-- Kong's rules for values, as far as a schema is data or a function of its own: nil, a message, or a table of them by field.
+-- `null` stands for JSON's null, which a default does not replace (kong/db/schema).
+local function is_sequence(t)
+  local count = 0
+  for key in pairs(t) do
+    if type(key) ~= "number" then return false end
+    count = count + 1
+  end
+  return count == #t
+end
+
+local validators = {
+  { "eq", function(v, wanted) return v == wanted or "value must be " .. tostring(wanted) end },
+  { "one_of", function(v, options)
+    for _, option in ipairs(options) do if v == option then return true end end
+    return "expected one of: " .. table.concat(options, ", ")
+  end },
+  { "gt", function(v, limit) return v > limit or "value must be greater than " .. tostring(limit) end },
+  { "between", function(v, l)
+    return (v >= l[1] and v <= l[2]) or ("value should be between %d and %d"):format(l[1], l[2])
+  end },
+  { "len_eq", function(v, n) return #v == n or "length must be " .. n end },
+  { "len_min", function(v, n) return #v >= n or "length must be at least " .. n end },
+  { "len_max", function(v, n) return #v <= n or "length must be at most " .. n end },
+  { "starts_with", function(v, begin) return v:sub(1, #begin) == begin or "should start with: " .. begin end },
+  { "match", function(v, pattern) return v:match(pattern) ~= nil or "invalid value: " .. v end },
+  { "custom_validator", function(v, check)
+    local ok, problem = check(v)
+    return ok and true or problem or "failed validating: " .. tostring(v)
+  end },
+}
+
+local fields_violations
+
+local plain_types = {
+  string = "expected a string", number = "expected a number", boolean = "expected a boolean",
+}
+
+local function value_violation(field, value, null)
+  if value == nil or value == null then return field.required and "required field missing" or nil end
+  local kind = field.type
+  if plain_types[kind] then
+    if type(value) ~= kind then return plain_types[kind] end
+    if kind == "string" and not field.len_min and value == "" then return "length must be at least 1" end
+  elseif kind == "integer" then
+    if type(value) ~= "number" or value ~= math.floor(value) then return "expected an integer" end
+  elseif kind == "array" or kind == "set" then
+    if type(value) ~= "table" or not is_sequence(value) then
+      return kind == "set" and "expected a set" or "expected an array"
+    end
+    local found = {}
+    for i, item in ipairs(value) do
+      if type(field.elements) == "table" and not is_stub(field.elements) then
+        if item == null then found[i] = "required field missing" else found[i] = value_violation(field.elements, item, null) end
+      end
+    end
+    if next(found) then return found end
+  elseif kind == "map" then
+    if type(value) ~= "table" then return "expected a map" end
+    for key, item in pairs(value) do
+      for _, pair in ipairs({ { field.keys, key }, { field.values, item } }) do
+        local problem = type(pair[1]) == "table" and not is_stub(pair[1]) and value_violation(pair[1], pair[2], null)
+        if problem then return problem end
+      end
+    end
+  elseif kind == "record" then
+    if type(value) ~= "table" then return "expected a record" end
+    if type(field.fields) == "table" and not is_stub(field.fields) then return fields_violations(field.fields, value, null) end
+  end
+  for _, validator in ipairs(validators) do
+    local wanted = rawget(field, validator[1])
+    if wanted ~= nil then
+      local held = validator[2](value, wanted)
+      if held ~= true then return held end
+    end
+  end
+end
+
+fields_violations = function(fields, value, null)
+  local found, known = {}, {}
+  for _, entry in ipairs(fields) do
+    for name, field in pairs(type(entry) == "table" and not is_stub(entry) and entry or {}) do
+      known[name] = true
+      if type(field) == "table" and not is_stub(field) then
+        local given = value[name]
+        if given == nil then given = rawget(field, "default") end
+        if given == nil and field.type == "record" and field.required then given = {} end
+        found[name] = value_violation(field, given, null)
+      end
+    end
+  end
+  for name in pairs(value) do
+    if not known[name] then found[tostring(name)] = "unknown field" end
+  end
+  return next(found) and found or nil
+end
+
+local function config_of(schema)
+  for _, entry in ipairs(type(schema) == "table" and not is_stub(schema) and rawget(schema, "fields") or {}) do
+    local config = type(entry) == "table" and not is_stub(entry) and rawget(entry, "config")
+    if type(config) == "table" and not is_stub(config) then return config end
+  end
+end
+
+-- What of a row's config its schema does not take, by field; nil where it takes all.
+function api.violations(schema, config, null)
+  local field = config_of(schema)
+  local fields = field and rawget(field, "fields")
+  if type(fields) ~= "table" or is_stub(fields) then return nil end
+  return fields_violations(fields, config, null)
+end
+
+-- The names of the fields of config, each with whether it is required; nil where the schema does not say.
+function api.config_names(schema)
+  local field = config_of(schema)
+  local fields = field and rawget(field, "fields")
+  if type(fields) ~= "table" or is_stub(fields) then return nil end
+  local names = {}
+  for _, entry in ipairs(fields) do
+    for name, spec in pairs(type(entry) == "table" and not is_stub(entry) and entry or {}) do
+      names[name] = type(spec) == "table" and not is_stub(spec) and spec.required == true
+    end
+  end
+  return names
+end
 
 -- A copy that holds data only: stubs and functions left out.
 local function plain(value, depth)

@@ -5,15 +5,36 @@ use std::collections::BTreeMap;
 use mlua::{Function, Lua, Table, Value};
 
 use super::generation::Module;
+use super::{Release, Settings};
 
 /// Takes a level and a message of plugin code.
 pub(super) type LogOfPlugins = Box<dyn Fn(&str, &str) + Send>;
+
+/// A tree of LuaRocks, whose modules come before every search path up to 3.8 (facts.md B2).
+pub(super) struct Rocks {
+    /// The tree's own list of modules, as LuaRocks writes it.
+    manifest: Vec<u8>,
+    /// Where they are deployed, as a search path.
+    path: String,
+}
+
+impl Rocks {
+    /// The tree of the Lua root, where there is one and the release looks into it.
+    pub(super) fn of(settings: &Settings, version: &str) -> Option<Self> {
+        let root = settings.lua_root.display().to_string();
+        let base = root.strip_suffix("/share/lua/5.1").unwrap_or(&root);
+        let looks = Release::of(version) < Release::Since39;
+        let manifest = looks.then(|| std::fs::read(format!("{base}/lib/luarocks/rocks-5.1/manifest")).ok())??;
+        Some(Self { manifest, path: format!("{root}/?.lua;{root}/?/init.lua") })
+    }
+}
 
 /// What a state is made for.
 pub(super) struct Setting<'a> {
     pub(super) package_path: &'a str,
     pub(super) bundled: &'a [&'a str],
     pub(super) version: &'a str,
+    pub(super) rocks: Option<Rocks>,
     pub(super) modules: &'a BTreeMap<String, Module>,
     pub(super) log: LogOfPlugins,
 }
@@ -44,6 +65,10 @@ impl Sandbox {
         }
         host.set("bundled", bundled)?;
         host.set("memory", memory(&lua, setting.modules)?)?;
+        if let Some(rocks) = &setting.rocks {
+            host.set("rocks_manifest", lua.create_string(&rocks.manifest)?)?;
+            host.set("rocks_path", rocks.path.as_str())?;
+        }
         let log = setting.log;
         host.set(
             "log",
@@ -93,6 +118,13 @@ impl Sandbox {
     }
 }
 
+/// Runs what a file gives as a command of the CLI: a table with `execute`.
+pub(super) fn run_command(module: &[u8]) -> mlua::Result<()> {
+    let lua = Lua::new();
+    let command: Table = lua.load(module).call(())?;
+    command.get::<Function>("execute")?.call(lua.create_table()?)
+}
+
 fn memory(lua: &Lua, modules: &BTreeMap<String, Module>) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     for (name, module) in modules {
@@ -125,9 +157,18 @@ pub(super) fn to_json(value: &Value) -> serde_json::Value {
 
 /// JSON as a Lua value; null is nil.
 pub(super) fn from_json(lua: &Lua, value: &serde_json::Value) -> mlua::Result<Value> {
+    convert(lua, value, &Value::Nil)
+}
+
+/// JSON as a Lua value; null is a value of its own, as in Kong's Admin API.
+pub(super) fn from_body(lua: &Lua, value: &serde_json::Value) -> mlua::Result<Value> {
+    convert(lua, value, &Value::NULL)
+}
+
+fn convert(lua: &Lua, value: &serde_json::Value, null: &Value) -> mlua::Result<Value> {
     use serde_json::Value as Json;
     Ok(match value {
-        Json::Null => Value::Nil,
+        Json::Null => null.clone(),
         Json::Bool(flag) => Value::Boolean(*flag),
         Json::Number(number) => match number.as_i64() {
             Some(whole) => Value::Integer(whole),
@@ -137,14 +178,14 @@ pub(super) fn from_json(lua: &Lua, value: &serde_json::Value) -> mlua::Result<Va
         Json::Array(items) => {
             let table = lua.create_table()?;
             for item in items {
-                table.raw_push(from_json(lua, item)?)?;
+                table.raw_push(convert(lua, item, null)?)?;
             }
             Value::Table(table)
         }
         Json::Object(entries) => {
             let table = lua.create_table()?;
             for (key, item) in entries {
-                table.set(key.as_str(), from_json(lua, item)?)?;
+                table.set(key.as_str(), convert(lua, item, null)?)?;
             }
             Value::Table(table)
         }

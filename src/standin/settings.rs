@@ -50,6 +50,29 @@ pub struct Faults {
     pub database_gone: bool,
 }
 
+/// What the stand-in tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// 2.8, as far as it is looked at: only what answers differently (facts.md C1, C6, A5).
+    Upto28,
+    /// 3.4 (measured.md 13).
+    Upto34,
+    /// 3.9 and everything else.
+    Since39,
+}
+
+impl Release {
+    /// The release of a version such as `3.4.2`.
+    pub fn of(version: &str) -> Self {
+        let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(9));
+        match (numbers.next(), numbers.next()) {
+            (Some(..3), _) => Self::Upto28,
+            (Some(3), Some(..=4)) => Self::Upto34,
+            _ => Self::Since39,
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -81,9 +104,14 @@ impl Settings {
         std::fs::rename(beside, file)
     }
 
-    /// Whether 3.4 is imitated; everything else counts as 3.9.
+    /// Which release is imitated.
+    pub fn release(&self) -> Release {
+        Release::of(&self.version)
+    }
+
+    /// Whether a release from before the settings of 3.9 is imitated.
     pub fn is_34(&self) -> bool {
-        self.version.starts_with("3.4")
+        self.release() < Release::Since39
     }
 
     /// The database file, if the database answers.
@@ -104,9 +132,17 @@ impl Settings {
 ///
 /// A shell of its own writes it: were the file ever open for writing in this process, a thread that starts a program
 /// meanwhile would hand the descriptor on for a moment, and running the wrapper would fail with "Text file busy" (seen).
+///
+/// Beside it goes `nginx`, for the units and containers that start that themselves, unless something is there.
 pub fn write_wrapper(path: &Path, binary: &Path, file: &Path) -> std::io::Result<()> {
+    write_part(path, binary, file, "kong")?;
+    let nginx = path.with_file_name("nginx");
+    if nginx.exists() { Ok(()) } else { write_part(&nginx, binary, file, "nginx") }
+}
+
+fn write_part(path: &Path, binary: &Path, file: &Path, part: &str) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let text = format!("#!/bin/sh\nexec {} --stand-in {} kong \"$@\"\n", quoted(binary), quoted(file));
+    let text = format!("#!/bin/sh\nexec {} --stand-in {} {part} \"$@\"\n", quoted(binary), quoted(file));
     let mut shell = std::process::Command::new("/bin/sh");
     let status = shell.args(["-c", r#"printf %s "$1" > "$2""#, "sh"]).arg(text).arg(path).status()?;
     if !status.success() {
@@ -131,6 +167,13 @@ mod tests {
         settings.faults.slow_load = 2.5;
         settings.store(&file).unwrap();
         assert_eq!(Settings::load(&file).unwrap(), settings);
+    }
+
+    #[test]
+    fn releases_are_told_apart_by_their_first_two_numbers() {
+        let of = |text| Release::of(text);
+        assert_eq!([of("2.8.5"), of("3.4.2"), of("3.9.1")], [Release::Upto28, Release::Upto34, Release::Since39]);
+        assert_eq!([of("3.10.0"), of("3.0.0")], [Release::Since39, Release::Upto34]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use std::os::unix::fs::FileExt;
 const SLOT: u64 = 8;
 /// More workers than a configuration may ask for.
 const SLOTS: usize = 16;
+/// Behind the slots: the log level that somebody set for the time being, from 1; 0 for none.
+const LEVEL: u64 = SLOTS as u64 * SLOT;
 
 /// The dictionary, the same bytes in every process of the node.
 #[derive(Debug)]
@@ -23,7 +25,7 @@ impl Shared {
     pub(super) fn create() -> io::Result<Self> {
         let file = rustix::fs::memfd_create("kong", rustix::fs::MemfdFlags::CLOEXEC)?;
         let shared = Self { file: File::from(file) };
-        shared.wipe()?;
+        shared.wipe(false)?;
         Ok(shared)
     }
 
@@ -36,9 +38,22 @@ impl Shared {
         &self.file
     }
 
-    /// Forgets everything, as the first step of Kong's init does.
-    pub(super) fn wipe(&self) -> io::Result<()> {
-        self.file.write_all_at(&[0; SLOTS * 8], 0)
+    /// Forgets everything, as the first step of Kong's init does; `but_level`: except the log level (facts.md E10).
+    pub(super) fn wipe(&self, but_level: bool) -> io::Result<()> {
+        self.file.write_all_at(&[0; SLOTS * 8], 0)?;
+        if but_level { Ok(()) } else { self.set_level(0) }
+    }
+
+    /// The log level that somebody set, as [`Shared::set_level`] was given it.
+    pub(super) fn level(&self) -> u32 {
+        let mut bytes = [0; 4];
+        let read = self.file.read_exact_at(&mut bytes, LEVEL);
+        read.map_or(0, |()| u32::from_le_bytes(bytes))
+    }
+
+    /// Every worker logs at this level from now on; 0: as configured.
+    pub(super) fn set_level(&self, level: u32) -> io::Result<()> {
+        self.file.write_all_at(&level.to_le_bytes(), LEVEL)
     }
 
     /// A worker says that it lives.
@@ -86,7 +101,10 @@ mod tests {
         shared.announce(1, 42).unwrap();
         shared.ready(1).unwrap();
         assert_eq!((shared.pids(), shared.ready_count()), (vec![41, 42], 1));
-        shared.wipe().unwrap();
-        assert_eq!((shared.pids(), shared.ready_count()), (vec![], 0));
+        shared.set_level(3).unwrap();
+        shared.wipe(true).unwrap();
+        assert_eq!((shared.pids(), shared.ready_count(), shared.level()), (vec![], 0, 3));
+        shared.wipe(false).unwrap();
+        assert_eq!(shared.level(), 0);
     }
 }

@@ -82,7 +82,7 @@ impl Node {
         // Workers of a master that is root may run as somebody else.
         fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
         fs::write(&node.conf, node.conf_text(spec))?;
-        fs::write(dir.join("lua/kong/meta.lua"), meta(&spec.settings.version))?;
+        node.say_version(&spec.settings.version)?;
         let settings = Settings {
             default_conf: node.conf.clone(),
             default_prefix: node.prefix.clone(),
@@ -92,6 +92,17 @@ impl Node {
         settings.store(&node.file)?;
         write_wrapper(&node.kong, &spec.binary, &node.file)?;
         Ok(node)
+    }
+
+    fn say_version(&self, version: &str) -> io::Result<()> {
+        fs::write(self.dir.join("lua/kong/meta.lua"), meta(version))
+    }
+
+    /// Puts the files of another release onto the node, as a package does: the command is of that one at once, what runs only
+    /// after its next load.
+    pub fn install_release(&self, version: &str) -> io::Result<()> {
+        self.say_version(version)?;
+        self.change(|settings| version.clone_into(&mut settings.version))
     }
 
     fn conf_text(&self, spec: &NodeSpec) -> String {

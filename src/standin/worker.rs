@@ -62,8 +62,9 @@ fn come_up(file: &Path) -> io::Result<(Arc<Node>, Vec<TcpListener>)> {
     leash::attach(settings.leash.as_deref())?;
     let mut master = super::standard_input()?;
     let received = handover::receive(&master)?;
-    change_user(settings.worker_user.as_deref())?;
     let handover = received.handover;
+    limit_files(handover.generation.files);
+    change_user(settings.worker_user.as_deref())?;
     let log = Arc::new(Log::from_file(received.log, Level::named(&handover.generation.level)));
     let shared = Shared::from_file(received.shared);
     let plugins = proxy::Plugins::load(&handover.generation, &settings, &log).map_err(io::Error::other)?;
@@ -79,6 +80,14 @@ fn come_up(file: &Path) -> io::Result<(Arc<Node>, Vec<TcpListener>)> {
     // Nobody listens to a worker of the first generation or to a respawned one.
     let _ = master.write_all(b"r");
     Ok((Arc::new(Node { handover, shared, log, plugins, settings }), received.listeners))
+}
+
+/// As `worker_rlimit_nofile` does; more than this process may have is left, as nginx leaves it.
+fn limit_files(files: Option<u64>) {
+    use nix::sys::resource::{Resource, setrlimit};
+    if let Some(files) = files {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, files, files);
+    }
 }
 
 /// As `nginx_main_user` does; only root can, and only then does nginx try.
@@ -110,6 +119,8 @@ async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>, title: Option<Title
     }
     retitle(title.as_ref(), "nginx: worker process is shutting down");
     node.log.write(Level::Notice, "gracefully shutting down");
+    // A good reload logs errors, too (measured.md 2).
+    node.log.write(Level::Error, "*1 [lua] worker.lua:325: communicate(): event worker failed to communicate with broker (failed to receive the header bytes: closed), context: ngx.timer");
     let _ = stop.send(true);
     tokio::select! {
         _ = terminate.recv() => return Ok(()),
@@ -185,6 +196,11 @@ async fn answer(node: &Node, server: &str, request: &http::Request) -> Option<ht
             (!settings.faults.admin_gone).then(|| admin::answer(node, &settings, request))
         }
         "kong_status" => Some(admin::status(node, &node.settings(), request)),
-        _ => proxy::answer(node, request).await,
+        "kong" => proxy::answer(node, request).await,
+        // A server that only a template of somebody's own has.
+        own => Some(match node.handover.generation.returns.get(own).cloned() {
+            Some((status, text)) => http::Response { status, headers: vec![], body: text.into_bytes() },
+            None => http::Response::message(404, "Not Found"),
+        }),
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use super::service::ServiceRecords;
 use super::{
-    FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, Process, Rights, Rock,
-    RootFacts, SurveyRequest, Trouble,
+    Double, FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, Process, Rights,
+    Rock, RootFacts, SurveyRequest, Trouble,
 };
 use crate::hint::Sealed;
 use crate::kong::{Conf, EnvFile, managed_by};
@@ -17,6 +17,8 @@ use crate::wire::{Lease, Manifest, Receipt, Record};
 
 /// How many entries of one kind are kept; a node that says more is not believed.
 const MOST: usize = 50_000;
+/// The most modules in other directories that are kept.
+const DOUBLES: usize = 1_000;
 
 /// Why the answer of a survey is no survey.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,6 +79,7 @@ pub struct SurveyDecoder {
     releases: BTreeMap<BundleName, std::collections::BTreeSet<Digest>>,
     guard: Option<GuardFacts>,
     rocks: Vec<Rock>,
+    doubles: Vec<Double>,
     conf: Option<Vec<u8>>,
     env: Option<Vec<u8>>,
     env_rights: Option<Rights>,
@@ -178,6 +181,7 @@ impl SurveyDecoder {
             releases: BTreeMap::new(),
             guard: None,
             rocks: Vec::new(),
+            doubles: Vec::new(),
             conf: None,
             env: None,
             env_rights: None,
@@ -224,6 +228,7 @@ impl SurveyDecoder {
             "guard" => self.guard(&fields("guard")),
             "rock" => self.rock(&fields("rock")),
             "rock-file" => self.rock_file(&fields("rock-file")),
+            "double" => self.double(&fields("double")),
             "unit-file" => self.service.file(record),
             "unit-place" => self.service.place(record),
             "no-blob" => self.no_blob(&fields("no-blob")),
@@ -319,6 +324,7 @@ impl SurveyDecoder {
             undoes,
             orphans: self.orphans,
             rocks: self.rocks,
+            doubles: self.doubles,
             log: self.log,
             admin: Err(Trouble {
                 code: "not-asked".to_owned(),
@@ -529,8 +535,20 @@ impl SurveyDecoder {
     }
 
     fn rock(&mut self, fields: &Fields<'_>) -> Outcome {
-        let rock = Rock { name: fields.text(0, "name")?, version: fields.text(1, "version")?, files: [].into() };
-        self.rocks.push(rock);
+        let (name, version) = (fields.text(0, "name")?, fields.text(1, "version")?);
+        let tree = fields.record.text(2).unwrap_or_default();
+        self.rocks.push(Rock { name, version, files: [].into(), tree });
+        Ok(())
+    }
+
+    /// A path on the node with characters that cannot be shown is one that nobody has a module in.
+    fn double(&mut self, fields: &Fields<'_>) -> Outcome {
+        let place = fields.number(0, "place")?;
+        let root = fields.record.exact(1).and_then(|path| BundlePath::parse(path).ok());
+        let path = fields.text(2, "path")?;
+        if let Some(root) = root.filter(|_| self.doubles.len() < DOUBLES && !path.chars().any(char::is_control)) {
+            self.doubles.push(Double { place, root, path });
+        }
         Ok(())
     }
 

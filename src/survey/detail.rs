@@ -92,7 +92,7 @@ impl Withheld {
         format!("{what} {}", self.words())
     }
 
-    fn of(word: Option<&str>) -> Option<Self> {
+    pub(super) fn of(word: Option<&str>) -> Option<Self> {
         Some(match word? {
             "absent" => Self::Absent,
             "other" => Self::Other,

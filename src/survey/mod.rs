@@ -15,8 +15,11 @@ use crate::kong::{Conf, EnvFile};
 use crate::name::{BundleName, BundlePath, Digest, NodeName, NodePath, PluginName, Shared};
 use crate::wire::{Lease, Manifest, Receipt};
 
+mod candidate;
+mod collection;
 mod decode;
 mod detail;
+mod discovery;
 mod locks;
 mod request;
 mod service;
@@ -24,8 +27,11 @@ mod share;
 mod standing;
 
 pub use crate::kong::Topology as Role;
+pub use candidate::{CandidateDecoder, CandidateFacts, CandidateRequest, Closer, From};
+pub use collection::{COLLECT_MOST, CollectDecoder, CollectRequest, Collected};
 pub use decode::{SurveyDecoder, SurveyError};
 pub use detail::{Detail, DetailDecoder, DetailRequest, HIDDEN, LogTail, Withheld};
+pub use discovery::{DiscoverRequest, Discovery, DiscoveryDecoder, FoundKong, FoundRoot};
 pub use locks::{Guarded, Holder, Locks, in_force};
 pub use request::SurveyRequest;
 pub use share::Sharer;
@@ -42,6 +48,8 @@ pub struct Survey {
     pub earlier: BTreeMap<NodeName, Timestamp>,
     /// When a node that was not seen was last seen, of those that were, in the same session.
     pub last_seen: BTreeMap<NodeName, Timestamp>,
+    /// What a closer look found, of nodes that were looked at closer since they were looked at.
+    pub closer: BTreeMap<NodeName, Closer>,
 }
 
 /// What was observed of one node.
@@ -112,8 +120,10 @@ pub struct NodeFacts {
     /// Where no master was found: workers of nginx that serve, and whether they hold files or sockets below the prefix
     /// (`false`: that cannot be seen, and they have no master at all).
     pub orphans: BTreeMap<Process, bool>,
-    /// Rocks that LuaRocks says own modules below `kong.plugins`.
+    /// Rocks that LuaRocks says own files of ours: in the tree of the Lua root, and in the system's.
     pub rocks: Vec<Rock>,
+    /// What stands for modules of ours in other directories of the search path that is set.
+    pub doubles: Vec<Double>,
     /// The error log.
     pub log: LogFacts,
     /// The Admin API and the status API.
@@ -279,8 +289,28 @@ pub struct Rock {
     pub name: String,
     /// Its version and revision.
     pub version: String,
-    /// The files that it deployed below `kong/plugins`, relative to the Lua root.
+    /// The files that it deployed below the roots, relative to the directory of its tree's Lua modules.
     pub files: BTreeSet<String>,
+    /// The tree, such as `/usr/local`; its Lua modules are in `share/lua/5.1` below it. Empty where it is not told.
+    pub tree: String,
+}
+
+impl Rock {
+    /// The directory that its Lua modules are deployed in; `None` where its tree is not told.
+    pub fn lua_root(&self) -> Option<String> {
+        (!self.tree.is_empty()).then(|| format!("{}/share/lua/5.1", self.tree))
+    }
+}
+
+/// The same module in another directory of the search path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Double {
+    /// Which of the path's entries finds it, from 1.
+    pub place: usize,
+    /// The root whose module it stands for.
+    pub root: BundlePath,
+    /// The file.
+    pub path: String,
 }
 
 /// Where the error log is.
@@ -303,6 +333,8 @@ pub struct AdminFacts {
     pub edition: Option<String>,
     /// The loaded plugins with their versions (normalised by Kong; `None` before 3.0).
     pub loaded: Shared<BTreeMap<PluginName, Option<String>>>,
+    /// PRIORITY of the loaded plugins, where the Admin API tells it (from 3.0 on, facts.md C1).
+    pub priorities: Shared<BTreeMap<PluginName, i64>>,
     /// Loaded names that are not plugin names as muster knows them.
     pub odd: Vec<String>,
     /// `configuration.plugins`: the directive that the workers run with.

@@ -21,6 +21,7 @@ pub struct Sharer {
     releases: Pool<(), BTreeMap<BundleName, BTreeSet<Digest>>>,
     current: Pool<(), BTreeMap<BundleName, Digest>>,
     loaded: Pool<(), BTreeMap<PluginName, Option<String>>>,
+    priorities: Pool<(), BTreeMap<PluginName, i64>>,
     plugins: Pool<(), Vec<String>>,
     rows: Pool<(), BTreeMap<String, Vec<PluginRow>>>,
 }
@@ -53,6 +54,7 @@ impl Sharer {
         swap(&mut self.current, &(), &mut facts.current);
         if let Ok(admin) = &mut facts.admin {
             swap(&mut self.loaded, &(), &mut admin.loaded);
+            swap(&mut self.priorities, &(), &mut admin.priorities);
             swap(&mut self.plugins, &(), &mut admin.plugins);
             swap(&mut self.rows, &(), &mut admin.rows);
         }

@@ -159,6 +159,9 @@ impl Survey {
             if let Some(at) = before.last_seen.get(&name) {
                 self.last_seen.insert(name.clone(), *at);
             }
+            if let Some(closer) = before.closer.get(&name) {
+                self.closer.insert(name.clone(), closer.clone());
+            }
             self.nodes.insert(name, seen);
         }
     }

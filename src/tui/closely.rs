@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use super::cursor::Step;
-use super::effect::Effect;
+use super::effect::{Effect, Part};
 use super::keymap::Place;
 use super::message::Notice;
 use super::model::Model;
-use super::screen::{DiffAbout, DiffScreen, NodeScreen, Screen, TailScreen, Target};
+use super::screen::{DiffAbout, DiffScreen, NodeScreen, RowKey, Screen, TailScreen, Target};
 use super::view;
 use crate::diff::{CloserLook, Comparison, Inspection};
 use crate::name::NodeName;
+use crate::plan::Scope;
 use crate::run::Fate;
 
 /// What a comparison of files comes as.
@@ -23,6 +24,37 @@ pub(super) fn open(model: &mut Model, node: &NodeName) -> Vec<Effect> {
     effects.extend(ask(model, node).ok());
     refresh(model);
     effects
+}
+
+/// `o`: where the settings of a node come from, on its screen.
+pub(super) fn origin(model: &mut Model) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if !matches!(model.screen(), Screen::Node(_)) {
+        let Some(node) = node_here(model) else {
+            model.said = Some("no node is under the cursor: enter unfolds to its nodes".to_owned());
+            return effects;
+        };
+        effects = open(model, &node);
+    }
+    if let Screen::Node(screen) = model.screen_mut() {
+        screen.show_origins();
+    }
+    refresh(model);
+    effects
+}
+
+/// The node under the cursor: of the fleet, of a change or step of the plan, or one that something stands in the way on.
+fn node_here(model: &Model) -> Option<NodeName> {
+    match (model.screen(), model.here()) {
+        (_, Some(Part::Node(node))) => Some(node),
+        (Screen::Plan(screen), _) => match &screen.row()?.key {
+            RowKey::Alike(_, node) | RowKey::Node(_, node) | RowKey::Blocker(_, Scope::Node { node }) => {
+                Some(node.clone())
+            }
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// After another look: what is known of the node that is open may be older.

@@ -55,6 +55,7 @@ pub(super) fn perform(model: &mut Model, command: Command) -> Vec<Effect> {
         Command::Diff => return diff(model),
         Command::NextSection => closely::next_section(model),
         Command::ErrorLog => return closely::log(model),
+        Command::Origin => return closely::origin(model),
         Command::Watch => watch(model),
         Command::Filter => model.dialog = Some(Dialog::Filter),
         Command::Stop => open_ladder(model),

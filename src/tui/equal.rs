@@ -5,7 +5,7 @@ use std::fmt;
 use super::effect::Part;
 use super::keymap::Place;
 use super::model::Model;
-use super::screen::{About, DiffAbout, Screen, Watched};
+use super::screen::{About, DiffAbout, Fold, NodeScreen, Screen, Target, Watched};
 use crate::hint::quoted;
 use crate::inventory::Selector;
 use crate::name::NodeName;
@@ -50,7 +50,11 @@ pub(super) fn commands(model: &Model) -> Vec<Equal> {
             About::Ticket => ticket(model.watched()),
             About::Help(_) => vec![("these keys, as a file that can be edited", "muster keys".to_owned())],
         },
-        Screen::Node(screen) => of_node(&screen.node),
+        Screen::Node(screen) => {
+            let mut pairs = of_node(&screen.node);
+            pairs.extend(explained(model, screen));
+            pairs
+        }
         Screen::Diff(screen) => match &screen.about {
             DiffAbout::Change(..) => plan(model.plan.as_deref(), " --diff"),
             DiffAbout::Files(node, ..) | DiffAbout::Conf(node) => of_node(node),
@@ -89,6 +93,24 @@ fn of_node(node: &NodeName) -> Vec<Pair> {
         ("this node closely: facts, files, receipts, log", format!("muster inspect {node} --diff")),
         ("its truths alone", format!("muster status --node {node}")),
     ]
+}
+
+/// Where its settings come from, with the plugin under the cursor, else the first that the inventory assigns to it.
+fn explained(model: &Model, screen: &NodeScreen) -> Option<Pair> {
+    let here = match screen.target() {
+        Some(Target::Plugin(plugin) | Target::File(plugin, _) | Target::Fold(Fold::Files(plugin))) => {
+            Some(plugin.clone())
+        }
+        _ => None,
+    };
+    let first = || {
+        let picture = model.picture.as_deref()?;
+        let at = picture.node(&screen.node)?.cells.iter().position(Option::is_some)?;
+        picture.columns.get(at).cloned()
+    };
+    let plugin = here.or_else(first)?;
+    let command = format!("muster explain {} {}", quoted(screen.node.as_str()), quoted(&plugin));
+    Some(("where its settings come from, and what becomes of a plugin there", command))
 }
 
 /// The selector of the fleet's filter; what is no node's name is looked for inside names there.

@@ -49,6 +49,8 @@ pub enum Command {
     NextSection,
     /// The end of the error log of a node.
     ErrorLog,
+    /// Where the settings of a node come from.
+    Origin,
     /// Look at all nodes again.
     Look,
     /// Look at what is under the cursor again.
@@ -237,6 +239,22 @@ pub const KEYMAP: &[Binding] = &[
         "log",
         "the end of the node's error log; asks the node",
         &[Place::Node],
+    ),
+    bind(
+        Command::Origin,
+        "origin",
+        &[key('o')],
+        "origin",
+        "where plugins and lua_package_path of the node come from, place by place",
+        &[Place::Node],
+    ),
+    bind(
+        Command::Origin,
+        "origin",
+        &[key('o')],
+        "",
+        "where plugins and lua_package_path of the node under the cursor come from, place by place",
+        &[Place::Fleet, Place::Plan],
     ),
     bind(
         Command::ErrorLog,

@@ -1,7 +1,7 @@
 //! What was heard of each node and cluster in a run, in order, with times. Bounded: a run of 5,000 nodes that talk all the time
 //! keeps its latest lines, and says how many it dropped.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
@@ -105,6 +105,8 @@ impl Log {
 pub struct Logs {
     nodes: BTreeMap<NodeName, Log>,
     clusters: BTreeMap<ClusterName, Log>,
+    /// Nodes whose last step that began is a trial load: what it finds is no proof.
+    rehearsing: BTreeSet<NodeName>,
     bytes: usize,
 }
 
@@ -143,12 +145,20 @@ impl Logs {
             EventKind::LeaseRefused { node, cause } => self.cause(at, node, "held by another run", cause),
             EventKind::LeaseFailed { node, cause } => self.cause(at, node, "its lease could not be taken", cause),
             EventKind::StepStarted { node, action, about, .. } => {
+                if action == "rehearse" {
+                    self.rehearsing.insert(node.clone());
+                } else {
+                    self.rehearsing.remove(node);
+                }
                 self.node(at, node, Voice::Run, &format!("{action} begins: {about}"));
             }
             EventKind::StepProgressed { node, phase, text, .. } => {
                 self.node(at, node, Voice::Run, &format!("{}: {text}", phase_word(*phase)));
             }
             EventKind::StepPrinted { node, line, .. } => self.node(at, node, Voice::Printed, line),
+            EventKind::StepProven { node, text, .. } if self.rehearsing.contains(node) => {
+                self.node(at, node, Voice::Run, text);
+            }
             EventKind::StepProven { node, text, .. } => self.node(at, node, Voice::Good, &format!("{PROVEN}{text}")),
             EventKind::StepEnded { node, action, end, .. } => self.step_ended(at, node, action, end),
             EventKind::NodeUnhealthy { node, cause } => self.cause(at, node, "did not stay healthy", cause),
@@ -272,6 +282,7 @@ fn kept(text: &str) -> String {
 const fn phase_word(phase: StepPhase) -> &'static str {
     match phase {
         StepPhase::Deliver => "deliver",
+        StepPhase::Rehearse => "trial",
         StepPhase::Guard => "guard",
         StepPhase::Reload => "reload",
         StepPhase::Prove => "prove",
@@ -285,6 +296,9 @@ const fn phase_word(phase: StepPhase) -> &'static str {
 fn ends(action: &str, end: &StepEnd) -> Vec<(Voice, String)> {
     match end {
         StepEnd::Done { outcome: Outcome::Changed } => vec![(Voice::Good, format!("{action} done"))],
+        StepEnd::Done { outcome: Outcome::Unchanged } if action == "rehearse" => {
+            vec![(Voice::Good, "trial load over, nothing was changed".to_owned())]
+        }
         StepEnd::Done { outcome: Outcome::Unchanged } => {
             vec![(Voice::Good, format!("{action}: was so already, nothing changed"))]
         }

@@ -316,15 +316,11 @@ fn item_lines(item: &Item) -> Vec<String> {
 }
 
 fn state(node: &NodeDiff) -> (NodeState, &[Hint]) {
-    let (mark, word) = match node.condition {
-        // Nothing is loaded there, so that nothing is proven.
-        Condition::InLine if !node.running => ('.', STOPPED),
-        _ => node.condition.words(),
-    };
+    let (mark, word) = node.state();
     let state = |why: String, brief: Vec<String>| NodeState { mark, word, why, brief };
     match &node.condition {
         Condition::InLine if !node.running => (state("as wanted on disk".to_owned(), Vec::new()), &[]),
-        Condition::InLine => (state(String::new(), Vec::new()), &[]),
+        Condition::InLine => (state(settings_words(node), Vec::new()), &[]),
         Condition::Drift | Condition::ReloadOwed => {
             (state(node.remarks.first().cloned().unwrap_or_default(), differing(node)), &[])
         }
@@ -340,6 +336,12 @@ fn state(node: &NodeDiff) -> (NodeState, &[Hint]) {
         }
         Condition::Out { why } => (state(why.clone(), Vec::new()), &[]),
     }
+}
+
+/// What of its settings does not say the same, of a node that is in line otherwise.
+fn settings_words(node: &NodeDiff) -> String {
+    let first = node.settings.alarms().into_iter().next();
+    first.or_else(|| node.settings.words().into_iter().next()).unwrap_or_default()
 }
 
 /// Since when nothing is known of a node that was looked at and not seen; the same in fewer words.
@@ -379,6 +381,7 @@ mod tests {
             digest: None,
             installed: None,
             loaded_version: Some("2.0.3".to_owned()),
+            priority: None,
             plugins: Vec::new(),
             files: crate::diff::FilesDiff::default(),
             rows: Some(3),
@@ -396,6 +399,7 @@ mod tests {
                 .collect(),
             orphans: std::collections::BTreeMap::new(),
             directives: crate::diff::Directives::UNKNOWN,
+            settings: crate::name::Shared::default(),
             waiting: crate::name::Shared::default(),
             standing: Standing::default(),
             remarks: vec!["auth: 1 file differs".to_owned(), "/status/ready answers 503".to_owned()].into(),

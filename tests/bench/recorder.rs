@@ -102,9 +102,15 @@ impl Remote for Page {
             // What it would say is not known; what was sent is all that is wanted.
             Script::Activate => Err(RemoteError::new(Fault::Other, "recording", "nothing is sent")),
             Script::Lease => Ok(Box::new(Canned(Some(lease())))),
-            Script::Survey | Script::Deliver | Script::Delete | Script::Detail | Script::Admin => {
-                Ok(Box::new(Canned(None)))
-            }
+            Script::Survey
+            | Script::Deliver
+            | Script::Rehearse
+            | Script::Delete
+            | Script::Detail
+            | Script::Discover
+            | Script::Collect
+            | Script::Candidate
+            | Script::Admin => Ok(Box::new(Canned(None))),
         }
     }
 

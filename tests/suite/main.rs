@@ -11,4 +11,5 @@ mod layering;
 mod scenarios;
 mod scripts;
 mod ssh;
+mod traps;
 mod tui;

@@ -292,6 +292,49 @@ impl Unit {
         }
     }
 
+    /// Every variable of Kong's that the service is given, `KONG_X=value`; an error says why that cannot be told.
+    pub fn variables(&self) -> Result<Vec<String>, String> {
+        let of = |words: &[String]| -> Vec<String> {
+            words.iter().filter_map(|word| Some(word.split_once('=')?.0.to_owned())).collect()
+        };
+        let files = self.of(Role::EnvironmentFile).flat_map(|file| variables(file.bytes()));
+        let mut names = of(self.environment.as_deref().unwrap_or_default());
+        names.extend(of(&self.manager));
+        names.extend(files.map(|found| String::from_utf8_lossy(&found.name).into_owned()));
+        names.retain(|name| name.starts_with("KONG_"));
+        names.sort();
+        names.dedup();
+        // What no name is known of may still be set where nothing can be read.
+        if let Told::Unknown(why) = self.told("KONG_PREFIX") {
+            return Err(why);
+        }
+        let mut all = Vec::new();
+        for name in names {
+            match self.told(&name) {
+                Told::Unset => {}
+                Told::Set(found) => all.push(format!("{name}={}", found.value)),
+                Told::Unknown(why) => return Err(why),
+            }
+        }
+        Ok(all)
+    }
+
+    /// What the unit does when it is told to reload: the lines of `ExecReload=`. None of them: it cannot be told.
+    pub fn reloads_by(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for source in self.units() {
+            for setting in settings(source.bytes()).into_iter().filter(|setting| setting.key == "ExecReload") {
+                // An empty one forgets those before it (systemd.service(5)).
+                if setting.value.trim().is_empty() {
+                    all.clear();
+                } else {
+                    all.push(setting.value);
+                }
+            }
+        }
+        all
+    }
+
     /// Every place that sets a variable, the weakest first, whether or not it counts.
     pub fn occurrences(&self, name: &str) -> Vec<Assigned> {
         let mut all = Vec::new();

@@ -187,3 +187,25 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn every_variable_of_kongs_is_given_with_what_counts_for_it() {
+    let of = |unit: &Unit| unit.variables();
+    let plain = unit("KONG_NGINX_DAEMON=off LANG=C KONG_PLUGINS=bundled", &[]);
+    assert_eq!(of(&plain).unwrap(), ["KONG_NGINX_DAEMON=off", "KONG_PLUGINS=bundled"]);
+    let text = "KONG_PLUGINS=\"bundled,a\"\nKONG_PG_PASSWORD='x y'\nOTHER=1\n";
+    let beaten = unit("KONG_PLUGINS=bundled", &[(Role::EnvironmentFile, FILE, text)]);
+    assert_eq!(of(&beaten).unwrap(), ["KONG_PG_PASSWORD=x y", "KONG_PLUGINS=bundled,a"]);
+}
+
+#[test]
+fn what_a_unit_does_at_a_reload_is_told_and_an_empty_line_forgets_it() {
+    let packaged = unit("", &[]).reloads_by();
+    assert_eq!(packaged.len(), 2);
+    assert_eq!(packaged[0], "/usr/local/bin/kong prepare -p /usr/local/kong");
+    let path = "/etc/systemd/system/kong.service.d/10.conf";
+    let none = unit("", &[(Role::DropIn, path, "[Service]\nExecReload=\n")]);
+    assert!(none.reloads_by().is_empty());
+    let own = unit("", &[(Role::DropIn, path, "[Service]\nExecReload=\nExecReload=/bin/true\n")]);
+    assert_eq!(own.reloads_by(), ["/bin/true"]);
+}

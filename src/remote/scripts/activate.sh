@@ -4,17 +4,24 @@
 #            run step generation ttl           the lease
 #            commit                            the commit that was planned from, for the receipt
 #            keep                              how many releases of a switched bundle stay, the new one counted (0: all)
-#            way candidate|hup|kept|none|settle   kept: what runs is right, only what the next start reads is not; none: Kong
+#            way candidate|hup|prepare|restart|unit|command|kept|none|settle   kept: what runs is right, only what the next start reads is not; none: Kong
 #                                              does not run; settle: only finish or undo what an earlier run left
+#            command                           way command: what /bin/sh -c is given
+#            service                           way unit: the unit that is told to reload
+#            again kong|unit NAME              how Kong is started again, should one of these four leave it down
 #            plugins                           the new value of the directive, as Kong's own `.kong_env` has it
 #            stage                             what is put before lua_package_path: `RELEASE/?.lua;RELEASE/?/init.lua;...`
 #            patience                          seconds until the guard puts back by itself (300)
 #            no_guard                          1: go on where no guard can be started
+#            gap draining                      seconds since the last reload, old generations that may be leaving (nothing: any)
+#            pace_seconds                      for how long these two are waited for (300)
 #            idle_seconds cli_seconds          how long a busy master (60) and the CLI (120) are waited for
 #            place place_sha                   the file that the directive is kept in, where that is not kong.conf
+#            cgroup                            where it says in which unit the master runs (/proc/MASTER/cgroup)
 #            unit unit_shows                   that file is a drop-in of this unit, of which systemd has to show this then
 #   basis    source_N                          `SHA PATH`, `- PATH`: the files of Kong's unit
 #            conf_sha env_sha                  digests, the second of the sorted lines that are no comments; `-` for no such file
+#            nginx_sha                         one digest of the nginx files of the prefix; may be left out
 #            master_pid master_start           `-` for none
 #            manifest_generation               0 for no manifest
 #            was_N                             `BUNDLE DIGEST`, `BUNDLE -`: where the switchable links point
@@ -26,14 +33,19 @@
 # Words:     look, confirm, undo. The end of input is undo.
 # Records:   settled WHAT STEP                 an earlier run's guard: dropped, committed, undone ...
 #            moved WHAT [DETAIL]               the basis does not hold
+#            waiting WHAT COUNT                once a second, nothing touched: gap (seconds in all), draining (old workers)
 #            before PID START                  a worker before the reload
 #            no-guard                          there is none here
 #            reloading                         from here on Kong may have been told
 #            cli EXIT TEXT                     what the CLI said, if it said no
-#            proof SECONDS IDLE ALIVE N        seconds since the signal; the master is idle; it is the same; N workers follow
+#            proof SECONDS IDLE ALIVE N PID START   seconds since the signal; the master is idle; it is there; N workers follow;
+#                                              which process it is now: another one after a restart
 #            worker PID START live|leaving
+#            loading PLUGIN...                 at log_level debug, before the first proof of a resting master: the plugins that its
+#                                              log says it loads
 #            undone HOW                        proved, restored, unproved
-# Blobs:     log                               what the error log has got since the reload, cut at 64 KiB; before `undone`
+# Blobs:     log                               what the error log has got since the reload, cut at 64 KiB; before `undone`; or
+#                                              `no-blob log WHY WHERE`: syslog, stderr, absent, journal
 #            those of the commit and the lock
 # Ends with: 0 committed; 10 settle: nothing was there; 20, 21, 22 nothing was touched; 23 put back by the guard;
 #            30 the CLI said no and the files are put back, or the commit could not go on.
@@ -143,6 +155,14 @@ check_source() {
 	[ "$sum" = "$1" ] || moved source "$2"
 }
 
+# check_nginx_basis: the files that the way was chosen by.
+check_nginx_basis() {
+	arg nginx_sha ''
+	[ -n "$arg" ] || return 0
+	sum_nginx
+	[ "$sum" = "$arg" ] || moved nginx "$sum"
+}
+
 check_env_basis() {
 	arg env_sha
 	if [ "$arg" = - ]; then
@@ -170,6 +190,7 @@ check_master_basis() {
 check_basis() {
 	check_conf_basis
 	check_env_basis
+	check_nginx_basis
 	check_master_basis
 	check_manifest_basis
 	each_pair was check_was
@@ -181,36 +202,51 @@ check_basis() {
 
 check_way() {
 	[ -n "$signals" ] || return 0
-	idle "$master" || :
-	master_uid=$uid
-	master_gid=$gid
-	self=$(id -u)
+	know_master
 	[ "$self" = 0 ] || [ "$self" = "$master_uid" ] || die 22 not-the-owner "$master_uid"
 	if [ "$way" = hup ]; then
-		[ -z "$stage" ] || grep -q '^[[:space:]]*lua_package_path[[:space:]]' "$a_prefix/nginx-kong.conf" || die 22 no-search-path
+		[ -z "$stage" ] || find_path_files || die 22 no-search-path
 		return
 	fi
-	if [ "$self" = "$master_uid" ]; then
-		become=
-	elif setpriv --reuid="$master_uid" --regid="$master_gid" --clear-groups true 2>/dev/null; then
-		become=setpriv
-	elif has perl; then
-		become=perl
-	else
-		die 22 cannot-become "$master_uid"
-	fi
-	nofile=
-	while read -r one two three soft _; do
-		[ "$one $two $three" != 'Max open files' ] || nofile=$soft
-	done 2>/dev/null <"/proc/$master/limits"
+	case $way in unit) return ;; esac
+	[ "$become" != no ] || die 22 cannot-become "$master_uid"
 	(limit_files) || die 22 open-files "$nofile"
 }
 
-# limit_files: this process may open as many files as the master: Kong writes what it finds into its configuration.
-limit_files() {
-	[ -n "$nofile" ] || return 0
-	[ "$(ulimit -n)" = "$nofile" ] || ulimit -n "$nofile" 2>/dev/null || ulimit -S -n "$nofile" 2>/dev/null
-	[ "$(ulimit -n)" = "$nofile" ]
+# settle_pace: the last reload is long enough ago, and not too many old workers are leaving. Workers that came with their master
+# are of no reload. What is waited for is said every second, so that this ends where nobody listens any more.
+settle_pace() {
+	arg gap 0
+	gap=$arg
+	arg draining ''
+	most=$arg
+	arg pace_seconds 300
+	uptime
+	give_in=$((uptime + gap + arg))
+	ticks=$(getconf CLK_TCK 2>/dev/null) || ticks=100
+	while :; do
+		rest "$master" 60 || moved reload
+		workers "$master"
+		youngest=0
+		serving=0
+		for each in $live; do
+			serving=$((serving + 1))
+			[ "${each#*:}" -le "$youngest" ] || youngest=${each#*:}
+		done
+		going=0
+		for each in $leaving; do going=$((going + 1)); done
+		uptime
+		if [ "$youngest" -gt $((master_start + 3 * ticks)) ] && [ $((uptime - youngest / ticks)) -lt "$gap" ]; then
+			set -- gap "$gap"
+		elif [ -n "$most" ] && [ "$going" -gt $((most * serving)) ]; then
+			set -- draining "$going"
+		else
+			return 0
+		fi
+		emit waiting "$@"
+		[ "$uptime" -lt "$give_in" ] || die 22 "pace-$1" "$2"
+		sleep 1
+	done
 }
 
 # --- the guard
@@ -230,6 +266,10 @@ arm() {
 	fi
 	printf '%s\n' "step $run.$step" "boot $boot" "deadline $deadline_at" "master ${master:--}" "start ${master_start:--}" \
 		"prefix $a_prefix" "receipt $guard_receipt" >"$guard/facts" || unarmed write "$guard"
+	if [ -n "$placed" ]; then
+		save_places
+		say_places >>"$guard/facts" || unarmed write "$guard"
+	fi
 	read_guard
 	: >"$guard/armed" || unarmed write "$guard"
 	settle "$guard/facts" "$guard/armed"
@@ -311,9 +351,13 @@ staged_path() {
 reload() {
 	uptime
 	since=$uptime
+	emit reloading
+	if [ -n "$placed" ]; then
+		reload_asked
+		return
+	fi
 	staged_path
 	: >"$guard/touched" && settle "$guard/touched"
-	emit reloading
 	if [ "$way" = candidate ]; then
 		reload_candidate
 	else
@@ -337,19 +381,7 @@ reload_candidate() {
 		give_up 30
 	}
 	arg cli_seconds 120
-	set -- env -i PATH="$PATH" "$a_cli" reload -c "$candidate" -p "$a_prefix"
-	# shellcheck disable=SC2016 # perl's variables
-	case $become in
-		setpriv) set -- setpriv --reuid="$master_uid" --regid="$master_gid" --clear-groups "$@" ;;
-		perl) set -- perl -e 'use POSIX (); my ($u, $g) = splice(@ARGV, 0, 2); $) = "$g $g"; POSIX::setgid($g) && POSIX::setuid($u) or exit 126; exec @ARGV; exit 127' \
-			"$master_uid" "$master_gid" "$@" ;;
-	esac
-	if has timeout; then
-		set -- timeout "$arg" "$@"
-	elif has perl; then
-		set -- perl -e 'alarm shift; exec @ARGV; exit 127' "$arg" "$@"
-	fi
-	(cd / && limit_files && exec "$@") >"$guard/cli" 2>&1 </dev/null 9>&-
+	run_cli "$arg" "$guard/cli" reload -c "$candidate" -p "$a_prefix"
 	code=$?
 	rm -f "$candidate"
 	[ "$code" != 0 ] || return 0
@@ -372,8 +404,8 @@ reload_hup() {
 
 stage_nginx() {
 	[ -n "$stage" ] || return 0
-	for file in "$a_prefix/nginx-kong.conf" "$a_prefix/nginx-kong-stream.conf"; do
-		[ -f "$file" ] || continue
+	for file in $path_files; do
+		file=$a_prefix/$file
 		rm -f "$file.muster"
 		(
 			umask 077
@@ -395,39 +427,21 @@ look() {
 	same=0
 	live=
 	leaving=
-	if alive "$master" "$master_start"; then
+	if ! alive "$master" "$master_start"; then
+		case $way in restart | unit | command) find_master "$a_prefix" "$prefix_real" || : ;; esac
+	fi
+	if alive "${master:--}" "$master_start"; then
 		same=1
 		# First the masks, then the workers: idle and then nobody new is a reload that is over.
 		if idle "$master"; then resting=1; fi
 		workers "$master"
+		[ "$resting" = 0 ] || say_loading
 	fi
 	number=0
 	for each in $live $leaving; do number=$((number + 1)); done
-	emit proof $((uptime - since)) "$resting" "$same" "$number"
+	emit proof $((uptime - since)) "$resting" "$same" "$number" "${master:--}" "${master_start:--}"
 	for each in $live; do emit worker "${each%:*}" "${each#*:}" live; done
 	for each in $leaving; do emit worker "${each%:*}" "${each#*:}" leaving; done
-}
-
-# mark_log: where the error log ends now, in $log_file, $log_inode, $log_length.
-mark_log() {
-	log_file=$(env_value proxy_error_log)
-	case ${log_file:-logs/error.log} in
-		syslog:*) log_file= ;;
-		/*) ;;
-		*) log_file=$a_prefix/${log_file:-logs/error.log} ;;
-	esac
-	[ -n "$log_file" ] && [ -f "$log_file" ] || log_file=
-	[ -n "$log_file" ] || return 0
-	log_inode=$(stat -L -c %i -- "$log_file")
-	log_length=$(stat -L -c %s -- "$log_file")
-}
-
-# say_log: what came since. A log that was rotated meanwhile is read from its beginning.
-say_log() {
-	[ -n "${log_file-}" ] || return 0
-	[ "$(stat -L -c %i -- "$log_file" 2>/dev/null)" = "$log_inode" ] || log_length=0
-	(umask 077 && tail -c "+$((log_length + 1))" -- "$log_file" 2>/dev/null | head -c 65536 | tr '\000' '?' >"$guard/log") || return 0
-	blob log "$guard/log" 65536
 }
 
 # give_up STATUS: asks the guard, waits for its word, and ends. Where there is no guard any more, this is the guard.
@@ -485,15 +499,19 @@ read_arguments() {
 	step=$arg
 	arg way
 	way=$arg
-	case $way in settle) return ;; candidate | hup | kept | none) ;; *) die 90 argument-odd way ;; esac
+	case $way in settle) return ;; candidate | hup | prepare | restart | unit | command | kept | none) ;; *) die 90 argument-odd way ;; esac
 	for each in conf prefix lua_root plugins; do arg "$each"; done
-	[ "$way" != candidate ] || arg cli
+	arg cli ''
+	a_cli=$arg
 	arg stage ''
 	stage=$arg
 	guard=$a_home/state/guard
 	# Whether Kong is told, so that there is something to guard and to prove.
 	signals=
-	case $way in candidate | hup) signals=yes ;; esac
+	case $way in candidate | hup | prepare | restart | unit | command) signals=yes ;; esac
+	# Whether links and the file of the directive are in place before Kong is told.
+	placed=
+	case $way in prepare | restart | unit | command) placed=yes ;; esac
 }
 
 main() {
@@ -513,6 +531,7 @@ main() {
 	if [ -n "$signals" ]; then
 		arg idle_seconds 60
 		rest "$master" "$arg" || moved reload
+		settle_pace
 		workers "$master"
 		for each in $live; do emit before "${each%:*}" "${each#*:}"; done
 	fi

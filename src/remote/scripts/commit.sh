@@ -33,6 +33,8 @@ did() {
 # stuck WHAT...: the commit cannot go on. The receipt stays open and the token confirmed, so that the next run goes forward.
 stuck() {
 	emit problem commit "$@"
+	# Before the proof nothing lasts: the guard puts back what is in place already.
+	[ -z "${placing-}" ] || give_up 30
 	finish 30
 }
 
@@ -271,7 +273,7 @@ normal_path() {
 		rewrite_env '' "$stripped" || return 1
 		;;
 	esac
-	for file in "$a_prefix/nginx-kong.conf" "$a_prefix/nginx-kong-stream.conf"; do
+	for file in "$a_prefix/nginx.conf" "$a_prefix/nginx-kong.conf" "$a_prefix/nginx-kong-stream.conf"; do
 		[ -f "$file" ] || continue
 		rm -f "$file.muster"
 		(
@@ -313,11 +315,13 @@ commit() {
 	fi
 	each_pair content content
 	settle "$guard_receipt"
-	each_pair drop pin
-	each_pair switch switch
-	each_pair root put_root
-	settle_all "$a_home" "$a_lua_root"
-	if [ -n "$conf_after" ]; then
+	if [ -z "${placed-}" ]; then
+		each_pair drop pin
+		each_pair switch switch
+		each_pair root put_root
+		settle_all "$a_home" "$a_lua_root"
+	fi
+	if [ -n "$conf_after" ] && [ -z "${placed-}" ]; then
 		edit_conf || conf_unwritten
 		swap_conf || conf_lost
 		settle "$conf_real"

@@ -27,6 +27,16 @@ read_guard() {
 			start) guard_start=$value ;;
 			prefix) guard_prefix=$value ;;
 			receipt) guard_receipt=$value ;;
+			conf) guard_conf=$value ;;
+			conf_before) guard_conf_before=$value ;;
+			conf_after) guard_conf_after=$value ;;
+			unit) guard_unit=$value ;;
+			again) guard_again=$value ;;
+			cli) guard_cli=$value ;;
+			uid) master_uid=$value ;;
+			gid) master_gid=$value ;;
+			become) become=$value ;;
+			nofile) guard_nofile=$value ;;
 		esac
 	done 2>/dev/null <"$guard/facts"
 	[ -n "$guard_prefix" ]
@@ -37,8 +47,9 @@ note() {
 	emit "$@" >>"$guard_receipt"
 }
 
-# restore: the files of the prefix as they were saved, each by rename, where they differ.
+# restore: links and the file of the directive, and the files of the prefix as they were saved, each by rename, where they differ.
 restore() {
+	restore_places || return 1
 	for saved in "$guard"/save/.kong_env "$guard"/save/nginx*.conf; do
 		[ -f "$saved" ] || continue
 		file=$guard_prefix/${saved##*/}
@@ -115,15 +126,24 @@ undo() {
 	done
 	note did restore "$guard_prefix"
 	boot
-	if [ ! -e "$guard/touched" ] || [ "$boot" != "$guard_boot" ] || ! alive "$guard_master" "$guard_start"; then
+	if [ ! -e "$guard/touched" ] || [ "$boot" != "$guard_boot" ]; then
 		undone='undone restored'
 		return 0
+	fi
+	if ! alive "$guard_master" "$guard_start"; then
+		if [ -z "$guard_again" ]; then
+			undone='undone restored'
+			return 0
+		fi
+		revive || return 1
 	fi
 	pause=1
 	while [ "$pause" -le 32 ]; do
 		# While it still works on our reload, whoever is new may be the bad generation: only what is there when it rests counts.
 		rest "$guard_master" 300 || :
-		alive "$guard_master" "$guard_start" || break
+		alive "$guard_master" "$guard_start" || {
+			[ -n "$guard_again" ] && revive || break
+		}
 		workers "$guard_master"
 		old=$live
 		note intent signal "$guard_master"

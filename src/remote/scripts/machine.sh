@@ -25,6 +25,7 @@ look_at_logind() {
 }
 
 look_at_master() {
+	cwd=
 	if ! find_master "$a_prefix" "$real_prefix"; then
 		look_for_orphans
 		ask_version
@@ -128,8 +129,15 @@ look_at_guard() {
 # Rocks by their own list of files: a Lua table, which is read by its braces, as running it would be running their code.
 look_at_rocks() {
 	arg rocks "${a_lua_root%/share/lua/5.1}/lib/luarocks/rocks-5.1"
-	set -- "$arg"/*/*/rock_manifest
-	[ -e "$1" ] || return 0
+	tree=$arg
+	arg system_rocks /usr/local/lib/luarocks/rocks-5.1
+	set --
+	for each in "$tree"/*/*/rock_manifest; do if [ -e "$each" ]; then set -- "$@" "$each"; fi; done
+	# The tree that LuaRocks itself looks in, whatever Kong's search path is: before 3.9 it came before that (facts.md B2).
+	if [ "$arg" != "$tree" ]; then
+		for each in "$arg"/*/*/rock_manifest; do if [ -e "$each" ]; then set -- "$@" "$each"; fi; done
+	fi
+	[ $# -gt 0 ] || return 0
 	MUSTER_ROOTS=$names awk '
 		BEGIN {
 			n = split(ENVIRON["MUSTER_ROOTS"], root, "\n") - 1
@@ -150,7 +158,9 @@ look_at_rocks() {
 		FNR == 1 {
 			depth = 0
 			parts = split(FILENAME, part, "/")
-			rock = "rock " field(part[parts - 2]) " " field(part[parts - 1])
+			tree = FILENAME
+			sub(/\/lib\/luarocks\/.*$/, "", tree)
+			rock = "rock " field(part[parts - 2]) " " field(part[parts - 1]) " " field(tree)
 			said = 0
 		}
 		/^[ \t]*}/ { if (depth > 0) depth--; next }
@@ -168,6 +178,41 @@ look_at_rocks() {
 			if (!said++) print rock
 			print "rock-file " field(path)
 		}' "$@" 2>/dev/null
+}
+
+# look_for_doubles: what stands for modules of our roots in other directories of the search path that is set: the first of them
+# is loaded. What the shell finds by itself, of at most 32 directories.
+look_for_doubles() {
+	rest=$search
+	number=0
+	while [ -n "$rest" ] && [ "$number" -lt 32 ]; do
+		number=$((number + 1))
+		each=${rest%%;*}
+		case $rest in *\;*) rest=${rest#*;} ;; *) rest= ;; esac
+		case $each in
+			"$a_home"/releases/*) continue ;;
+			./*\?*)
+				[ -n "$cwd" ] || continue
+				each=${cwd%/}/${each#./}
+				;;
+			/*\?*) ;;
+			*) continue ;;
+		esac
+		ahead=${each%%\?*}
+		behind=${each#*\?}
+		! [ "$ahead" -ef "$a_lua_root" ] || continue
+		lines
+		for root in $names; do
+			words
+			case $root in
+				*.lua) module=${root%.lua} ;;
+				*) module=$root/handler ;;
+			esac
+			double=$ahead$module$behind
+			if [ -e "$double" ] && ! [ "$double" -ef "$a_lua_root/$module.lua" ]; then emit double "$number" "$root" "$double"; fi
+		done
+		words
+	done
 }
 
 # list_files PATH...: every file below, links followed, in a handful of processes however many there are.

@@ -14,8 +14,8 @@
 
 # Not every script uses every function here (2317), and arguments are variables that `begin` makes (2034, 2154); words such
 # as `file` are values here, not commands (2209); `a && b || c` is used where b cannot fail, or c is for both (2015); a
-# subshell's variables are its own on purpose (2030, 2031); `ulimit -n` is in dash, busybox and bash (3045).
-# shellcheck disable=SC2317,SC2034,SC2154,SC2209,SC2015,SC2030,SC2031,SC3045
+# subshell's variables are its own on purpose (2030, 2031); `ulimit -n` and `-ef` are in dash, busybox and bash (3045, 3013).
+# shellcheck disable=SC2317,SC2034,SC2154,SC2209,SC2015,SC2030,SC2031,SC3045,SC3013
 
 set -u
 LC_ALL=C

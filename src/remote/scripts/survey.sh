@@ -4,7 +4,7 @@
 #            root_N                         paths below lua_root to list and hash
 #            cli                            the kong command, run only if Kong does not run (may be missing)
 #            systemd                        the directory that is there where systemd runs (may be missing)
-#            rocks                          the tree of LuaRocks, `.../rocks-5.1` (may be missing)
+#            rocks system_rocks             the tree of LuaRocks with the Lua root, and the system's: `.../rocks-5.1` (may be missing)
 #            systemd                        where `/` is for what is asked about systemd (may be missing: for tests)
 #            seconds                        the deadline (60)
 #            moment                         how long a change that goes on at this moment is let end first (10)
@@ -31,7 +31,8 @@
 #            current BUNDLE CTIME TARGET    a switchable link
 #            release BUNDLE DIGEST
 #            guard STATE STEP LEFT ALIVE    STATE armed confirmed fired none
-#            rock NAME VERSION, then rock-file PATH   a rock, and its files below the roots
+#            rock NAME VERSION TREE, then rock-file PATH   a rock, and its files below the roots
+#            double N ROOT PATH             the Nth directory of the search path that is set has a module of that root, too
 #            unit-file N KIND WRITABLE REAL PATH        a file of Kong's unit, as systemd names it; its content is `unit.N`
 #            unit-place WRITABLE            where drop-ins of ours would be
 #            no-blob NAME unreadable|long|torn
@@ -430,6 +431,7 @@ tell_parts() {
 
 # tell_log: the error log; where it is by default, it was asked about already.
 tell_log() {
+	search=
 	usual=$log
 	if [ -n "$usual" ]; then take "$usual"; fi
 	log=logs/error.log
@@ -439,6 +441,7 @@ tell_log() {
 			for each in $content; do
 				case $each in
 					'proxy_error_log = '*) log=${each#*= } ;;
+					'lua_package_path = '*) search=${each#*= } ;;
 					"$boot") break ;;
 				esac
 			done
@@ -591,4 +594,5 @@ tell_files
 cd /
 look_at_master
 look_at_rocks
+look_for_doubles
 finish 10

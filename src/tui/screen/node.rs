@@ -19,6 +19,8 @@ pub enum Section {
     Plugins,
     /// What a plan would change.
     Planned,
+    /// Where `plugins` and `lua_package_path` come from.
+    Settings,
     /// The files of its plugins.
     Files,
     /// Facts, each with its source.
@@ -36,6 +38,8 @@ pub enum Fold {
     Section(Section),
     /// The files of a plugin.
     Files(String),
+    /// The places of a setting.
+    Setting(&'static str),
 }
 
 /// What a line stands for.
@@ -105,15 +109,20 @@ pub struct NodeScreen {
     pub lines: Vec<NodeLine>,
     /// Where the cursor is among them.
     pub cursor: Cursor,
+    /// Every place of a setting is shown until it is folded, not only where they disagree.
+    pub origins: bool,
     /// What was folded or unfolded by hand.
     toggled: BTreeSet<Fold>,
+    /// The section to go to as soon as it is there.
+    goal: Option<Section>,
 }
 
 impl NodeScreen {
     /// A screen whose lines are still to be made.
     pub fn new(node: NodeName) -> Self {
         let (lines, cursor, toggled) = (Vec::new(), Cursor::default(), BTreeSet::new());
-        Self { node, inspection: None, closer: Asked::default(), lines, cursor, toggled }
+        let (inspection, closer, origins, goal) = (None, Asked::default(), false, None);
+        Self { node, inspection, closer, lines, cursor, origins, toggled, goal }
     }
 
     /// Whether something is open, where `usually` is what it is until somebody says otherwise.
@@ -138,6 +147,17 @@ impl NodeScreen {
         }
         self.lines = lines;
         self.cursor.settle(self.lines.len(), height);
+        let goal = self.goal.and_then(|goal| self.lines.iter().position(|line| line.begins == Some(goal)));
+        if let Some(at) = goal {
+            self.goal = None;
+            self.put_on_top(at, height);
+        }
+    }
+
+    /// Unfolds where the settings come from, and goes there as soon as it is there.
+    pub fn show_origins(&mut self) {
+        self.toggled.retain(|fold| !matches!(fold, Fold::Section(Section::Settings) | Fold::Setting(_)));
+        (self.origins, self.goal) = (true, Some(Section::Settings));
     }
 
     /// What is under the cursor.
@@ -150,6 +170,11 @@ impl NodeScreen {
         let begins = |at: &usize| self.lines.get(*at).is_some_and(|line| line.begins.is_some());
         let next = (self.cursor.at + 1..self.lines.len()).find(begins).or_else(|| (0..self.lines.len()).find(begins));
         let Some(at) = next else { return };
+        self.put_on_top(at, height);
+    }
+
+    /// The cursor on a line that stands at the top, as far as there are lines for that.
+    fn put_on_top(&mut self, at: usize, height: usize) {
         self.cursor = Cursor::default();
         // From below, so that what belongs to it is seen and not what is before it.
         self.cursor.at = (at + height.saturating_sub(1)).min(self.lines.len().saturating_sub(1));

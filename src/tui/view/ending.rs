@@ -28,7 +28,8 @@ pub(super) fn verdict_line(run: &Watched, verdict: Verdict) -> TextLine {
         (counts.unknown, "unknown"),
         (counts.blocked, "blocked"),
         (counts.drift, "drift"),
-        (counts.in_line, "in line"),
+        (counts.in_line - counts.stopped.min(counts.in_line), "in line"),
+        (counts.stopped, "stopped"),
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")).collect();

@@ -12,6 +12,7 @@ mod help;
 mod log;
 mod node;
 mod node_files;
+mod node_settings;
 mod pager;
 mod palette;
 mod plan;

@@ -2,7 +2,7 @@
 
 use super::canvas::Canvas;
 use super::tail::log_tone;
-use super::{node_files, pager};
+use super::{node_files, node_settings, pager};
 use crate::diff::{Fact, Inspection, Planned, ReceiptFacts};
 use crate::tui::layout::Areas;
 use crate::tui::look::{Look, Tone, tone_of};
@@ -93,6 +93,10 @@ impl Composer<'_> {
         lines.extend(self.section(Section::Planned, "what a plan would do here", &plan_count(&found.planned), || {
             self.planned(&found.planned)
         }));
+        let words = node_settings::counted(&found.settings);
+        lines.extend(self.section(Section::Settings, "where plugins and lua_package_path come from", words, || {
+            node_settings::lines(self, found)
+        }));
         let (words, _) = node_files::counted(&found.plugins);
         lines.extend(self.section(Section::Files, "files", &words, || node_files::lines(self, &found.plugins)));
         let odd = found.facts.iter().filter(|fact| fact.odd).count();
@@ -130,7 +134,7 @@ impl Composer<'_> {
         lines
     }
 
-    fn hanging(&self, lead: &TextLine, tone: Tone, text: &str) -> Vec<NodeLine> {
+    pub(super) fn hanging(&self, lead: &TextLine, tone: Tone, text: &str) -> Vec<NodeLine> {
         hanging(lead, tone, text, self.columns).into_iter().map(plain).collect()
     }
 

@@ -111,7 +111,8 @@ async fn a_run_is_paused_looked_into_and_goes_on() {
     let (mut terminal, temp) = start();
     run(&mut terminal);
     // Asked for before that, it would begin before anything was delivered.
-    terminal.until("a delivery", |screen| screen.contents().contains("delivered"));
+    let brought = ["delivered", "loads on trial"];
+    terminal.until("a delivery", |screen| brought.iter().any(|words| screen.contents().contains(words)));
     press(&mut terminal, "pause");
     terminal.within(LONG, "a pause", |screen| line_of(screen, 1).contains("paused ") && key(screen, "go on").is_some());
     let paused = terminal.look(|screen| line_of(screen, 1));

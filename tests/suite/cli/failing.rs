@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::gateways::{Wanted, handler, schema};
+use crate::harness::gateways::{Wanted, handler, in_the_master};
 use crate::harness::{Gateways, NodeSpec, Said, poll_until};
 
 #[tokio::test]
@@ -28,7 +28,8 @@ async fn a_plugin_that_fails_while_it_is_loaded_is_put_back_and_its_line_is_name
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     gateways.want("1.0.0");
     gateways.muster(&["--apply", "--all"]).await.assert(0, &[]);
-    let broken = handler("2.0.0", "-- reads its licence\nerror(\"no licence on \" .. \"this host\")\n");
+    let broken = in_the_master("error(\"no licence on \" .. \"this host\")");
+    let broken = handler("2.0.0", &format!("-- reads its licence\n{broken}"));
     gateways.want_handler(&broken, "2.0.0");
     let said = gateways.muster(&["--apply", "--all"]).await;
     said.assert(3, &["eu-1", "rolled back, serving as before", "handler.lua:2", "no licence on this host"]);
@@ -47,7 +48,7 @@ async fn a_module_that_only_the_node_could_have_is_named_when_it_is_missing() {
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     gateways.want("1.0.0");
     gateways.muster(&["--apply", "--all"]).await.assert(0, &[]);
-    let needy = handler("2.0.0", "local jwt = require \"resty.jwt\"\n");
+    let needy = handler("2.0.0", &in_the_master("local jwt = require \"resty.jwt\""));
     gateways.want_handler(&needy, "2.0.0");
     let said = gateways.muster(&["--apply", "--all"]).await;
     said.assert(
@@ -66,7 +67,7 @@ async fn a_module_that_only_the_node_could_have_is_named_when_it_is_missing() {
 async fn one_failed_node_stops_the_waves_behind_it() {
     let Some(gateways) = Gateways::of(&["eu-1", "eu-2", "eu-3"]).await else { return };
     let careful = Wanted { rollout: "{ waves: [1, 100%], at_once: 1, soak: 0s }", ..Wanted::default() };
-    gateways.want_handler(&handler("1.0.0", "error(\"not \" .. \"today\")\n"), "1.0.0");
+    gateways.want_handler(&handler("1.0.0", &in_the_master("error(\"not \" .. \"today\")")), "1.0.0");
     gateways.commit(&[("inventory.yaml", &gateways.inventory(&careful))], "one first");
     let said = gateways.muster(&["--apply", "--all"]).await;
     said.assert(3, &["stopped:", "0 of 3 nodes proven, 1 rolled back, 2 not tried"]);
@@ -160,16 +161,4 @@ async fn what_the_operator_has_in_his_configuration_for_himself_changes_nothing(
     gateways.muster(&["--apply", "--all"]).await.assert(0, &["converged, exit 0"]);
     gateways.assert_serving(Some("1.0.0")).await;
     gateways.assert_in_line().await;
-}
-
-#[tokio::test]
-async fn a_schema_that_kong_refuses_is_put_back() {
-    let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
-    gateways.want("1.0.0");
-    let schema = schema("acme-auth").replace("record", "no-such-type");
-    gateways.commit(&[("plugins/acme-auth/schema.lua", &schema)], "a schema of the future");
-    let said = gateways.muster(&["--apply", "--all"]).await;
-    said.assert(3, &["eu-1", "acme-auth", "no-such-type", "rolled back"]);
-    gateways.assert_serving(None).await;
-    gateways.assert_nothing_left().await;
 }

@@ -17,15 +17,15 @@ use crate::harness::{Gateways, program};
 const FILE: &str = "# what Kong gets\nKONG_PLUGINS=\"bundled\"\nKONG_LOG_LEVEL=info\n";
 
 /// One gateway that a unit starts.
-struct Site {
-    gateways: Gateways,
+pub(super) struct Site {
+    pub(super) gateways: Gateways,
     dir: PathBuf,
     _door: TempDir,
 }
 
 impl Site {
     /// `None` (and a printed line) where sessions cannot have mounts of their own.
-    async fn start(unit: &str, drop_in: Option<&str>) -> Option<Self> {
+    pub(super) async fn start(unit: &str, drop_in: Option<&str>) -> Option<Self> {
         program("unshare")?;
         if !rustix::process::geteuid().is_root() || !PathBuf::from("/etc/systemd/system").is_dir() {
             return None;

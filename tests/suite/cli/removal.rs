@@ -42,7 +42,10 @@ pub(super) fn use_everywhere(api: Api) {
     let service = id(api.make("/services", &json!({ "name": "billing", "url": "http://127.0.0.1:9" })));
     let route = id(api.make("/routes", &json!({ "name": "pay", "paths": ["/pay"] })));
     let consumer = id(api.make("/consumers", &json!({ "username": "ann" })));
-    api.make("/plugins", &json!({ "name": "acme-auth", "config": { "key": "s3cret", "list": [1, 2.5, null] } }));
+    api.make(
+        "/plugins",
+        &json!({ "name": "acme-auth", "config": { "key": "s3cret", "list": [1, 2.5], "none": null } }),
+    );
     api.make(&format!("/services/{service}/plugins"), &json!({ "name": "acme-auth", "tags": ["a: b"] }));
     api.make(&format!("/routes/{route}/plugins"), &json!({ "name": "acme-auth", "enabled": false }));
     api.make(&format!("/consumers/{consumer}/plugins"), &json!({ "name": "acme-auth", "instance_name": "anns" }));

@@ -23,7 +23,7 @@ fn lines_of(url: &str) -> Option<Vec<(&'static str, String)>> {
 }
 
 /// The lines of a node with a database; none where there is none to be had.
-fn lines(gateway: &Gateway) -> Option<Vec<(&'static str, String)>> {
+pub(super) fn lines(gateway: &Gateway) -> Option<Vec<(&'static str, String)>> {
     let mut lines = vec![("database", "postgres".to_owned())];
     if gateway.is_real() {
         let Some(url) = told("MUSTER_PG") else {
@@ -149,6 +149,65 @@ fn deleting_answers_204_for_anything_so_that_only_a_listing_tells() {
 }
 
 const ID: &str = "b77146b4-1a61-4104-84b1-3198d5885b48";
+
+/// A schema with this field of config.
+fn demanding(name: &str, field: &str) -> String {
+    format!(
+        "return {{ name = \"{name}\", fields = {{ {{ config = {{ type = \"record\", fields = {{ {{ greeting = {{ type = \"string\", default = \"hi\" }} }},\n  \
+         {field} }} }} }} }} }}\n"
+    )
+}
+
+/// Transcript 16: asked about, and not written. A row that was good before is judged by the schema that is loaded now.
+#[test]
+fn a_row_is_judged_by_the_loaded_schema_without_being_written() {
+    with_database(|_, node| {
+        let ask = |form: &str| {
+            let answer = node.ask("POST", "/schemas/plugins/validate", form).unwrap();
+            (answer.status, answer.json())
+        };
+        let (status, body) = ask("name=good&config.greeting=x");
+        assert_eq!((status, body["message"].as_str()), (200, Some("schema validation successful")), "{body}");
+        let (status, body) = ask("name=good&config.nope=x");
+        assert_eq!((status, body["code"].as_i64()), (400, Some(2)), "{body}");
+        assert_eq!(body["message"], "schema violation (config.nope: unknown field)");
+        assert_eq!(body["fields"], serde_json::json!({ "config": { "nope": "unknown field" } }));
+        let (status, body) = ask("name=nosuch");
+        assert_eq!((status, body["code"].as_i64()), (400, Some(2)), "{body}");
+        assert!(body["fields"]["name"].as_str().unwrap().contains("not enabled; add it"), "{body}");
+        assert!(rows(node).is_empty(), "nothing was written");
+        let refused = node.ask("POST", "/plugins", "name=good&config.nope=x").unwrap();
+        assert_eq!(
+            (refused.status, refused.json()["code"].as_i64()),
+            (400, Some(2)),
+            "what is written is judged alike"
+        );
+
+        apply(node, "good");
+        node.write("good/schema.lua", &demanding("good", "{ realm = { type = \"string\", required = true } }"));
+        node.reloaded();
+        let listed = rows(node).remove(0);
+        assert_eq!(listed["config"]["greeting"], "hi");
+        let answer = super::probe::json(node.address, 8001, "/schemas/plugins/validate", &listed).unwrap();
+        let body = answer.json();
+        assert_eq!((answer.status, body["code"].as_i64()), (400, Some(2)), "the row as it is listed: {body}");
+        assert_eq!(body["fields"]["config"]["realm"], "required field missing", "{body}");
+        // What has a default fits, and so does the whole row with its id, scope and times.
+        let field =
+            "{ realm = { type = \"string\", required = true, default = \"all\", one_of = { \"all\", \"none\" } } }";
+        node.write("good/schema.lua", &demanding("good", field));
+        node.reloaded();
+        let mut listed = rows(node).remove(0);
+        let answer = super::probe::json(node.address, 8001, "/schemas/plugins/validate", &listed).unwrap();
+        assert_eq!(answer.status, 200, "{:?}", answer.json());
+        listed["config"]["realm"] = "some".into();
+        let answer = super::probe::json(node.address, 8001, "/schemas/plugins/validate", &listed).unwrap();
+        assert_eq!(answer.json()["fields"]["config"]["realm"], "expected one of: all, none");
+        listed["config"]["realm"] = 7.into();
+        let answer = super::probe::json(node.address, 8001, "/schemas/plugins/validate", &listed).unwrap();
+        assert_eq!(answer.json()["fields"]["config"]["realm"], "expected a string");
+    });
+}
 
 /// How rows come back: Kong's kong/api/endpoints.lua, `put_entity_endpoint`.
 #[test]

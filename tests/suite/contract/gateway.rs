@@ -18,30 +18,30 @@ use super::probe::{self, Answer, Process, wait_for, wait_until};
 
 /// One gateway that the suite is run against.
 #[derive(Debug, Clone)]
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     /// A real Kong, or the stand-in.
     real: Option<PathBuf>,
-    pub(super) version: String,
+    pub(crate) version: String,
 }
 
 /// What a `kong` command did.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) code: i32,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
     /// Exit 0 and this on standard output.
     #[track_caller]
-    pub(super) fn says(&self, text: &str) {
+    pub(crate) fn says(&self, text: &str) {
         assert!(self.code == 0 && self.out == text, "expected {text:?} and exit 0, got {self:?}");
     }
 
     /// Exit 1, and standard error is this sentence with Kong's hint behind it.
     #[track_caller]
-    pub(super) fn fails(&self, text: &str) {
+    pub(crate) fn fails(&self, text: &str) {
         assert_eq!(self.code, 1, "{self:?}");
         let found = self.err.find(&format!("Error: {text}\n"));
         assert!(found.is_some(), "expected {text:?} in {self:?}");
@@ -51,12 +51,12 @@ impl Ran {
 
 /// A variable of the test run.
 #[expect(clippy::disallowed_methods, reason = "the suite is told by its caller which real Kong to use")]
-pub(super) fn told(name: &str) -> Option<String> {
+pub(crate) fn told(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Says what is not run, and why.
-pub(super) fn skip(why: &str) {
+pub(crate) fn skip(why: &str) {
     note(&format!("skipped: {why}"));
 }
 
@@ -66,7 +66,7 @@ fn note(text: &str) {
 }
 
 /// Runs a test's body on every gateway at hand, and says which one it was that failed.
-pub(super) fn each(body: impl Fn(&Gateway)) {
+pub(crate) fn each(body: impl Fn(&Gateway)) {
     let mut gateways: Vec<Gateway> =
         ["3.9.1", "3.4.2"].map(|version| Gateway { real: None, version: version.into() }).into();
     if let Some(path) = told("MUSTER_KONG") {
@@ -81,31 +81,36 @@ pub(super) fn each(body: impl Fn(&Gateway)) {
 }
 
 /// A node of a gateway, in a directory of its own. Its processes end with it.
-pub(super) struct Node {
+pub(crate) struct Node {
     gateway: Gateway,
     kong: PathBuf,
-    pub(super) conf: PathBuf,
-    pub(super) prefix: PathBuf,
-    pub(super) lua: PathBuf,
-    pub(super) address: Ipv4Addr,
+    pub(crate) conf: PathBuf,
+    pub(crate) prefix: PathBuf,
+    pub(crate) lua: PathBuf,
+    pub(crate) address: Ipv4Addr,
     _leash: Option<Leash>,
-    pub(super) dir: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 static LAST: AtomicU8 = AtomicU8::new(1);
 
 impl Gateway {
-    pub(super) fn is_real(&self) -> bool {
+    /// The stand-in, as 3.9.1: for a node on which something is done that would break a real one.
+    pub(crate) fn stand_in() -> Self {
+        Self { real: None, version: "3.9.1".into() }
+    }
+
+    pub(crate) fn is_real(&self) -> bool {
         self.real.is_some()
     }
 
-    pub(super) fn is_34(&self) -> bool {
+    pub(crate) fn is_34(&self) -> bool {
         self.version.starts_with("3.4")
     }
 
     /// A DB-less node with one worker whose `/` route answers 200, and on which `plugins` are listed and global
     /// plugins of the names in `used` apply. Not started.
-    pub(super) fn node(&self, plugins: &str, used: &[&str]) -> Node {
+    pub(crate) fn node(&self, plugins: &str, used: &[&str]) -> Node {
         let node = self.bare(&[("database", "off")], plugins);
         node.declare(used);
         let file = node.declared().display().to_string();
@@ -114,7 +119,7 @@ impl Gateway {
     }
 
     /// A node with these lines and nothing declared.
-    pub(super) fn bare(&self, lines: &[(&str, &str)], plugins: &str) -> Node {
+    pub(crate) fn bare(&self, lines: &[(&str, &str)], plugins: &str) -> Node {
         // Workers of a master that is root may run as somebody else: every directory is world-readable.
         let dir =
             tempfile::Builder::new().prefix("mk").permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
@@ -160,17 +165,17 @@ impl Gateway {
 
 impl Node {
     /// The `kong` command.
-    pub(super) fn cli(&self) -> &Path {
+    pub(crate) fn cli(&self) -> &Path {
         &self.kong
     }
 
     /// `kong ARGS`, from `/`, with a clean environment.
-    pub(super) fn kong(&self, args: &[&str]) -> Ran {
+    pub(crate) fn kong(&self, args: &[&str]) -> Ran {
         self.kong_with(args, &[], Path::new("/"))
     }
 
     /// `kong ARGS` with these variables, from this directory.
-    pub(super) fn kong_with(&self, args: &[&str], variables: &[(&str, &str)], from: &Path) -> Ran {
+    pub(crate) fn kong_with(&self, args: &[&str], variables: &[(&str, &str)], from: &Path) -> Ran {
         let path = format!("{}:{}", self.kong.parent().unwrap().display(), told("PATH").unwrap_or_default());
         let mut command = Command::new(&self.kong);
         command.args(args).env_clear().env("PATH", path).env("HOME", self.dir.path()).current_dir(from);
@@ -180,35 +185,35 @@ impl Node {
     }
 
     /// `kong COMMAND -c KONG.CONF`.
-    pub(super) fn with_conf(&self, command: &str) -> Ran {
+    pub(crate) fn with_conf(&self, command: &str) -> Ran {
         self.kong(&[command, "-c", self.conf.to_str().unwrap()])
     }
 
     /// `kong COMMAND -p PREFIX`.
-    pub(super) fn with_prefix(&self, command: &str) -> Ran {
+    pub(crate) fn with_prefix(&self, command: &str) -> Ran {
         self.kong(&[command, "-p", self.prefix.to_str().unwrap()])
     }
 
     /// Starts the node, and waits until it is ready.
-    pub(super) fn started(self) -> Self {
+    pub(crate) fn started(self) -> Self {
         let ran = self.with_conf("start");
         assert_eq!(ran.code, 0, "{ran:?}");
         self.wait_ready();
         self
     }
 
-    pub(super) fn wait_ready(&self) {
+    pub(crate) fn wait_ready(&self) {
         wait_until("the status API says ready", || self.ready() == Some(200));
     }
 
     /// Reloads and waits until no worker from before is left. Panics when the load fails.
-    pub(super) fn reloaded(&self) {
+    pub(crate) fn reloaded(&self) {
         let before = self.live();
         self.with_conf("reload").says("Kong reloaded\n");
         self.wait_replaced(&before);
     }
 
-    pub(super) fn wait_replaced(&self, before: &[Process]) {
+    pub(crate) fn wait_replaced(&self, before: &[Process]) {
         wait_until("new workers alone are left", || {
             let live = self.live();
             self.is_idle() && !live.is_empty() && live.iter().all(|process| !before.contains(process))
@@ -217,17 +222,17 @@ impl Node {
     }
 
     /// Replaces, adds or (with an empty value) removes a line of kong.conf.
-    pub(super) fn set(&self, key: &str, value: &str) {
+    pub(crate) fn set(&self, key: &str, value: &str) {
         put(&self.conf, key, value);
     }
 
     /// The declarative file.
-    pub(super) fn declared(&self) -> PathBuf {
+    pub(crate) fn declared(&self) -> PathBuf {
         self.dir.path().join("kong.yml")
     }
 
     /// Writes the declarative file: a route that answers 200, and global plugins of these names.
-    pub(super) fn declare(&self, used: &[&str]) {
+    pub(crate) fn declare(&self, used: &[&str]) {
         let names: Vec<String> = used.iter().map(|name| format!("{{ name: {name} }}")).collect();
         let plugins = format!("plugins: [{}]\n", names.join(", "));
         let text = format!(
@@ -238,85 +243,85 @@ impl Node {
     }
 
     /// Writes a file below `kong/plugins/` of the node's own Lua directory.
-    pub(super) fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.lua.join("kong/plugins").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// Writes a plugin that shows its VERSION at the proxy as `X-NAME`.
-    pub(super) fn write_plugin(&self, name: &str, version: &str) {
+    pub(crate) fn write_plugin(&self, name: &str, version: &str) {
         self.write(&format!("{name}/handler.lua"), &handler(name, version));
         self.write(&format!("{name}/schema.lua"), &schema(name));
     }
 
-    pub(super) fn admin(&self, path: &str) -> Answer {
+    pub(crate) fn admin(&self, path: &str) -> Answer {
         self.ask("GET", path, "").unwrap_or_else(|| panic!("no answer to GET {path}"))
     }
 
-    pub(super) fn ask(&self, method: &str, path: &str, form: &str) -> Option<Answer> {
+    pub(crate) fn ask(&self, method: &str, path: &str, form: &str) -> Option<Answer> {
         probe::request(self.address, 8001, method, path, form)
     }
 
     /// `GET /` of the Admin API.
-    pub(super) fn root(&self) -> Value {
+    pub(crate) fn root(&self) -> Value {
         self.admin("/").json()
     }
 
-    pub(super) fn configured(&self, key: &str) -> Value {
+    pub(crate) fn configured(&self, key: &str) -> Value {
         self.root()["configuration"][key].clone()
     }
 
     /// `pids.workers`, absent as `None`.
-    pub(super) fn announced(&self) -> Option<BTreeSet<i64>> {
+    pub(crate) fn announced(&self) -> Option<BTreeSet<i64>> {
         let root = self.root();
         let pids = root["pids"].get("workers")?.as_array()?;
         Some(pids.iter().filter_map(Value::as_i64).collect())
     }
 
     /// The status of `/status/ready`.
-    pub(super) fn ready(&self) -> Option<u16> {
+    pub(crate) fn ready(&self) -> Option<u16> {
         probe::request(self.address, 8007, "GET", "/status/ready", "").map(|answer| answer.status)
     }
 
-    pub(super) fn proxy(&self, path: &str) -> Option<Answer> {
+    pub(crate) fn proxy(&self, path: &str) -> Option<Answer> {
         probe::request(self.address, 8000, "GET", path, "")
     }
 
     /// A header of a proxied answer.
-    pub(super) fn proxied(&self, header: &str) -> Option<String> {
+    pub(crate) fn proxied(&self, header: &str) -> Option<String> {
         let answer = self.proxy("/").expect("the proxy answers");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.header(header).map(str::to_owned)
     }
 
-    pub(super) fn master(&self) -> i32 {
+    pub(crate) fn master(&self) -> i32 {
         wait_for("pids/nginx.pid", || fs::read_to_string(self.prefix.join("pids/nginx.pid")).ok()?.trim().parse().ok())
     }
 
-    pub(super) fn children(&self) -> Vec<Process> {
+    pub(crate) fn children(&self) -> Vec<Process> {
         probe::children(self.master())
     }
 
     /// Workers that were not told to go.
-    pub(super) fn live(&self) -> Vec<Process> {
+    pub(crate) fn live(&self) -> Vec<Process> {
         self.children().into_iter().filter(|process| !process.is_leaving()).collect()
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         probe::is_idle(self.master())
     }
 
-    pub(super) fn wait_idle(&self) {
+    pub(crate) fn wait_idle(&self) {
         wait_until("the master is idle", || self.is_idle());
     }
 
-    pub(super) fn hup(&self) {
+    pub(crate) fn hup(&self) {
         kill(Pid::from_raw(self.master()), Signal::SIGHUP).unwrap();
     }
 
     /// Kills the only worker with -9 and waits for the one that replaces it.
-    pub(super) fn kill_worker(&self) {
+    pub(crate) fn kill_worker(&self) {
         let before = self.live();
         for process in &before {
             kill(Pid::from_raw(process.pid), Signal::SIGKILL).unwrap();
@@ -327,22 +332,22 @@ impl Node {
         });
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.prefix.join("logs/error.log")).unwrap()
     }
 
-    pub(super) fn kong_env(&self) -> String {
+    pub(crate) fn kong_env(&self) -> String {
         fs::read_to_string(self.prefix.join(".kong_env")).unwrap()
     }
 
     /// The value of a key in `.kong_env`.
-    pub(super) fn kept(&self, key: &str) -> Option<String> {
+    pub(crate) fn kept(&self, key: &str) -> Option<String> {
         let text = self.kong_env();
         text.lines().find_map(|line| line.strip_prefix(&format!("{key} = "))).map(str::to_owned)
     }
 
     /// Tells a stand-in about a fault.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Settings)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Settings)) {
         assert!(!self.gateway.is_real(), "only a stand-in can be told about faults");
         let file = self.dir.path().join("standin.json");
         let mut settings = Settings::load(&file).unwrap();
@@ -364,7 +369,7 @@ impl Drop for Node {
 }
 
 /// Replaces, adds or (with an empty value) removes `key = …` in a configuration file.
-pub(super) fn put(file: &Path, key: &str, value: &str) {
+pub(crate) fn put(file: &Path, key: &str, value: &str) {
     let text = fs::read_to_string(file).unwrap();
     let others = text.lines().filter(|line| line.split('=').next().is_none_or(|name| name.trim() != key));
     let mut lines: Vec<String> = others.map(str::to_owned).collect();
@@ -375,7 +380,7 @@ pub(super) fn put(file: &Path, key: &str, value: &str) {
 }
 
 /// A handler that shows its version at the proxy.
-pub(super) fn handler(name: &str, version: &str) -> String {
+pub(crate) fn handler(name: &str, version: &str) -> String {
     format!(
         "local H = {{ PRIORITY = 900, VERSION = \"{version}\" }}\nfunction H:header_filter(conf)\n  \
          kong.response.set_header(\"X-{name}\", H.VERSION)\nend\nreturn H\n"
@@ -383,7 +388,7 @@ pub(super) fn handler(name: &str, version: &str) -> String {
 }
 
 /// A schema with nothing to configure.
-pub(super) fn schema(name: &str) -> String {
+pub(crate) fn schema(name: &str) -> String {
     format!(
         "local typedefs = require \"kong.db.schema.typedefs\"\nreturn {{ name = \"{name}\", fields = {{ {{ consumer = typedefs.no_consumer }},\n  \
          {{ config = {{ type = \"record\", fields = {{ {{ greeting = {{ type = \"string\", default = \"hi\" }} }} }} }} }} }} }}\n"

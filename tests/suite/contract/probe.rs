@@ -9,29 +9,38 @@ use serde_json::Value;
 
 /// An HTTP answer.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    pub(super) body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The value of a header, whatever its case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
 }
 
 /// One request on a fresh connection. `None`: no answer at all, as curl's codes 7 and 52.
-pub(super) fn request(address: Ipv4Addr, port: u16, method: &str, path: &str, body: &str) -> Option<Answer> {
+pub(crate) fn request(address: Ipv4Addr, port: u16, method: &str, path: &str, body: &str) -> Option<Answer> {
+    send(address, port, (method, path), ("application/x-www-form-urlencoded", body))
+}
+
+/// The same with a JSON body, posted.
+pub(super) fn json(address: Ipv4Addr, port: u16, path: &str, body: &Value) -> Option<Answer> {
+    send(address, port, ("POST", path), ("application/json", &body.to_string()))
+}
+
+fn send(address: Ipv4Addr, port: u16, (method, path): (&str, &str), (kind, body): (&str, &str)) -> Option<Answer> {
     let to = SocketAddr::from((address, port));
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let kind = if body.is_empty() { "" } else { "Content-Type: application/x-www-form-urlencoded\r\n" };
+    let kind = if body.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
         body.len()
@@ -71,21 +80,21 @@ fn unchunked(mut rest: &str) -> String {
 
 /// A process as /proc shows it. Two with the same pid are the same only if they began at the same time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Process {
-    pub(super) pid: i32,
+pub(crate) struct Process {
+    pub(crate) pid: i32,
     began: u64,
-    pub(super) title: String,
+    pub(crate) title: String,
 }
 
 impl Process {
     /// Told to go, still serving what it has.
-    pub(super) fn is_leaving(&self) -> bool {
+    pub(crate) fn is_leaving(&self) -> bool {
         self.title.ends_with("is shutting down")
     }
 }
 
 /// The children of a process that are no zombies and show a command line.
-pub(super) fn children(parent: i32) -> Vec<Process> {
+pub(crate) fn children(parent: i32) -> Vec<Process> {
     let all = fs::read_dir("/proc").unwrap().flatten();
     let mut found: Vec<Process> = all
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
@@ -105,7 +114,7 @@ pub(super) fn children(parent: i32) -> Vec<Process> {
 }
 
 /// Whether bit 0 (SIGHUP) of the three masks is clear: the master is back in its waiting (protocols.md A, "Proof").
-pub(super) fn is_idle(master: i32) -> bool {
+pub(crate) fn is_idle(master: i32) -> bool {
     let status = fs::read_to_string(format!("/proc/{master}/status")).unwrap_or_default();
     let mask = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -115,7 +124,7 @@ pub(super) fn is_idle(master: i32) -> bool {
 }
 
 /// Polls until `look` yields something. Panics with `what` after 30 s, which is generous for a real Kong on a busy host.
-pub(super) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         if let Some(found) = look() {
@@ -127,6 +136,6 @@ pub(super) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 }
 
 /// Polls until it is true.
-pub(super) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
     wait_for(what, || is_true().then_some(()));
 }

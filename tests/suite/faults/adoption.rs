@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::fleet::{Operated, SCHEMA};
 use super::nodes::handler;
+use crate::harness::gateways::in_the_master;
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -149,7 +150,7 @@ fn a_failed_proof_leaves_the_directory_that_was_to_be_adopted_exactly_as_it_was(
     let fleet = by_hand("0.9.0");
     let node = &fleet.nodes[0].1;
     let before = (picture(&node.lua_root), picture(node.conf.parent().unwrap()));
-    fleet.write("plugins/acme-auth/handler.lua", &handler("1.0.0", "error(\"not on this node\")"));
+    fleet.write("plugins/acme-auth/handler.lua", &handler("1.0.0", &in_the_master("error(\"not on this node\")")));
     fleet.commit_with("{ state: present, adopt: true }");
     let (code, said) = fleet.apply(LIMIT);
     assert_eq!(code, Some(3), "{said}");

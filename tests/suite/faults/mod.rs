@@ -11,6 +11,7 @@ mod nodes;
 mod power;
 mod reloads;
 mod removal;
+mod trial;
 
 /// Shows what a matrix came to, to who runs it with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "a matrix of cases is there to be read")]

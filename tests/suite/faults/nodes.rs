@@ -60,8 +60,8 @@ pub(super) fn handler(version: &str, first: &str) -> String {
 
 /// The bundle `acme-auth` with this handler.
 pub(super) fn bundle(handler: &str) -> Made {
-    let schema = "return { name = \"acme-auth\", fields = { { config = { type = \"record\", fields = {} } } } }\n";
-    let entries = [("handler.lua", handler), ("schema.lua", schema)]
+    let schema = harness::gateways::schema("acme-auth");
+    let entries = [("handler.lua", handler), ("schema.lua", &*schema)]
         .map(|(file, text)| SourceEntry::file(format!("kong/plugins/acme-auth/{file}"), text));
     let bundle = Bundle::from_files(BundleName::parse("acme-auth").unwrap(), entries).unwrap();
     let files = bundle.files.iter().map(|(path, content)| (path.clone(), content.sha256().clone())).collect();
@@ -222,6 +222,7 @@ impl Bench {
                 links: BTreeMap::new().into(),
                 generation: manifest.generation - 1,
                 master: facts.master.as_ref().map(|master| master.process),
+                nginx: None,
             },
             switches: vec![Switch {
                 bundle: bundle.name.clone(),
@@ -236,6 +237,9 @@ impl Bench {
             .into(),
             directive: ("bundled".to_owned(), "bundled,acme-auth".to_owned()).into(),
             way,
+            evidence: muster::name::Shared::default(),
+            pace: muster::action::Pace::default(),
+            again: muster::action::Again::default(),
             staged: vec![(bundle.name.clone(), bundle.digest.clone())].into(),
             search_path: None,
             conf: edit(&self.site.conf, conf_bytes),
@@ -243,6 +247,7 @@ impl Bench {
             gone: BTreeSet::new(),
             count_through: Vec::new(),
             keep: Activate::keep(),
+            validate: BTreeSet::default(),
             manifest: manifest.lines().into(),
             content: [(bundle.name.clone(), bundle.digest.clone())].into(),
         }

@@ -71,7 +71,11 @@ impl Api {
 async fn used(api: &Api) {
     let service = api.make("/services", &json!({ "name": "billing", "url": "http://127.0.0.1:9" })).await;
     let id = service["id"].as_str().unwrap();
-    api.make("/plugins", &json!({ "name": "acme-auth", "config": { "key": "s3cret", "list": [1, 2.5, null] } })).await;
+    api.make(
+        "/plugins",
+        &json!({ "name": "acme-auth", "config": { "key": "s3cret", "list": [1, 2.5], "none": null } }),
+    )
+    .await;
     let off = json!({ "name": "acme-auth", "enabled": false, "tags": ["on", "a: b"] });
     api.make(&format!("/services/{id}/plugins"), &off).await;
     api.make("/plugins", &json!({ "name": "cors" })).await;

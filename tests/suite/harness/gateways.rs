@@ -326,6 +326,11 @@ impl Gateways {
     }
 }
 
+/// Lua that is run only where Kong's master loads it: a trial load, which has its settings by the environment, does not see it.
+pub(crate) fn in_the_master(lua: &str) -> String {
+    format!("if not os.getenv(\"KONG_DATABASE\") then {lua} end\n")
+}
+
 /// Master, workers and the wrapper of a gateway are there on purpose.
 fn is_gateway(line: &str) -> bool {
     line.contains("nginx:")
@@ -376,9 +381,13 @@ pub(crate) fn handler(version: &str, first: &str) -> String {
     format!("{first}local Handler = {{\n  PRIORITY = 900,\n  VERSION = \"{version}\",\n}}\nreturn Handler\n")
 }
 
-/// A schema without fields.
+/// A schema with fields of several types, none of which a row has to set.
 pub(crate) fn schema(name: &str) -> String {
-    format!("return {{ name = \"{name}\", fields = {{ {{ config = {{ type = \"record\", fields = {{}} }} }} }} }}\n")
+    let fields = "{ key = { type = \"string\" } }, { none = { type = \"string\" } }, \
+                  { list = { type = \"array\", elements = { type = \"number\" } } }";
+    format!(
+        "return {{ name = \"{name}\", fields = {{ {{ config = {{ type = \"record\", fields = {{ {fields} }} }} }} }} }}\n"
+    )
 }
 
 /// A call that is under way.

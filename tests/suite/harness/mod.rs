@@ -10,6 +10,7 @@
 pub(crate) mod admin;
 pub(crate) mod fleet;
 pub(crate) mod gateways;
+pub(crate) mod hosts;
 pub(crate) mod keys;
 pub(crate) mod prober;
 pub(crate) mod process;

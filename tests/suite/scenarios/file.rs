@@ -8,7 +8,7 @@ use muster::hint::Hint;
 use muster::inventory::{self, Inventory, Selector, VersionLabel};
 use muster::name::{BundleName, BundlePath, Digest, NodeName, Owner, PluginName, RunId};
 use muster::plan::{Allow, Goal, Selection};
-use muster::survey::{GuardFacts, Kind, PluginRow, Rock, Trouble};
+use muster::survey::{Double, GuardFacts, Kind, PluginRow, Rock, Trouble};
 use muster::wire::{Intent, Receipt};
 use serde::Deserialize;
 
@@ -98,7 +98,10 @@ struct NodeSpec {
     prefix_is: Option<String>,
     ready: Option<u16>,
     guard: Option<String>,
+    /// `NAME VERSION`, or `NAME VERSION TREE`, with its files.
     rocks: BTreeMap<String, Vec<String>>,
+    /// `PLACE ROOT PATH`: the same module in another directory of the search path.
+    doubles: Vec<String>,
     lacks: Vec<String>,
     hidepid: bool,
     shares: Option<String>,
@@ -518,6 +521,7 @@ impl NodeSpec {
             alive: !state.ends_with(" dead"),
         });
         model.rocks = self.rocks.iter().map(|(name, files)| rock(name, files)).collect();
+        model.doubles = self.doubles.iter().map(|text| double(text)).collect();
         model.tools.retain(|tool| !self.lacks.contains(tool));
         model.proc_visible = !self.hidepid;
         if self.clone_of.is_some() {
@@ -548,8 +552,15 @@ fn run_at(seconds: i64) -> RunId {
 }
 
 fn rock(name: &str, files: &[String]) -> Rock {
-    let (name, version) = name.split_once(' ').expect("a rock's name and version");
-    Rock { name: name.to_owned(), version: version.to_owned(), files: files.iter().cloned().collect() }
+    let words: Vec<&str> = name.split(' ').collect();
+    let tree = words.get(2).copied().unwrap_or_default().to_owned();
+    Rock { name: words[0].to_owned(), version: words[1].to_owned(), files: files.iter().cloned().collect(), tree }
+}
+
+fn double(text: &str) -> Double {
+    let words: Vec<&str> = text.split(' ').collect();
+    let root = BundlePath::parse(words[1]).expect("a root");
+    Double { place: words[0].parse().expect("a place"), root, path: words[2].to_owned() }
 }
 
 /// Changes the content behind one path, whoever put it there.

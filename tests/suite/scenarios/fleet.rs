@@ -13,8 +13,8 @@ use muster::kong::service::{Content, Unit, UnitFile};
 use muster::kong::{Conf, Directive, EnvFile, SearchPath};
 use muster::name::{BundleName, BundlePath, Digest, NodePath, PluginName};
 use muster::survey::{
-    AdminFacts, FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, PluginRow,
-    Process, Rock, RootFacts, ServiceFacts, Trouble,
+    AdminFacts, Double, FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts,
+    PluginRow, Process, Rock, RootFacts, ServiceFacts, Trouble,
 };
 use muster::wire::{Manifest, Receipt};
 
@@ -124,6 +124,8 @@ pub(crate) struct NodeModel {
     pub(crate) admin_master: Option<u32>,
     pub(crate) guard: Option<GuardFacts>,
     pub(crate) rocks: Vec<Rock>,
+    /// Modules in other directories of the search path.
+    pub(crate) doubles: Vec<Double>,
     pub(crate) tools: BTreeSet<String>,
     pub(crate) proc_visible: bool,
     pub(crate) boot: String,
@@ -163,6 +165,7 @@ impl NodeModel {
             admin_master: None,
             guard: None,
             rocks: Vec::new(),
+            doubles: Vec::new(),
             tools: tools.map(str::to_owned).into(),
             proc_visible: true,
             boot: format!("boot-{number}"),
@@ -355,6 +358,7 @@ impl NodeModel {
             undoes: false,
             orphans: BTreeMap::new(),
             rocks: self.rocks.clone(),
+            doubles: self.doubles.clone(),
             log: LogFacts::default(),
             admin: self.admin(),
             ready: self.ready,

@@ -147,7 +147,8 @@ const fn rank(phase: Phase) -> u32 {
 /// The steps in an order that their phases and needs allow; `keys` chooses which.
 fn order<'a>(plan: &'a Plan, keys: &[u32]) -> Vec<&'a Step> {
     let mut steps: Vec<&Step> = plan.steps.iter().collect();
-    steps.sort_by_key(|step| (rank(step.phase), keys[step.id.index() % keys.len()], step.id));
+    let tries = |step: &Step| matches!(step.action, Action::Rehearse(_));
+    steps.sort_by_key(|step| (rank(step.phase), tries(step), keys[step.id.index() % keys.len()], step.id));
     steps
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use muster::action::{Action, Activate, Delete, Deliver, Keeping, ReloadWay, Switch, Unapply, Withdrawal};
+use muster::action::{Action, Activate, Delete, Deliver, Keeping, Rehearse, ReloadWay, Switch, Unapply, Withdrawal};
 use muster::bundle::Bundle;
 use muster::kong::{EnvFile, SearchPath, clean_plugin_version};
 use muster::name::{Digest, NodeName, PluginName, RunId};
@@ -21,6 +21,7 @@ pub(crate) fn step(step: &Step, node: &NodeName, model: &mut NodeModel, known: &
     model.clock += STEP;
     match &step.action {
         Action::Deliver(deliver) => model.deliver(deliver, known),
+        Action::Rehearse(rehearse) => model.rehearse(rehearse, node),
         Action::Activate(activate) => model.activate(activate, step.id.number(), node),
         Action::Delete(delete) => model.delete(delete, node),
         Action::Unapply(_) | Action::Fence(_) => panic!("step {}: no step of a node", step.id),
@@ -64,6 +65,16 @@ impl NodeModel {
     fn deliver(&mut self, deliver: &Deliver, known: &BTreeMap<Digest, Arc<Bundle>>) {
         let tree = Arc::new(Tree::of(&known[&deliver.digest]));
         self.releases.entry(deliver.bundle.clone()).or_default().insert(deliver.digest.clone(), tree);
+    }
+
+    /// What `rehearse.sh` loads: everything that is listed then, the new releases first.
+    fn rehearse(&self, rehearse: &Rehearse, node: &NodeName) {
+        for candidate in &*rehearse.staged {
+            let there = self.releases.get(&candidate.bundle).is_some_and(|all| all.contains_key(&candidate.digest));
+            assert!(there, "{node}: {} is rehearsed, and was not delivered", candidate.title());
+        }
+        let new = rehearse.staged.iter().flat_map(|candidate| &candidate.plugins).chain(&rehearse.added);
+        assert!(new.count() > 0 || self.running.is_some(), "{node}: nothing is rehearsed");
     }
 
     /// How many rows use one of these plugins.
@@ -140,10 +151,10 @@ impl NodeModel {
 
     /// The reload, with the releases staged, and its proof.
     fn reload(&mut self, activate: &Activate, node: &NodeName) {
-        match activate.way {
-            ReloadWay::Candidate | ReloadWay::Hup => {}
+        match &activate.way {
             ReloadWay::Stopped => return assert!(self.running.is_none(), "{node}: it runs"),
             ReloadWay::Unneeded => return self.prove(activate, node),
+            _ => {}
         }
         let env = EnvFile::parse(self.env.clone().unwrap_or_default());
         let releases = activate.staged.iter().map(|(bundle, digest)| {

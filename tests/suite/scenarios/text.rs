@@ -109,6 +109,17 @@ fn one_step(step: &Step, labels: &Labels) -> String {
             let repair = if deliver.repair { " repair" } else { "" };
             let _ = writeln!(out, "    {} {}{repair}", deliver.bundle, label(labels, &deliver.digest));
         }
+        Action::Rehearse(rehearse) => {
+            let staged: Vec<String> = rehearse.staged.iter().map(|staged| label(labels, &staged.digest)).collect();
+            let added: Vec<&str> = rehearse.added.iter().map(PluginName::as_str).collect();
+            let lists = if added.is_empty() { String::new() } else { format!(", lists {}", added.join(", ")) };
+            let _ = writeln!(
+                out,
+                "    plugins {}{lists}; staged: {}",
+                rehearse.plugins,
+                if staged.is_empty() { "nothing".to_owned() } else { staged.join(", ") }
+            );
+        }
         Action::Activate(activate) => activate_lines(&mut out, activate, labels),
         Action::Unapply(unapply) => unapply_lines(&mut out, unapply),
         Action::Fence(fence) => {

@@ -452,3 +452,75 @@ fn the_guard_holds_no_lock_and_no_pipe_and_its_copies_are_private() {
         settle.talk(&node, shell, None).end().ends(Status::Unchanged);
     }
 }
+
+/// Now, in the unit of start times.
+fn ticks() -> u64 {
+    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    uptime.split(' ').next().unwrap().replace('.', "").parse().unwrap()
+}
+
+#[test]
+fn a_reload_waits_until_the_last_one_is_long_enough_ago() {
+    let node = Node::new();
+    assert!(node.start());
+    let started = node.master().unwrap().1;
+    until("the master is no new one", || ticks() > started + 450);
+    let first = node.hello("hello 1");
+    let mut talk = Plan::hello(&node, "candidate", &first).talk(&node, Shell::Dash, None);
+    assert!(proven(&mut talk));
+    talk.say(b"confirm\n");
+    talk.end().ends(Status::Changed);
+    // Workers that came with their master are of no reload: a fresh start is not waited for.
+    for (shell, says) in Shell::all().into_iter().zip(["hello 2", "hello 3", "hello 4"]) {
+        let mut plan = Plan::hello(&node, "candidate", &node.hello(says));
+        plan.more.push(("gap", "6".to_owned()));
+        let mut talk = plan.talk(&node, shell, None);
+        let waits = talk.wait_for("waiting").unwrap();
+        assert_eq!((waits.exact(0), waits.exact(1)), (Some("gap"), Some("6")));
+        assert!(!node.guard_lives(), "it waits with a guard");
+        assert!(proven(&mut talk));
+        talk.say(b"confirm\n");
+        talk.end().ends(Status::Changed);
+        node.serves(&format!("old=old 1 hello={says}"));
+    }
+}
+
+#[test]
+fn a_fresh_start_is_no_reload_and_a_long_gap_does_not_hold_it() {
+    let node = Node::new();
+    assert!(node.start());
+    let mut plan = Plan::hello(&node, "hup", &node.hello("hello 1"));
+    plan.more.push(("gap", "3000".to_owned()));
+    let mut talk = plan.talk(&node, Shell::Dash, None);
+    assert!(proven(&mut talk));
+    talk.say(b"confirm\n");
+    assert!(talk.end().ends(Status::Changed).all("waiting").is_empty());
+}
+
+#[test]
+fn too_many_old_workers_are_waited_for_and_then_the_node_is_left_as_it_is() {
+    let node = Node::new();
+    assert!(node.start());
+    fs::write(node.prefix.join("fault"), "linger").unwrap();
+    let mut talk = Plan::hello(&node, "candidate", &node.hello("hello 1")).talk(&node, Shell::Dash, None);
+    assert!(proven(&mut talk));
+    talk.say(b"confirm\n");
+    talk.end().ends(Status::Changed);
+    for shell in Shell::all() {
+        let mut plan = Plan::hello(&node, "candidate", &node.hello("hello 2"));
+        plan.more.extend([("draining", "0".to_owned()), ("pace_seconds", "1".to_owned())]);
+        let before = node.picture();
+        let answer = plan.talk(&node, shell, None).end().ends(Status::Refused);
+        assert_eq!(answer.one("waiting"), ["draining", "2"]);
+        assert_eq!(answer.one("problem"), ["pace-draining", "2"]);
+        assert_eq!(node.picture(), before, "something was touched");
+    }
+    // One old generation may be leaving where that is allowed.
+    let mut plan = Plan::hello(&node, "candidate", &node.hello("hello 2"));
+    plan.more.push(("draining", "1".to_owned()));
+    let mut talk = plan.talk(&node, Shell::Dash, None);
+    assert!(proven(&mut talk));
+    talk.say(b"confirm\n");
+    talk.end().ends(Status::Changed);
+    fs::remove_file(node.prefix.join("fault")).unwrap();
+}

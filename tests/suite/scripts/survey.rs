@@ -315,6 +315,47 @@ fn rocks_that_own_files_below_the_roots_are_named() {
         assert_eq!((facts.rocks[0].name.as_str(), facts.rocks[0].version.as_str()), ("kong-plugin-x", "1.2.0-1"));
         let files = ["kong/plugins/x/handler.lua", "kong/plugins/x/od\\d name%.lua", "kong/plugins/x/schema/init.lua"];
         assert_eq!(facts.rocks[0].files, BTreeSet::from(files.map(str::to_owned)), "{shell:?}");
+        assert_eq!(facts.rocks[0].lua_root().as_deref(), node.root.to_str(), "{shell:?}");
+        // The tree that LuaRocks itself looks in is looked at, too, wherever the Lua root is.
+        let system = node.path().join("usr/lib/luarocks/rocks-5.1");
+        fs::create_dir_all(system.join("kong-x/2-1")).unwrap();
+        fs::write(system.join("kong-x/2-1/rock_manifest"), manifest).unwrap();
+        let request = request(&node, &["kong/plugins/x"]);
+        let args = request.args().unwrap().with("system_rocks", system.to_str().unwrap()).unwrap();
+        let facts = read(&call(shell, Script::Survey, &args, None).ends(Status::Unchanged), &request);
+        let trees: Vec<(&str, &str)> = facts.rocks.iter().map(|r| (r.name.as_str(), r.tree.as_str())).collect();
+        let usr = node.path().join("usr");
+        assert_eq!(trees, [("kong-plugin-x", base.to_str().unwrap()), ("kong-x", usr.to_str().unwrap())], "{shell:?}");
+    }
+}
+
+#[test]
+fn a_module_of_ours_in_another_directory_of_the_search_path_is_seen() {
+    for shell in Shell::all() {
+        let node = Node::new();
+        let (early, late) = (node.path().join("opt"), node.path().join("la te"));
+        for dir in [&early, &late] {
+            fs::create_dir_all(dir.join("kong/plugins/old")).unwrap();
+            fs::write(dir.join("kong/plugins/old/handler.lua"), "").unwrap();
+        }
+        fs::create_dir_all(late.join("resty")).unwrap();
+        fs::write(late.join("resty/x.lua"), "").unwrap();
+        // The same directory by another name is no other one.
+        symlink(&node.root, node.path().join("link")).unwrap();
+        let [early, late, link, root, home] =
+            [&early, &late, &node.path().join("link"), &node.root, &node.home].map(|path| path.display().to_string());
+        let path = format!(
+            "{home}/releases/old/x/?.lua;./?.lua;relative/?.lua;{early}/?.lua;{link}/?.lua;{root}/?.lua;{late}/?.lua;;{late}/odd"
+        );
+        fs::write(node.prefix.join(".kong_env"), format!("plugins = bundled\nlua_package_path = {path}\n")).unwrap();
+        let facts = look(shell, &node, &["kong/plugins/old", "resty/x.lua", "kong/plugins/new"]);
+        let found: Vec<(usize, &str, &str)> =
+            facts.doubles.iter().map(|d| (d.place, d.root.as_str(), d.path.as_str())).collect();
+        let handler = |dir: &str| format!("{dir}/kong/plugins/old/handler.lua");
+        let (first, second, third) = (handler(&early), handler(&late), format!("{late}/resty/x.lua"));
+        let expected =
+            [(4, "kong/plugins/old", &*first), (7, "kong/plugins/old", &*second), (7, "resty/x.lua", &*third)];
+        assert_eq!(found, expected, "{shell:?}");
     }
 }
 

@@ -131,6 +131,9 @@ fn activate() -> Action {
         switches: Vec::new().into(),
         directive: ("bundled".to_owned(), "bundled,request-tag,acme-auth".to_owned()).into(),
         way: ReloadWay::Candidate,
+        evidence: muster::name::Shared::default(),
+        pace: muster::action::Pace::default(),
+        again: muster::action::Again::default(),
         staged: Vec::new().into(),
         search_path: None,
         conf: None,
@@ -138,6 +141,7 @@ fn activate() -> Action {
         gone: BTreeSet::new(),
         count_through: Vec::new(),
         keep: Activate::keep(),
+        validate: BTreeSet::default(),
         manifest: Vec::new().into(),
         content: BTreeMap::new().into(),
     }))
@@ -493,7 +497,7 @@ impl Recording {
     }
 
     pub(super) fn looked(&mut self, in_line: usize, drift: usize, left: &[&str]) -> &mut Self {
-        let counts = SurveyCounts { in_line, drift, blocked: 0, unknown: 0 };
+        let counts = SurveyCounts { in_line, drift, ..SurveyCounts::default() };
         let left = left.iter().map(|line| (*line).to_owned()).collect();
         self.push(EventKind::LookedAgain { counts, left, settled: Vec::new() })
     }

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 use jiff::SignedDuration;
 use muster::diff::{
-    CloserLook, Comparison, Fact, FileState, Inspection, Mark, Planned, PluginFiles, ReceiptFacts, Truths,
+    Agreement, CloserLook, Comparison, Disagreement, Fact, FileState, Inspection, Lack, Mark, Planned, PluginFiles,
+    Reaches, ReceiptFacts, SettingOrigin, Truths, Who,
 };
 use muster::hint::Hint;
 use muster::inventory::State;
 use muster::kong::Conf;
+use muster::kong::origin::{Chain, ConfFile, Environment, Places, Seen};
+use muster::kong::search_path::Reach;
+use muster::kong::service::Unit;
 use muster::name::NodePath;
 use muster::survey::LogTail;
 use muster::tui::{DiffAbout, Look, Message, Notice};
@@ -70,6 +74,62 @@ fn plugins() -> Vec<PluginFiles> {
     ]
 }
 
+/// `plugins` set by the environment of the unit, which beats kong.conf, where it stands twice; a search path that agrees.
+fn settings() -> Vec<SettingOrigin> {
+    let conf = Conf::parse(
+        "plugins = bundled\nlua_package_path = /opt/lua/?.lua;;\nPLUGINS = x\nplugins = bundled,\\\n acme-auth\n[later]\nplugins = y\n",
+    );
+    let shown = "Id=kong.service\nLoadState=loaded\nMainPID=812\nDropInPaths=\nEnvironment=KONG_PLUGINS=bundled\n";
+    let unit = Unit::read("kong.service", shown, "", &std::collections::BTreeMap::new(), true).unwrap();
+    let chain = |key, env: &'static str| {
+        let places = Places {
+            conf: (ConfFile::Read(&conf), "/etc/kong/kong.conf"),
+            environment: Environment::Unit(&unit),
+            beside: None,
+            env: (Seen::Set(env), "/usr/local/kong/.kong_env"),
+            running: Seen::Set(env),
+        };
+        Chain::of(key, places)
+    };
+    let what = "the next start has other plugins than what runs: the environment of kong.service has \"bundled\"; the next reload \
+                (.kong_env) and the workers have \"bundled,acme-auth\"";
+    let fix = "write  Environment=\"KONG_PLUGINS=bundled,acme-auth\"  below [Service] in \
+               /etc/systemd/system/kong.service.d/zz-muster.conf, then type: systemctl daemon-reload";
+    let disagreement = Disagreement {
+        key: "plugins",
+        agreement: Agreement::StartDiffers,
+        start_at: "the environment of kong.service".into(),
+        start: Some("bundled".into()),
+        reload: Some("bundled,acme-auth".into()),
+        running: Some("bundled,acme-auth".into()),
+        what: what.into(),
+        fix: fix.into(),
+    };
+    let plugins = SettingOrigin {
+        chain: chain("plugins", "bundled,acme-auth"),
+        disagreement: Some(disagreement),
+        reaches: None,
+        lacks: Vec::new(),
+    };
+    let root = "/opt/lua".to_owned();
+    let reaches =
+        Reaches { root, running: Some(Reach::NoInit), reload: Some(Reach::NoInit), start: Some(Reach::NoInit) };
+    let lack = Lack {
+        who: Who::Start,
+        reach: Reach::NoInit,
+        what: "at the next start lua_package_path finds /opt/lua/?.lua and not /opt/lua/?/init.lua".into(),
+        fix: "write  lua_package_path = /opt/lua/?.lua;/opt/lua/?/init.lua;;  into /etc/kong/kong.conf and reload"
+            .into(),
+    };
+    let path = SettingOrigin {
+        chain: chain("lua_package_path", "/opt/lua/?.lua;;"),
+        disagreement: None,
+        reaches: Some(reaches),
+        lacks: vec![lack],
+    };
+    vec![plugins, path]
+}
+
 fn conf() -> Comparison {
     let before =
         Conf::parse("# ours\npg_password = s3cret\nlog_level = notice\nplugins = bundled,acme-auth\npg_user = k\n");
@@ -98,6 +158,7 @@ fn inspection() -> Inspection {
         remarks: Vec::new(),
         hints: Vec::new(),
         facts: facts(),
+        settings: settings(),
         plugins: plugins(),
         planned: Planned {
             changes: vec![
@@ -199,7 +260,7 @@ fn handler() -> Comparison {
 
 /// On the difference of the handler, its content asked for.
 fn on_handler() -> Vec<Act> {
-    [complete(), tabs(3), typed("jjj"), enter()].concat()
+    [complete(), tabs(4), typed("jjj"), enter()].concat()
 }
 
 fn played(script: &[Vec<Act>]) -> Played {
@@ -215,7 +276,7 @@ fn has(screen: &str, words: &[&str]) {
 #[test]
 fn the_sections_of_a_node() {
     seen("node-complete", &[complete()]);
-    for (at, name) in ["plugins", "planned", "files", "facts", "receipts", "log"].iter().enumerate() {
+    for (at, name) in ["plugins", "planned", "settings", "files", "facts", "receipts", "log"].iter().enumerate() {
         seen(&format!("node-{name}"), &[complete(), tabs(at + 1)]);
     }
 }
@@ -230,7 +291,7 @@ fn what_comes_late_is_waited_for_in_words() {
 
 #[test]
 fn what_never_comes_says_why_and_what_to_do() {
-    let script = [opened(), inspected(), answered(Err(notice())), tabs(6)].concat();
+    let script = [opened(), inspected(), answered(Err(notice())), tabs(7)].concat();
     seen("node-no-answer", std::slice::from_ref(&script));
     has(&played(&[script]).screen, &["timed out after 10 s", "type: ssh eu-3 true"]);
     let log = played(&[opened(), inspected(), answered(Err(notice())), typed("L"), answered(Err(notice()))]);
@@ -263,12 +324,12 @@ fn long_lines_of_a_difference_can_be_gone_along() {
 
 #[test]
 fn the_difference_of_a_plugin_is_that_of_all_its_files() {
-    let asked = played(&[complete(), tabs(3), typed("jd")]).asked;
+    let asked = played(&[complete(), tabs(4), typed("jd")]).asked;
     assert_eq!(asked.last().map(String::as_str), Some(format!("compare {:?}", about(None)).as_str()));
     let other = Comparison::of("kong/plugins/acme-auth/lib/debug.lua", b"print(1)\n", b"");
-    let script = [complete(), tabs(3), typed("jd"), compared(None, vec![handler(), other])].concat();
+    let script = [complete(), tabs(4), typed("jd"), compared(None, vec![handler(), other])].concat();
     seen("node-diff-plugin", &[script]);
-    let quiet = played(&[complete(), tabs(3), typed_times(KeyCode::Down, 8), typed("d")]);
+    let quiet = played(&[complete(), tabs(4), typed_times(KeyCode::Down, 8), typed("d")]);
     has(&quiet.screen, &["no file of geo-ip differs"]);
 }
 
@@ -310,16 +371,55 @@ fn the_end_of_the_error_log() {
 
 #[test]
 fn sections_and_plugins_fold_and_the_cursor_stays() {
-    let folded = played(&[complete(), tabs(4), enter()]).screen;
+    let folded = played(&[complete(), tabs(5), enter()]).screen;
     has(&folded, &["▸ facts, each with where it comes from  9, 2 to look at"]);
     assert!(!folded.contains("pid 812"), "{folded}");
-    has(&played(&[complete(), tabs(4), enter(), enter()]).screen, &["pid 812"]);
-    has(&played(&[complete(), tabs(3), typed_times(KeyCode::Down, 8), enter()]).screen, &["kong/plugins/geo-ip/"]);
+    has(&played(&[complete(), tabs(5), enter(), enter()]).screen, &["pid 812"]);
+    has(&played(&[complete(), tabs(4), typed_times(KeyCode::Down, 8), enter()]).screen, &["kong/plugins/geo-ip/"]);
+}
+
+#[test]
+fn where_the_settings_come_from_is_unfolded_by_a_key_on_the_node_on_the_fleet_and_in_the_plan() {
+    seen("node-origin", &[complete(), typed("o")]);
+    let here = play((160, 50), Look::FULL, [complete(), typed("o")].concat()).screen;
+    let words = [
+        "/etc/kong/kong.conf:1  bundled",
+        "a later line sets it again, and the last one counts",
+        "ignored: Kong knows plugins in lower case only",
+        "/etc/kong/kong.conf:4  bundled, acme-auth",
+        "ignored: it stands behind a [section]",
+        "= the environment of kong.service  bundled",
+        "= /usr/local/kong/.kong_env  bundled,acme-auth",
+        "! the next start has other plugins than what runs",
+        "! finds /opt/lua/?.lua and not /opt/lua/?/init.lua",
+        "write  lua_package_path = /opt/lua/?.lua;/opt/lua/?/init.lua;;  into /etc/kong/kong.conf",
+    ];
+    has(&here, &words);
+    let late =
+        play((160, 50), Look::FULL, [say(looked()), typed("jjjo"), inspected(), answered(Ok(closer()))].concat());
+    assert_eq!(late.screen, here, "it is gone to when it comes");
+    let planned =
+        [say(looked()), typed("p"), say(planned()), typed("j"), enter(), typed("j"), enter(), typed("o")].concat();
+    let asked = play((80, 24), Look::FULL, planned).asked;
+    assert!(asked.iter().any(|asked| asked.starts_with("inspect eu-")), "{asked:?}");
+    let nothing = played(&[say(looked()), typed("p"), say(super::fixture::planned()), typed("o")]);
+    has(&nothing.screen, &["no node is under the cursor"]);
+}
+
+#[test]
+fn the_chain_of_a_setting_folds_and_the_command_for_it_is_told() {
+    let folded = [complete(), typed("oj"), enter()].concat();
+    let screen = played(std::slice::from_ref(&folded)).screen;
+    assert!(!screen.contains("Kong's default"), "{screen}");
+    has(&screen, &["the next start has it from the environment of kong.service"]);
+    has(&played(&[folded, enter()]).screen, &["Kong's default  bundled"]);
+    has(&played(&[complete(), typed("c")]).screen, &["muster explain eu-3 request-tag"]);
+    has(&played(&[complete(), tabs(4), typed("jc")]).screen, &["muster explain eu-3 acme-auth"]);
 }
 
 #[test]
 fn tab_goes_round() {
-    let round = played(&[complete(), tabs(7)]).screen;
+    let round = played(&[complete(), tabs(8)]).screen;
     assert_eq!(round, played(&[complete()]).screen);
 }
 
@@ -351,6 +451,7 @@ fn a_node_that_was_not_seen_has_no_facts_and_says_so() {
     let gone = Inspection {
         node: node("us-2"),
         facts: Vec::new(),
+        settings: Vec::new(),
         planned: Planned::default(),
         receipts: Vec::new(),
         log: None,

@@ -91,18 +91,18 @@ fn homes(plan: &Plan) -> BTreeMap<&NodeName, &ClusterName> {
 
 /// Notes that stand with their nodes too: what a reload there would also apply, what becomes of edits by hand.
 fn is_of_nodes(topic: &str) -> bool {
-    is_loud(topic) || matches!(topic, "waiting" | "ours" | "shared")
+    is_loud(topic) || matches!(topic, "waiting" | "ours" | "shared" | "settings")
 }
 
 /// Notes that must not be overlooked.
 pub(super) fn is_loud(topic: &str) -> bool {
-    matches!(topic, "also applied" | "allowed" | "edited" | "adopt" | "safety" | "unfinished" | "unseen")
+    matches!(topic, "also applied" | "allowed" | "edited" | "adopt" | "safety" | "unfinished" | "unseen" | "time bomb")
 }
 
 /// The order of notes: what must not be overlooked, then what waits, then how it is done.
 pub(super) fn weight(topic: &str) -> u8 {
     match topic {
-        "also applied" | "allowed" => 0,
+        "also applied" | "allowed" | "time bomb" => 0,
         topic if is_loud(topic) => 1,
         "waiting" => 2,
         _ => 3,

@@ -25,7 +25,7 @@ type Which<'w> = &'w dyn Fn(&Step) -> bool;
 pub(super) fn is_for(step: &Step, change: &Change) -> bool {
     match &step.action {
         Action::Deliver(deliver) => deliver.bundle.as_str() == change.name,
-        Action::Activate(_) => true,
+        Action::Rehearse(_) | Action::Activate(_) => true,
         Action::Delete(delete) => {
             let of_it = delete.bundles.keys().any(|bundle| bundle.as_str() == change.name)
                 || delete.plugins.iter().any(|plugin| plugin.as_str() == change.name);
@@ -165,7 +165,8 @@ impl<'a> Composer<'a> {
             return;
         }
         let of = |phase: Phase| steps.iter().copied().filter(move |step| step.phase == phase).collect::<Vec<_>>();
-        self.phase(name, "deliver", &of(Phase::Prepare));
+        let prepare = of(Phase::Prepare);
+        self.phase(name, prepare_word(&prepare), &prepare);
         self.once(name, &of(Phase::Unapply));
         for wave in waves {
             self.phase(name, &format!("wave {}", wave.number), &of(Phase::Wave(wave.id)));
@@ -201,13 +202,18 @@ impl<'a> Composer<'a> {
             let how = match &step.action {
                 Action::Unapply(unapply) => format!("; through {}", collapse(unapply.through.iter().take(1))),
                 Action::Fence(fence) => format!("; waits up to {} s for old workers", fence.limit),
-                Action::Deliver(_) | Action::Activate(_) | Action::Delete(_) => String::new(),
+                Action::Deliver(_) | Action::Rehearse(_) | Action::Activate(_) | Action::Delete(_) => String::new(),
             };
             let tone = if matches!(step.action, Action::Unapply(_)) { Tone::Bad } else { Tone::Plain };
             let lines = self.hanging(&lead, tone, &format!("{}{how}", self.step_words(step)));
             self.sheet.row(PlanRow::of(RowKey::Phase(cluster.clone(), format!("{verb} {}", step.id))), lines);
         }
     }
+}
+
+/// What is done before any wave: without a delivery only trial loads are.
+fn prepare_word(steps: &[&Step]) -> &'static str {
+    if steps.iter().any(|step| matches!(step.action, Action::Deliver(_))) { "deliver" } else { "rehearse" }
 }
 
 /// The phases that there are, by name.
@@ -220,7 +226,7 @@ fn phases(steps: &[&Step], waves: &[&Wave]) -> Vec<String> {
         all => Some(format!("waves 1 to {all}")),
     };
     let all = [
-        name(Phase::Prepare, "deliver"),
+        name(Phase::Prepare, prepare_word(steps)),
         name(Phase::Unapply, "un-apply"),
         waves,
         name(Phase::Fence, "fence"),
@@ -231,11 +237,15 @@ fn phases(steps: &[&Step], waves: &[&Wave]) -> Vec<String> {
 
 fn way_words(step: &Step) -> String {
     let Action::Activate(activate) = &step.action else { return String::new() };
-    match activate.way {
+    let way = match &activate.way {
         ReloadWay::Candidate => "one reload, staged with its own running settings",
         ReloadWay::Hup => "one reload, by `.kong_env` and HUP",
+        ReloadWay::Prepare => "`kong prepare` and `kong reload`, each with -c",
+        ReloadWay::Restart => "one restart, with -c: it serves nothing for a moment",
+        ReloadWay::Unit { unit } => &format!("systemctl reload {unit}"),
+        ReloadWay::Command { command } => &format!("/bin/sh there is given: {command}"),
         ReloadWay::Unneeded => "no reload is needed",
         ReloadWay::Stopped => "no reload: Kong is not running there",
-    }
-    .to_owned()
+    };
+    if activate.evidence.is_empty() { way.to_owned() } else { format!("{way}: {}", activate.evidence) }
 }
