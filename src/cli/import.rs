@@ -231,7 +231,7 @@ fn write(imported: &Imported, dir: &Path, force: bool) -> Result<Vec<String>, Fa
 
 /// A directory of a bundle that holds something else would ship that, too.
 fn beside(
-    directories: &std::collections::BTreeSet<String>,
+    directories: &BTreeSet<String>,
     dir: &Path,
     files: &BTreeMap<PathBuf, &[u8]>,
     force: bool,

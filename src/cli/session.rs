@@ -228,7 +228,7 @@ fn allowed(allow: &[Allow], desired: &Desired) -> Result<(), Failure> {
 pub(super) fn known(selection: &Selection, desired: &Desired) -> Result<(), Failure> {
     let inventory = &desired.inventory;
     let clusters: Vec<&str> = inventory.clusters.keys().map(ClusterName::as_str).collect();
-    let plugins: std::collections::BTreeSet<&str> = inventory
+    let plugins: BTreeSet<&str> = inventory
         .clusters
         .values()
         .flat_map(|cluster| cluster.plugins.keys().map(crate::inventory::Subject::as_str))
