@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 
 use super::effective::{Effective, Sources};
 use super::prefix::Prefix;
-use super::{Settings, cycle, leash, load, rows};
+use super::{Edition, Settings, cycle, declarative, leash, load, rows};
 
 /// What a command yields: what it said already stands on standard output.
 type Outcome = Result<(), Ended>;
@@ -48,7 +48,7 @@ struct Kong {
     words: Vec<String>,
 }
 
-const COMMANDS: &str = "Usage: kong COMMAND [OPTIONS]\n\nThe available commands are:\n check\n config\n health\n migrations\n \
+const COMMANDS: &str = "Usage: kong COMMAND [OPTIONS]\n\nThe available commands are:\n check\n config\n health\n hybrid\n migrations\n \
 prepare\n quit\n reload\n restart\n start\n stop\n version\n\nOptions:\n --v              verbose\n --vv             debug\n";
 
 /// Runs one command of the CLI.
@@ -138,6 +138,7 @@ impl Kong {
             ["restart"] => self.restart(),
             ["config", "parse", file] => self.config_parse(&absolute(file)),
             ["migrations", what] => self.migrations(what),
+            ["hybrid", "gen_cert", cert, key] => gen_cert(&absolute(cert), &absolute(key)),
             _ => {
                 complain(COMMANDS);
                 Err(Ended::Code(1))
@@ -156,6 +157,8 @@ impl Kong {
                 "Kong: {}\nngx_lua: {}\nnginx: {}\nLua: LuaJIT {}",
                 self.settings.version, nginx.0, nginx.1, nginx.2
             ));
+        } else if self.settings.edition == Edition::Enterprise {
+            say(&format!("Kong Enterprise {}", self.settings.version));
         } else {
             say(&self.settings.version);
         }
@@ -338,7 +341,7 @@ impl Kong {
         cycle::connect(&self.settings, &config)?;
         let path = format!("./?.lua;./?/init.lua;{};;", config.get("lua_package_path"));
         let generation = load::load(&self.settings, &config, &path)?;
-        rows::declarative(file, |name| generation.has(name)).map_err(|problem| {
+        declarative::file(file, |name| generation.has(name)).map_err(|problem| {
             let text = problem.split_once('\n').map_or(problem.as_str(), |(_, rest)| rest);
             format!("Failed parsing:\n{text}")
         })?;
@@ -387,6 +390,20 @@ impl Kong {
         }
         Ok(())
     }
+}
+
+/// A pair for both roles of a hybrid cluster; nobody looks into it here.
+fn gen_cert(cert: &Path, key: &Path) -> Outcome {
+    for path in [cert, key] {
+        if path.exists() {
+            return Err(Ended::Failed(format!("{} already exists.\nWill not overwrite it.", path.display())));
+        }
+    }
+    std::fs::write(cert, "-----BEGIN CERTIFICATE-----\nof a stand-in\n-----END CERTIFICATE-----\n")?;
+    std::fs::write(key, "a stand-in has no key\n")?;
+    let (cert, key) = (cert.display(), key.display());
+    say(&format!("Successfully generated certificate/key pairs, they have been written to: '{cert}' and '{key}'."));
+    Ok(())
 }
 
 fn read_conf(path: &Path) -> Result<String, String> {

@@ -97,8 +97,6 @@ mod tests {
             plugins: vec![],
             modules: std::collections::BTreeMap::new(),
             package_path: "x".repeat(300_000),
-            declarative: vec![],
-            hash: None,
             broken: None,
             database: "off".into(),
             level: "notice".into(),

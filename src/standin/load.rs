@@ -39,8 +39,6 @@ pub(super) fn load(settings: &Settings, config: &Effective, path: &str) -> Resul
         modules: loader.sandbox.recorded().map_err(|error| broken(&error))?,
         plugins: loader.plugins,
         package_path,
-        declarative: vec![],
-        hash: None,
         broken: None,
         database: config.get("database").to_owned(),
         level: config.get("log_level").to_owned(),
