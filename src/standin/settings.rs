@@ -185,6 +185,14 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_seconds_on_a_real_node_takes_its_share_and_never_nothing_where_that_would_spin() {
+        let at = |time_scale: f64| Settings { time_scale, ..Settings::default() };
+        assert_eq!(at(0.0).scaled(5.0, 50).as_millis(), 50);
+        assert_eq!(at(0.1).scaled(5.0, 50).as_millis(), 500);
+        assert_eq!(at(0.0).scaled(1.0, 0).as_millis(), 0);
+    }
+
+    #[test]
     fn a_mistyped_fault_is_an_error_and_not_a_fault_that_never_happens() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("standin.json");
