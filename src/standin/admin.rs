@@ -7,7 +7,8 @@ use super::lmdb::Stored;
 use super::rows::{self, Database};
 use super::worker::Node;
 use super::workspaces::{self, Workspace};
-use super::{Edition, Settings, config_api, entities};
+use super::{Settings, entities};
+use super::{config_api, settings::Edition};
 
 /// What an entity route works with.
 pub(super) struct Admin<'a> {
@@ -35,15 +36,15 @@ pub(super) fn within(node: &Node, settings: &Settings, request: &Request, worksp
     let read = matches!(request.method.as_str(), "GET" | "HEAD");
     match parts.as_slice() {
         [] if read => root(node, settings, workspace),
-        ["status"] if read => status_page(node, settings),
-        ["plugins", "enabled"] if read => Response::json(200, &json!({ "enabled_plugins": loaded(node) })),
-        ["schemas", "plugins", name] if read => schema(node, name),
         ["config"] => config_api::answer(node, request),
         ["clustering", "data-planes"] if read && node.handover.generation.role() != "control_plane" => {
             let text =
                 "this endpoint is only available when Kong is configured to run as Control Plane for the cluster";
             Response::message(400, text)
         }
+        ["status"] if read => status_page(node, settings),
+        ["plugins", "enabled"] if read => Response::json(200, &json!({ "enabled_plugins": loaded(node) })),
+        ["schemas", "plugins", name] if read => schema(node, name),
         _ => match admin(node, settings, workspace) {
             Ok(admin) => entities::answer(&admin, request, &parts),
             Err(response) => response,
@@ -70,10 +71,9 @@ fn loaded(node: &Node) -> Vec<&str> {
 fn root(node: &Node, settings: &Settings, workspace: &Workspace) -> Response {
     let handover = &node.handover;
     let generation = &handover.generation;
-    let Some(mut rows) = current_rows(node, settings) else {
+    let Some(rows) = current_rows(node, settings, workspace) else {
         return Response::message(500, "An unexpected error happened");
     };
-    rows.retain(|row| workspace.holds(row));
     let available: Map<String, Value> = generation
         .plugins
         .iter()
@@ -92,7 +92,7 @@ fn root(node: &Node, settings: &Settings, workspace: &Workspace) -> Response {
     let mut body = json!({
         "tagline": "Welcome to kong",
         "version": settings.version,
-        "hostname": super::clock::hostname(),
+        "hostname": hostname(),
         "node_id": handover.node_id,
         "timers": { "running": 0, "pending": 1 },
         "plugins": { "available_on_server": available, "enabled_in_cluster": rows::names(&rows) },
@@ -109,12 +109,19 @@ fn root(node: &Node, settings: &Settings, workspace: &Workspace) -> Response {
 }
 
 /// The rows as this node's own API shows them: at once, whatever its workers act on.
-fn current_rows(node: &Node, settings: &Settings) -> Option<Vec<Value>> {
-    let generation = &node.handover.generation;
-    if generation.is_dbless() {
-        return Some(node.live.store().read().table("plugins").to_vec());
-    }
-    Database::at(settings.reachable_database()?).table("plugins").ok()
+fn current_rows(node: &Node, settings: &Settings, workspace: &Workspace) -> Option<Vec<Value>> {
+    let mut rows = if node.handover.generation.is_dbless() {
+        node.live.store().read().table("plugins").to_vec()
+    } else {
+        Database::at(settings.reachable_database()?).table("plugins").ok()?
+    };
+    rows.retain(|row| workspace.holds(row));
+    Some(rows)
+}
+
+pub(super) fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".into(), |name| name.trim().to_owned())
 }
 
 fn schema(node: &Node, name: &str) -> Response {

@@ -18,12 +18,6 @@ pub(super) fn unix_seconds() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-/// The name of this machine.
-pub(super) fn hostname() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "localhost".into(), |name| name.trim().to_owned())
-}
-
 /// A random UUID from the kernel; the nil UUID where /proc hides it.
 pub(super) fn uuid() -> String {
     let nil = "00000000-0000-4000-8000-000000000000".to_owned();

@@ -4,7 +4,7 @@
 //! One JSON value per line over plain TCP, where a real Kong speaks WebSocket with mutual TLS. Certificates are asked for,
 //! as a real Kong does, and not looked at.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -177,6 +177,18 @@ pub(super) fn check(config: &Effective) -> Result<(), String> {
     Ok(())
 }
 
+/// Writes a pair for both roles of a cluster, and says so: nobody looks into it here. Overwrites nothing.
+pub(super) fn certify(cert: &Path, key: &Path) -> Result<String, String> {
+    if let Some(path) = [cert, key].into_iter().find(|path| path.exists()) {
+        return Err(format!("{} already exists.\nWill not overwrite it.", path.display()));
+    }
+    std::fs::write(cert, "-----BEGIN CERTIFICATE-----\nof a stand-in\n-----END CERTIFICATE-----\n")
+        .and_then(|()| std::fs::write(key, "a stand-in has no key\n"))
+        .map_err(|error| super::prefix::plain(&error))?;
+    let (cert, key) = (cert.display(), key.display());
+    Ok(format!("Successfully generated certificate/key pairs, they have been written to: '{cert}' and '{key}'."))
+}
+
 /// Which listeners a role has: a data plane has no Admin API, a control plane no proxy (Kong's nginx template).
 pub(super) fn listens(role: &str, key: &str) -> bool {
     match key {
@@ -184,6 +196,22 @@ pub(super) fn listens(role: &str, key: &str) -> bool {
         "admin_listen" => role != "data_plane",
         "cluster_listen" => role == "control_plane",
         _ => true,
+    }
+}
+
+impl Generation {
+    /// A text of the configuration, "" where there is none.
+    pub(super) fn setting(&self, key: &str) -> &str {
+        self.configuration[key].as_str().unwrap_or_default()
+    }
+
+    /// `traditional`, `control_plane` or `data_plane`.
+    pub(super) fn role(&self) -> &str {
+        self.setting("role")
+    }
+
+    pub(super) fn prefix(&self) -> PathBuf {
+        PathBuf::from(self.setting("prefix"))
     }
 }
 

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 
 use super::effective::{Effective, Sources};
 use super::prefix::Prefix;
-use super::{Edition, Settings, cycle, declarative, leash, load, rows};
+use super::{Settings, cycle, leash, load, rows};
 
 /// What a command yields: what it said already stands on standard output.
 type Outcome = Result<(), Ended>;
@@ -138,7 +138,10 @@ impl Kong {
             ["restart"] => self.restart(),
             ["config", "parse", file] => self.config_parse(&absolute(file)),
             ["migrations", what] => self.migrations(what),
-            ["hybrid", "gen_cert", cert, key] => gen_cert(&absolute(cert), &absolute(key)),
+            ["hybrid", "gen_cert", cert, key] => {
+                say(&super::clustering::certify(&absolute(cert), &absolute(key))?);
+                Ok(())
+            }
             _ => {
                 complain(COMMANDS);
                 Err(Ended::Code(1))
@@ -157,7 +160,7 @@ impl Kong {
                 "Kong: {}\nngx_lua: {}\nnginx: {}\nLua: LuaJIT {}",
                 self.settings.version, nginx.0, nginx.1, nginx.2
             ));
-        } else if self.settings.edition == Edition::Enterprise {
+        } else if self.settings.edition == super::Edition::Enterprise {
             say(&format!("Kong Enterprise {}", self.settings.version));
         } else {
             say(&self.settings.version);
@@ -341,7 +344,7 @@ impl Kong {
         cycle::connect(&self.settings, &config)?;
         let path = format!("./?.lua;./?/init.lua;{};;", config.get("lua_package_path"));
         let generation = load::load(&self.settings, &config, &path)?;
-        declarative::file(file, |name| generation.has(name)).map_err(|problem| {
+        super::declarative::file(file, |name| generation.has(name)).map_err(|problem| {
             let text = problem.split_once('\n').map_or(problem.as_str(), |(_, rest)| rest);
             format!("Failed parsing:\n{text}")
         })?;
@@ -390,20 +393,6 @@ impl Kong {
         }
         Ok(())
     }
-}
-
-/// A pair for both roles of a hybrid cluster; nobody looks into it here.
-fn gen_cert(cert: &Path, key: &Path) -> Outcome {
-    for path in [cert, key] {
-        if path.exists() {
-            return Err(Ended::Failed(format!("{} already exists.\nWill not overwrite it.", path.display())));
-        }
-    }
-    std::fs::write(cert, "-----BEGIN CERTIFICATE-----\nof a stand-in\n-----END CERTIFICATE-----\n")?;
-    std::fs::write(key, "a stand-in has no key\n")?;
-    let (cert, key) = (cert.display(), key.display());
-    say(&format!("Successfully generated certificate/key pairs, they have been written to: '{cert}' and '{key}'."));
-    Ok(())
 }
 
 fn read_conf(path: &Path) -> Result<String, String> {

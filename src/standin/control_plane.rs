@@ -141,21 +141,17 @@ impl Peer<'_> {
     fn weigh(&mut self, config: Stored) -> Option<Told> {
         let loaded = &self.node.handover.generation.plugins;
         let configured = rows::names(config.table("plugins"));
-        match clustering::plugins(loaded, &configured, &self.hello.plugins) {
-            Err(Conflict { status, text }) => {
-                self.warn(&format!("unable to send updated configuration to data plane: {text}"));
-                self.status = Some(status);
-                None
-            }
-            Ok(()) => {
-                self.status = Some(Status::Normal);
-                if self.sent == config.hash {
-                    return None;
-                }
-                self.sent.clone_from(&config.hash);
-                Some(Told { config })
-            }
+        if let Err(Conflict { status, text }) = clustering::plugins(loaded, &configured, &self.hello.plugins) {
+            self.warn(&format!("unable to send updated configuration to data plane: {text}"));
+            self.status = Some(status);
+            return None;
         }
+        self.status = Some(Status::Normal);
+        if self.sent == config.hash {
+            return None;
+        }
+        self.sent.clone_from(&config.hash);
+        Some(Told { config })
     }
 
     /// Writes the row of this data plane.

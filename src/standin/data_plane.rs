@@ -102,7 +102,7 @@ impl DataPlane {
         };
         Hello {
             id: self.id.clone(),
-            hostname: clock::hostname(),
+            hostname: super::admin::hostname(),
             version: settings.version.clone(),
             hash: self.store.read().shown_hash(),
             plugins: self.generation.plugins.iter().map(announced).collect(),

@@ -157,12 +157,13 @@ fn holds_rows(key: &str) -> bool {
 /// The same for the same row at each load, as Kong makes it of what is unique about the row (transcript 07: ids are stable).
 fn id_of(table: &str, row: &Value, at: usize) -> String {
     let mut text = format!("{table}\0");
-    let name = ["name", "username", "instance_name"].iter().filter_map(|key| row[*key].as_str());
-    name.for_each(|name| text.push_str(&format!("{name}\0")));
+    for name in ["name", "username", "instance_name"].iter().filter_map(|key| row[*key].as_str()) {
+        let _ = write!(text, "{name}\0");
+    }
     for (_, kind) in OWNERS {
         let owner = &row[kind];
         let id = owner["id"].as_str().or_else(|| owner.as_str()).unwrap_or_default();
-        text.push_str(&format!("{id}\0"));
+        let _ = write!(text, "{id}\0");
     }
     if row["name"].is_null() && row["username"].is_null() {
         let _ = write!(text, "{at}");

@@ -65,20 +65,6 @@ impl Generation {
     pub(super) fn is_dbless(&self) -> bool {
         self.database == "off"
     }
-
-    /// A text of the configuration, "" where there is none.
-    pub(super) fn setting(&self, key: &str) -> &str {
-        self.configuration[key].as_str().unwrap_or_default()
-    }
-
-    /// `traditional`, `control_plane` or `data_plane`.
-    pub(super) fn role(&self) -> &str {
-        self.setting("role")
-    }
-
-    pub(super) fn prefix(&self) -> PathBuf {
-        PathBuf::from(self.setting("prefix"))
-    }
 }
 
 /// The number of the process that is no worker and holds a data plane's connection.

@@ -80,6 +80,7 @@ pub struct Right {
 /// Faults that tests and the demo switch on and off.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "faults are switched one by one, and any of them go together")]
 pub struct Faults {
     /// Seconds that the master works on each load before it reads plugins.
     pub slow_load: f64,
@@ -185,14 +186,6 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_seconds_on_a_real_node_takes_its_share_and_never_nothing_where_that_would_spin() {
-        let at = |time_scale: f64| Settings { time_scale, ..Settings::default() };
-        assert_eq!(at(0.0).scaled(5.0, 50).as_millis(), 50);
-        assert_eq!(at(0.1).scaled(5.0, 50).as_millis(), 500);
-        assert_eq!(at(0.0).scaled(1.0, 0).as_millis(), 0);
-    }
-
-    #[test]
     fn a_mistyped_fault_is_an_error_and_not_a_fault_that_never_happens() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("standin.json");
@@ -210,5 +203,13 @@ mod tests {
         let out = std::process::Command::new(&kong).arg("two words").output().unwrap();
         let expected = format!("--stand-in {} kong two words\n", odd.join("s.json").display());
         assert_eq!(String::from_utf8_lossy(&out.stdout), expected);
+    }
+
+    #[test]
+    fn what_takes_seconds_on_a_real_node_takes_its_share_and_never_nothing_where_that_would_spin() {
+        let at = |time_scale: f64| Settings { time_scale, ..Settings::default() };
+        assert_eq!(at(0.0).scaled(5.0, 50).as_millis(), 50);
+        assert_eq!(at(0.1).scaled(5.0, 50).as_millis(), 500);
+        assert_eq!(at(0.0).scaled(1.0, 0).as_millis(), 0);
     }
 }

@@ -27,7 +27,7 @@ pub(crate) const TOKEN: (&str, &str) = ("EU_ADMIN_TOKEN", "admin-token");
 pub(crate) const READER: &str = "reader-token";
 
 /// Longer than a stand-in takes to be ready on a busy machine.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// How a cluster gets its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +227,7 @@ pub(super) fn shaped(spec: &mut site::NodeSpec, dir: &Path, cluster: &Cluster<'_
         Shape::DblessLmdb => settings.database = None,
         Shape::Enterprise => {
             settings.edition = Edition::Enterprise;
-            settings.version = "3.9.1.2".to_owned();
+            "3.9.1.2".clone_into(&mut settings.version);
             let all = ["read", "create", "update", "delete"];
             settings.rbac = vec![
                 user("admin", TOKEN.1, right("*", "*", &all)),
