@@ -2,6 +2,7 @@
 //! part when `MUSTER_PG` is set.
 
 use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -434,9 +435,13 @@ fn after_a_reload_of_the_control_plane_its_table_is_old_and_the_hash_without_row
         site.control.reloaded();
         let seen = site.row()["last_seen"].clone();
         site.delete(&row);
-        let stale = site.row();
-        assert_eq!((stale["config_hash"].clone(), stale["sync_status"].as_str()), (with, Some("normal")));
-        assert_eq!((stale["last_seen"].clone(), runs(&site.data, "good")), (seen, true), "and it runs there still");
+        // For a while, and not only because nothing has had time to arrive.
+        for _ in 0..30 {
+            let stale = site.row();
+            assert_eq!((&stale["config_hash"], stale["sync_status"].as_str()), (&with, Some("normal")));
+            assert_eq!((&stale["last_seen"], runs(&site.data, "good")), (&seen, true), "and it runs there still");
+            std::thread::sleep(Duration::from_millis(10));
+        }
         if !gateway.is_real() {
             site.control.change(|settings| settings.faults.cluster_gone = false);
         }
