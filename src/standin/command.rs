@@ -50,7 +50,7 @@ struct Kong {
     words: Vec<String>,
 }
 
-const COMMANDS: &str = "Usage: kong COMMAND [OPTIONS]\n\nThe available commands are:\n check\n config\n health\n migrations\n \
+const COMMANDS: &str = "Usage: kong COMMAND [OPTIONS]\n\nThe available commands are:\n check\n config\n health\n hybrid\n migrations\n \
 prepare\n quit\n reload\n restart\n start\n stop\n version\n\nOptions:\n --v              verbose\n --vv             debug\n";
 
 /// Runs one command of the CLI.
@@ -146,6 +146,10 @@ impl Kong {
             ["restart"] => self.restart(),
             ["config", "parse", file] => self.config_parse(&absolute(file)),
             ["migrations", what] => self.migrations(what),
+            ["hybrid", "gen_cert", cert, key] => {
+                say(&super::clustering::certify(&absolute(cert), &absolute(key))?);
+                Ok(())
+            }
             _ => {
                 complain(COMMANDS);
                 Err(Ended::Code(1))
@@ -177,6 +181,8 @@ impl Kong {
                 "Kong: {}\nngx_lua: {}\nnginx: {}\nLua: LuaJIT {}",
                 self.settings.version, nginx.0, nginx.1, nginx.2
             ));
+        } else if self.settings.edition == super::Edition::Enterprise {
+            say(&format!("Kong Enterprise {}", self.settings.version));
         } else {
             say(&self.settings.version);
         }
@@ -348,7 +354,7 @@ impl Kong {
         cycle::connect(&self.settings, &config)?;
         let path = format!("./?.lua;./?/init.lua;{};;", config.get("lua_package_path"));
         let generation = load::load(&self.settings, &config, &path).map_err(|problem| of_the_command(&problem))?;
-        rows::declarative(file, |name| generation.has(name)).map_err(|problem| {
+        super::declarative::file(file, |name| generation.has(name)).map_err(|problem| {
             let text = problem.split_once('\n').map_or(problem.as_str(), |(_, rest)| rest);
             format!("Failed parsing:\n{text}")
         })?;

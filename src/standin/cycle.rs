@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use super::effective::{Effective, Sources};
 use super::generation::Generation;
+use super::lmdb::Store;
 use super::prefix::Prefix;
 use super::rows::{self, Database};
 use super::shared::Shared;
-use super::{Settings, load};
+use super::{Settings, declarative, load};
 
 /// A loaded generation with what nginx's own files said.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ pub(super) fn load(
         load::load(settings, &config, &nginx.lua_package_path).map_err(|problem| init_error(&problem))?;
     match &database {
         Some(database) => check_database(database, &generation)?,
-        None => take_declarative(prefix, &config, &mut generation)?,
+        None => take_declarative(prefix, settings, &config, &mut generation)?,
     }
     generation.workers = nginx.workers;
     generation.level = nginx.level;
@@ -160,42 +161,25 @@ pub(super) fn pending_migrations<'a>(
     names.filter(move |name| !ran.iter().any(|done| done == name))
 }
 
-/// What a DB-less node keeps in `dbless.lmdb` between two starts.
-#[derive(Default, serde::Serialize, serde::Deserialize)]
-struct Kept {
-    hash: Option<String>,
-    rows: Vec<serde_json::Value>,
-}
-
-/// The rows of a DB-less node: from its file, which is kept as LMDB keeps it, or from what was kept.
-fn take_declarative(prefix: &Prefix, config: &Effective, generation: &mut Generation) -> Result<(), NotLoaded> {
-    let path = prefix.path("dbless.lmdb/rows.json");
+/// The rows of a DB-less node: from its file, which is kept in LMDB, or from what was kept. A data plane has no file.
+fn take_declarative(
+    prefix: &Prefix,
+    settings: &Settings,
+    config: &Effective,
+    generation: &mut Generation,
+) -> Result<(), NotLoaded> {
+    let store = Store::of(prefix.dir());
     let file = config.get("declarative_config");
-    let kept = if file.is_empty() {
-        let kept: Kept =
-            std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        let lost = rows::names(&kept.rows).into_iter().find(|name| !generation.has(name));
+    if file.is_empty() || generation.role() == "data_plane" {
+        let kept = store.read();
+        let lost = rows::names(kept.table("plugins")).into_iter().find(|name| !generation.has(name));
         generation.broken = lost.map(|name| format!("failed to initialize declarative config: error building initial plugins iterator: {name} plugin is in use but not enabled"));
-        kept
     } else {
-        let rows = rows::declarative(Path::new(file), |name| generation.has(name)).map_err(|problem| {
+        let stored = declarative::file(Path::new(file), |name| generation.has(name)).map_err(|problem| {
             init_error(&format!("/usr/local/share/lua/5.1/kong/init.lua:731: {problem}{}", load::trace("error", 731)))
         })?;
-        let hash = std::fs::read(file).ok().map(|bytes| digest(&bytes));
-        let kept = Kept { hash, rows };
-        let write = || {
-            std::fs::create_dir_all(prefix.path("dbless.lmdb"))
-                .and_then(|()| std::fs::write(&path, serde_json::to_vec(&kept)?))
-        };
-        write().map_err(|error| init_error(&error.to_string()))?;
-        kept
-    };
-    (generation.declarative, generation.hash) = (kept.rows, kept.hash);
+        store.write(&stored).map_err(|error| init_error(&error.to_string()))?;
+    }
+    store.give_to(settings.worker_user.as_deref());
     Ok(())
-}
-
-/// 32 hexadecimal digits, as long as Kong's own.
-fn digest(bytes: &[u8]) -> String {
-    let hex = crate::name::Digest::of(bytes).to_string();
-    hex.chars().take(32).collect()
 }

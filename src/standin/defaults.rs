@@ -23,6 +23,8 @@ pub(super) const KEYS: &[(&str, &str, Kind)] = &[
     ("anonymous_reports", "on", Switch),
     ("client_body_buffer_size", "8k", Text),
     ("client_ssl", "off", Switch),
+    ("cluster_cert", "", Text),
+    ("cluster_cert_key", "", Text),
     ("cluster_control_plane", "127.0.0.1:8005", Text),
     ("cluster_data_plane_purge_delay", "1209600", Number),
     ("cluster_listen", "0.0.0.0:8005", Array),

@@ -95,10 +95,10 @@ impl Effective {
                 return Err(format!("{key} is not a number: '{value}'"));
             }
         }
-        for key in ["proxy_listen", "admin_listen", "status_listen"] {
+        for key in ["proxy_listen", "admin_listen", "status_listen", "cluster_listen"] {
             self.listens(key)?;
         }
-        Ok(())
+        super::clustering::check(self)
     }
 
     fn one_of(&self, key: &str, allowed: &[&str]) -> Result<(), String> {
@@ -148,7 +148,10 @@ impl Effective {
     /// The plain HTTP addresses of one `*_listen` key; those with `ssl` are left out, as the stand-in speaks no TLS.
     pub(super) fn listens(&self, key: &str) -> Result<Vec<String>, String> {
         let listed = conf::elements(self.get(key));
-        if listed.is_empty() || listed.first().is_some_and(|first| first == "off") {
+        if !super::clustering::listens(self.get("role"), key)
+            || listed.is_empty()
+            || listed.first().is_some_and(|first| first == "off")
+        {
             return Ok(vec![]);
         }
         let mut plain = Vec::new();

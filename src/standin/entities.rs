@@ -3,16 +3,18 @@
 use serde_json::{Map, Value, json};
 
 use super::admin::Admin;
+use super::declarative::OWNERS;
 use super::http::{self, Request, Response};
-use super::{row_schema, rows};
-
-/// Tables that plugins can hang on, with the word for one row.
-const OWNERS: [(&str, &str); 3] = [("services", "service"), ("routes", "route"), ("consumers", "consumer")];
+use super::workspaces::Workspace;
+use super::{Edition, control_plane, row_schema, rows};
 
 /// Answers `/TABLE`, `/TABLE/ID` and `/OWNERS/ID/plugins`.
 pub(super) fn answer(admin: &Admin<'_>, request: &Request, parts: &[&str]) -> Response {
-    let known = |table: &str| table == "plugins" || OWNERS.iter().any(|(name, _)| *name == table);
+    // Consumer groups are of Enterprise alone (measured.md 5: 404).
+    let owns = |(name, _): &&(&str, &str)| *name != "consumer_groups" || admin.edition == Edition::Enterprise;
+    let known = |table: &str| table == "plugins" || OWNERS.iter().filter(owns).any(|(name, _)| *name == table);
     match (request.method.as_str(), parts) {
+        ("GET" | "HEAD", ["clustering", "data-planes"]) => list(admin, request, control_plane::TABLE, None),
         ("GET" | "HEAD", [table]) if known(table) => list(admin, request, table, None),
         ("GET" | "HEAD", [table, id]) if known(table) => one(admin, table, id),
         ("GET" | "HEAD", [owner, id, "plugins"]) if known(owner) => match scope(admin, owner, id) {
@@ -47,9 +49,9 @@ fn unsupported(what: &str, table: &str) -> Response {
 fn table(admin: &Admin<'_>, name: &str) -> Vec<Value> {
     let mut rows = match &admin.database {
         Some(database) => database.table(name).unwrap_or_default(),
-        None if name == "plugins" => admin.declarative.to_vec(),
-        None => vec![],
+        None => admin.stored.table(name).to_vec(),
     };
+    rows.retain(|row| admin.workspace.holds(row));
     if name == "plugins" {
         for row in &mut rows {
             row_schema::read(&admin.node.plugins, row);
@@ -133,7 +135,7 @@ fn is_plugin(row: &Value, id: &str) -> bool {
 }
 
 /// The fields of a JSON body or a form; `config.x` goes into `config`, `service.id` into `service`.
-fn fields(request: &Request) -> Map<String, Value> {
+pub(super) fn fields(request: &Request) -> Map<String, Value> {
     if request.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
         return serde_json::from_slice(&request.body).unwrap_or_default();
     }
@@ -167,6 +169,7 @@ fn create(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str,
     if let Some((kind, id)) = scope {
         row[kind] = json!({ "id": id });
     }
+    admin.workspace.mark(&mut row);
     if let Some(refused) = refused_row(admin, name, &mut row) {
         return refused;
     }
@@ -202,6 +205,7 @@ fn upsert(admin: &Admin<'_>, request: &Request, name: &str, key: &str) -> Respon
     merge(&mut row, given);
     row["id"] = known.unwrap_or_else(|| super::clock::uuid().into());
     row[field] = key.into();
+    admin.workspace.mark(&mut row);
     if let Some(refused) = refused_row(admin, name, &mut row) {
         return refused;
     }
@@ -238,7 +242,9 @@ fn store(all: &mut Map<String, Value>, name: &str, row: Value) -> Result<Value, 
     }
     let Some(list) = all.get_mut(name).and_then(Value::as_array_mut) else { return Ok(row) };
     let twin = |other: &Value| {
-        let alike = ["name", "service", "route", "consumer"].iter().all(|key| other[*key] == row[*key]);
+        let alike = ["name", "service", "route", "consumer", "consumer_group", "ws_id"]
+            .iter()
+            .all(|key| other[*key] == row[*key]);
         name == "plugins" && other["id"] != row["id"] && alike
     };
     if list.iter().any(twin) {
@@ -294,7 +300,8 @@ fn update(admin: &Admin<'_>, request: &Request, name: &str, id: &str) -> Respons
     let Some(database) = &admin.database else { return unsupported("update", name) };
     let given = fields(request);
     let changed = database.change(|all| {
-        let row = all.get_mut(name)?.as_array_mut()?.iter_mut().find(|row| row["id"] == id)?;
+        let is_it = |row: &&mut Value| row["id"] == id && admin.workspace.holds(row);
+        let row = all.get_mut(name)?.as_array_mut()?.iter_mut().find(is_it)?;
         let mut changed = row.clone();
         merge(&mut changed, given);
         changed["updated_at"] = super::clock::unix_seconds().into();
@@ -319,11 +326,12 @@ fn delete(admin: &Admin<'_>, name: &str, id: &str) -> Response {
     let kind = OWNERS.iter().find(|(table, _)| *table == name).map(|(_, kind)| *kind);
     let done = database.change(|all| {
         let mut gone = Vec::new();
-        if name == "services" && has_routes(all, id) {
+        if name == "services" && has_routes(all, admin.workspace, id) {
             return false;
         }
         if let Some(list) = all.get_mut(name).and_then(Value::as_array_mut) {
-            let is_it = |row: &Value| if name == "plugins" { is_plugin(row, id) } else { is_row(row, id) };
+            let is_named = |row: &Value| if name == "plugins" { is_plugin(row, id) } else { is_row(row, id) };
+            let is_it = |row: &Value| admin.workspace.holds(row) && is_named(row);
             gone = list.iter().filter(|row| is_it(row)).map(|row| row["id"].clone()).collect();
             list.retain(|row| !is_it(row));
         }
@@ -341,8 +349,8 @@ fn delete(admin: &Admin<'_>, name: &str, id: &str) -> Response {
     }
 }
 
-fn has_routes(all: &Map<String, Value>, service: &str) -> bool {
+fn has_routes(all: &Map<String, Value>, workspace: &Workspace, service: &str) -> bool {
     let list = |table: &str| all.get(table).and_then(Value::as_array).into_iter().flatten();
-    let service = list("services").find(|row| is_row(row, service)).map(|row| &row["id"]);
+    let service = list("services").find(|row| workspace.holds(row) && is_row(row, service)).map(|row| &row["id"]);
     service.is_some_and(|id| list("routes").any(|route| route["service"]["id"] == *id))
 }

@@ -53,10 +53,6 @@ pub(super) struct Generation {
     pub(super) modules: BTreeMap<String, Module>,
     /// `package.path`, with `;;` spelled out.
     pub(super) package_path: String,
-    /// Rows of a declarative file; empty with a database.
-    pub(super) declarative: Vec<Value>,
-    /// Identifies the configuration of a DB-less node; `None` while it has none at all.
-    pub(super) hash: Option<String>,
     /// Why the workers come up without a router: rows from an earlier file use a plugin that is not loaded any more
     /// (measured.md 7).
     pub(super) broken: Option<String>,
@@ -84,6 +80,9 @@ impl Generation {
     }
 }
 
+/// The number of the process that is no worker and holds a data plane's connection.
+pub(super) const AGENT: usize = usize::MAX;
+
 /// What one worker is told beside its generation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Handover {
@@ -92,7 +91,7 @@ pub(super) struct Handover {
     pub(super) file: PathBuf,
     pub(super) node_id: String,
     pub(super) master: i32,
-    /// The worker's number, from 0.
+    /// The worker's number, from 0, or [`AGENT`].
     pub(super) slot: usize,
     /// Replaces a worker that died, instead of being one of a new generation.
     pub(super) respawned: bool,

@@ -19,11 +19,11 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::cycle::{self, Cycle, NotLoaded};
-use super::generation::Handover;
+use super::generation::{AGENT, Handover};
 use super::log::{Level, Log};
 use super::prefix::Prefix;
 use super::shared::Shared;
-use super::{Settings, clock, handover, leash, title};
+use super::{Settings, clock, clustering, data_plane, handover, leash, title};
 
 /// How long after new workers were started the old ones are told to go, as in nginx.
 const OVERLAP: Duration = Duration::from_millis(100);
@@ -245,7 +245,11 @@ impl Master {
 
     /// Starts a generation of workers; each says a word on its socket when it has loaded.
     fn start_workers(&mut self, busy: Duration) -> Vec<UnixStream> {
-        (0..self.cycle.generation.workers).filter_map(|slot| self.start_worker(slot, false, busy)).collect()
+        let agent = clustering::has_agent(&self.cycle.generation, self.settings.is_34()).then_some(AGENT);
+        (0..self.cycle.generation.workers)
+            .chain(agent)
+            .filter_map(|slot| self.start_worker(slot, false, busy))
+            .collect()
     }
 
     fn start_worker(&mut self, slot: usize, respawned: bool, busy: Duration) -> Option<UnixStream> {
@@ -264,11 +268,13 @@ impl Master {
 
     fn spawn(&self, slot: usize, respawned: bool, busy: Duration) -> std::io::Result<(Pid, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
+        let (part, title) =
+            if slot == AGENT { ("agent", data_plane::AGENT) } else { ("worker", "nginx: worker process") };
         let child = Command::new("/proc/self/exe")
-            .arg0("nginx: worker process")
+            .arg0(title)
             .arg("--stand-in")
             .arg(&self.file)
-            .arg("worker")
+            .arg(part)
             .env_clear()
             .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
             .stdout(Stdio::null())

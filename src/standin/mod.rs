@@ -16,9 +16,12 @@
 //!   end of the old workers, so a plugin that is slow to load takes its time twice.
 //! - Schemas are checked for shape and type names only; rows are never validated against them.
 //! - PostgreSQL is a JSON file with a lock. Its "connection" is a flag. Migrations are a list of plugin names.
-//! - DB-less: no `POST /config`, no LMDB (rows of the last file are kept in `dbless.lmdb/rows.json`). No hybrid mode:
-//!   `role` is only shown. Vaults: the environment's, in whole values of settings; what it stood for is handed to the master in
-//!   clear. No workspaces, no RBAC, no Go or Python plugin servers.
+//! - LMDB is a JSON file in `dbless.lmdb`. Configurations are looked at for their shape and the names of plugins only.
+//! - Hybrid: control and data planes speak a protocol of their own, without TLS; certificates have to be there and are not
+//!   looked at. No telemetry, no incremental sync, no wasm filters, no several control planes for one data plane.
+//! - Enterprise is what its documentation says, as nothing of it was measured: workspaces, RBAC by endpoint, consumer groups.
+//! - Vaults: the environment's, in whole values of settings; what it stood for is handed to the master in clear.
+//! - No Go or Python plugin servers.
 //! - About half of Kong's configuration keys are known, with no check of most values. `_blank_` in a value is not split.
 //! - A master that was killed and not yet buried counts as gone; a real `kong health` takes it for running.
 //! - The CLI takes milliseconds where Kong's takes a third of a second (`time_scale` slows it), needs no perl, starts no
@@ -29,10 +32,15 @@
 
 mod admin;
 mod clock;
+mod clustering;
 mod command;
 mod conf;
+mod config_api;
+mod control_plane;
 mod cycle;
+mod data_plane;
 mod debug;
+mod declarative;
 mod defaults;
 mod effective;
 mod entities;
@@ -40,12 +48,14 @@ mod generation;
 mod handover;
 mod http;
 mod leash;
+mod lmdb;
 mod load;
 mod log;
 mod master;
 mod nginx;
 mod prefix;
 mod proxy;
+mod rbac;
 mod row_schema;
 mod rows;
 mod sandbox;
@@ -56,6 +66,7 @@ pub mod site;
 mod template;
 mod title;
 mod worker;
+mod workspaces;
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -64,7 +75,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use leash::Leash;
-pub use settings::{Faults, Release, Settings, write_wrapper};
+pub use settings::{Edition, Faults, RbacUser, Release, Right, Settings, write_wrapper};
 
 /// The first argument that makes the program a part of a stand-in.
 pub const ARGUMENT: &str = "--stand-in";
@@ -83,6 +94,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         },
         Some("nginx") => signaller::run(file, args.collect()),
         Some("worker") => worker::run(&file),
+        Some("agent") => data_plane::agent(&file),
         _ => misused(),
     }
 }

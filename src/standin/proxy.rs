@@ -134,10 +134,11 @@ impl Plugins {
 
     fn rows(&self, node: &Node) -> Vec<Json> {
         let generation = &node.handover.generation;
-        if generation.is_dbless() {
-            return generation.declarative.clone();
-        }
         let settings = node.settings();
+        if generation.is_dbless() {
+            let delay = if generation.role() == "data_plane" { settings.scaled(0.3, 0) } else { Duration::ZERO };
+            return node.live.acted_on(delay).table("plugins").to_vec();
+        }
         let mut held = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let delay = Duration::from_secs_f64(settings.propagation.max(0.0));
         if held.taken.is_none_or(|taken| taken.elapsed() >= delay) {

@@ -1,4 +1,4 @@
-//! Rows of `plugins`: from the cluster's database file, or from a declarative file.
+//! Rows of `plugins` in the cluster's database file.
 //!
 //! The database of a cluster is one JSON object with a lock beside it: tables by name (`plugins`, `services`, `routes`,
 //! `consumers`), each a list of rows as the Admin API shows them, and `migrations`, the plugins whose own migrations ran.
@@ -55,51 +55,6 @@ pub(super) fn names(rows: &[Value]) -> Vec<&str> {
     names
 }
 
-/// The plugin rows of a declarative file in YAML or JSON, nested ones too. The error is Kong's sentence.
-pub(super) fn declarative(path: &Path, enabled: impl Fn(&str) -> bool) -> Result<Vec<Value>, String> {
-    let head = format!("error parsing declarative config file {}:\n", path.display());
-    let text = fs::read_to_string(path)
-        .map_err(|error| format!("{head}{}: {}", path.display(), super::prefix::plain(&error)))?;
-    let file: Value = serde_yaml::from_str(&text)
-        .map_err(|error| format!("{head}failed parsing declarative configuration: {error}"))?;
-    let mut rows = Vec::new();
-    collect(&file, None, &mut rows);
-    for (at, row) in rows.iter().enumerate() {
-        let name = row.get("name").and_then(Value::as_str).unwrap_or_default();
-        if !enabled(name) {
-            let entry = at + 1;
-            return Err(format!(
-                "{head}in 'plugins':\n  - in entry {entry} of 'plugins':\n    in 'name': plugin '{name}' not enabled; add it to the 'plugins' configuration property"
-            ));
-        }
-    }
-    Ok(rows)
-}
-
-/// Plugins at the top and below services, routes and consumers, each as a row.
-fn collect(entity: &Value, scope: Option<(&str, &Value)>, rows: &mut Vec<Value>) {
-    for plugin in list(entity, "plugins") {
-        let mut row = fresh(plugin.get("name").and_then(Value::as_str).unwrap_or_default());
-        for (key, value) in plugin.as_object().into_iter().flatten() {
-            row[key.as_str()] = value.clone();
-        }
-        if let Some((kind, owner)) = scope {
-            row[kind] =
-                json!({ "id": owner.get("name").or_else(|| owner.get("username")).cloned().unwrap_or_default() });
-        }
-        rows.push(row);
-    }
-    for (table, kind) in [("services", "service"), ("routes", "route"), ("consumers", "consumer")] {
-        for child in list(entity, table) {
-            collect(child, Some((kind, child)), rows);
-        }
-    }
-}
-
-fn list<'a>(entity: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
-    entity.get(key).and_then(Value::as_array).into_iter().flatten()
-}
-
 /// A row as `POST /plugins` answers it, of global scope.
 pub(super) fn fresh(name: &str) -> Value {
     let now = super::clock::unix_seconds();
@@ -132,24 +87,5 @@ mod tests {
             }
         });
         assert_eq!(database.table("plugins").unwrap().len(), 100);
-    }
-
-    #[test]
-    fn nested_plugins_are_found_and_one_that_is_not_enabled_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("kong.yml");
-        let text = "_format_version: '3.0'\nplugins: [{ name: a }]\nservices:\n- name: s\n  routes:\n  - name: r\n    plugins: [{ name: b, enabled: false, config: { x: 1 } }]\n";
-        fs::write(&file, text).unwrap();
-        let rows = declarative(&file, |_| true).unwrap();
-        assert_eq!(names(&rows), ["a", "b"]);
-        assert_eq!(
-            (&rows[1]["route"]["id"], &rows[1]["enabled"], &rows[1]["config"]["x"]),
-            (&json!("r"), &json!(false), &json!(1))
-        );
-        let problem = declarative(&file, |name| name == "a").unwrap_err();
-        assert!(
-            problem.ends_with("in 'name': plugin 'b' not enabled; add it to the 'plugins' configuration property"),
-            "{problem}"
-        );
     }
 }

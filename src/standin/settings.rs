@@ -32,13 +32,55 @@ pub struct Settings {
     pub worker_user: Option<String>,
     /// How long a change in the database takes to reach a worker, in seconds (8.6 at most on a real node).
     pub propagation: f64,
+    /// The edition that is imitated.
+    pub edition: Edition,
+    /// Who may do what in the Admin API of an Enterprise node. Empty: RBAC is not enforced.
+    pub rbac: Vec<RbacUser>,
     /// What goes wrong on purpose.
     pub faults: Faults,
+}
+
+/// Which Kong is imitated. Nothing of Enterprise was measured: it is what its documentation says (facts.md, [DOC]).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Edition {
+    /// Kong Gateway OSS.
+    #[default]
+    Community,
+    /// Kong Gateway Enterprise: workspaces, RBAC, consumer groups.
+    Enterprise,
+}
+
+/// A user of the Admin API, known by a token.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RbacUser {
+    /// Stands in the answer that refuses something.
+    pub name: String,
+    /// What `Kong-Admin-Token` has to say.
+    pub token: String,
+    /// Without any right in a workspace the user does not exist there.
+    pub rights: Vec<Right>,
+}
+
+/// Permissions on endpoints of one workspace.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Right {
+    /// A workspace's name, or `*`.
+    pub workspace: String,
+    /// `*`, or a path of which `*` stands for one segment: `/plugins/*`.
+    pub endpoint: String,
+    /// Of `read`, `create`, `update`, `delete`.
+    pub actions: Vec<String>,
+    /// Takes these away, whatever else is given.
+    pub negative: bool,
 }
 
 /// Faults that tests and the demo switch on and off.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "faults are switched one by one, and any of them go together")]
 pub struct Faults {
     /// Seconds that the master works on each load before it reads plugins.
     pub slow_load: f64,
@@ -48,6 +90,8 @@ pub struct Faults {
     pub admin_gone: bool,
     /// The database refuses connections.
     pub database_gone: bool,
+    /// A control plane holds no connection of a data plane, so that what it shows of them grows old.
+    pub cluster_gone: bool,
 }
 
 /// What the stand-in tells apart.
@@ -86,6 +130,8 @@ impl Default for Settings {
             nginx: "/usr/local/openresty/nginx/sbin/nginx".into(),
             worker_user: None,
             propagation: 0.0,
+            edition: Edition::Community,
+            rbac: vec![],
             faults: Faults::default(),
         }
     }
@@ -117,6 +163,12 @@ impl Settings {
     /// The database file, if the database answers.
     pub fn reachable_database(&self) -> Option<&Path> {
         self.database.as_deref().filter(|_| !self.faults.database_gone)
+    }
+
+    /// How long a real Kong takes `seconds`, by the time scale, and never less than `least` milliseconds.
+    pub(super) fn scaled(&self, seconds: f64, least: u64) -> std::time::Duration {
+        let scaled = std::time::Duration::from_secs_f64((seconds * self.time_scale).max(0.0));
+        scaled.max(std::time::Duration::from_millis(least))
     }
 
     /// Takes as long as a real Kong takes `seconds`, by the time scale.
@@ -194,5 +246,13 @@ mod tests {
         let out = std::process::Command::new(&kong).arg("two words").output().unwrap();
         let expected = format!("--stand-in {} kong two words\n", odd.join("s.json").display());
         assert_eq!(String::from_utf8_lossy(&out.stdout), expected);
+    }
+
+    #[test]
+    fn what_takes_seconds_on_a_real_node_takes_its_share_and_never_nothing_where_that_would_spin() {
+        let at = |time_scale: f64| Settings { time_scale, ..Settings::default() };
+        assert_eq!(at(0.0).scaled(5.0, 50).as_millis(), 50);
+        assert_eq!(at(0.1).scaled(5.0, 50).as_millis(), 500);
+        assert_eq!(at(0.0).scaled(1.0, 0).as_millis(), 0);
     }
 }

@@ -18,6 +18,8 @@ pub const PROXY: u16 = 8000;
 pub const ADMIN: u16 = 8001;
 /// The status API.
 pub const STATUS: u16 = 8007;
+/// Where a control plane takes data planes.
+pub const CLUSTER: u16 = 8005;
 
 /// What a node is to be.
 #[derive(Debug, Clone)]
@@ -221,9 +223,9 @@ pub fn draw(last: u8) -> io::Result<Ipv4Addr> {
         let octet =
             |at: usize| 1 + u8::from_str_radix(&String::from_utf8_lossy(&drawn[at..at + 2]), 16).unwrap_or(0) % 253;
         let address = Ipv4Addr::new(127, octet(0), octet(2), last);
-        if [PROXY, ADMIN, STATUS].iter().all(|port| TcpListener::bind((IpAddr::V4(address), *port)).is_ok()) {
+        if [PROXY, ADMIN, STATUS, CLUSTER].iter().all(|port| TcpListener::bind((IpAddr::V4(address), *port)).is_ok()) {
             return Ok(address);
         }
     }
-    Err(io::Error::other("no loopback address with free ports 8000, 8001 and 8007 was found in 100 draws"))
+    Err(io::Error::other("no loopback address with free ports 8000, 8001, 8005 and 8007 was found in 100 draws"))
 }

@@ -13,9 +13,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::generation::Handover;
+use super::lmdb::Live;
 use super::log::{Level, Log};
 use super::shared::Shared;
-use super::{Settings, admin, handover, http, leash, proxy, title::Title};
+use super::{Settings, admin, clustering, control_plane, data_plane, handover, http, leash, proxy, title::Title};
 
 /// The exit code of a worker that could not come up; nginx does not replace one that ended with it.
 pub(super) const FATAL: i32 = 2;
@@ -30,6 +31,8 @@ pub(super) struct Node {
     pub(super) shared: Shared,
     pub(super) log: Arc<Log>,
     pub(super) plugins: proxy::Plugins,
+    /// The stored configuration of a node without a database.
+    pub(super) live: Live,
     /// As they were when the worker came up.
     settings: Settings,
 }
@@ -79,7 +82,8 @@ fn come_up(file: &Path) -> io::Result<(Arc<Node>, Vec<TcpListener>)> {
     }
     // Nobody listens to a worker of the first generation or to a respawned one.
     let _ = master.write_all(b"r");
-    Ok((Arc::new(Node { handover, shared, log, plugins, settings }), received.listeners))
+    let live = Live::of(&handover.generation.prefix());
+    Ok((Arc::new(Node { handover, shared, log, plugins, live, settings }), received.listeners))
 }
 
 /// As `worker_rlimit_nofile` does; more than this process may have is left, as nginx leaves it.
@@ -112,11 +116,13 @@ async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>, title: Option<Title
         let listener = tokio::net::TcpListener::from_std(listener)?;
         tokio::spawn(accept(Arc::clone(&node), listener, server, stopped.clone(), busy.clone()));
     }
+    let client = client_of(&node);
     drop((busy, stopped));
     tokio::select! {
         _ = terminate.recv() => return Ok(()),
         _ = quit.recv() => {}
     }
+    client.inspect(tokio::task::JoinHandle::abort);
     retitle(title.as_ref(), "nginx: worker process is shutting down");
     node.log.write(Level::Notice, "gracefully shutting down");
     // A good reload logs errors, too (measured.md 2).
@@ -129,6 +135,18 @@ async fn serve(node: Arc<Node>, listeners: Vec<TcpListener>, title: Option<Title
     node.settings().linger(0.7);
     node.log.write(Level::Notice, "exit");
     Ok(())
+}
+
+/// The first worker of a data plane holds its connection where no process of its own does, unless it came up without a router.
+fn client_of(node: &Arc<Node>) -> Option<tokio::task::JoinHandle<()>> {
+    let Handover { generation, file, slot: 0, .. } = &node.handover else { return None };
+    let settings = node.settings();
+    let is_agent = clustering::has_agent(generation, settings.is_34());
+    if generation.role() != "data_plane" || is_agent || generation.broken.is_some() {
+        return None;
+    }
+    let plane = data_plane::DataPlane::new(file, generation, Arc::clone(&node.log), settings);
+    Some(tokio::spawn(plane.run()))
 }
 
 async fn accept(
@@ -161,6 +179,9 @@ async fn connection(
     _busy: mpsc::Sender<()>,
 ) {
     let _ = stream.set_nodelay(true);
+    if server == control_plane::SERVER {
+        return control_plane::serve(&node, stream, stopped).await;
+    }
     let mut stream = BufReader::new(stream);
     let mut first = true;
     loop {

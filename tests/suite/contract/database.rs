@@ -8,7 +8,7 @@ use super::gateway::{Gateway, Node, each, told};
 use super::probe::wait_until;
 
 /// A real Kong's tests share one database.
-static ONE_DATABASE: Mutex<()> = Mutex::new(());
+pub(super) static ONE_DATABASE: Mutex<()> = Mutex::new(());
 
 /// `postgres://user:password@host:port/database` as lines of kong.conf.
 fn lines_of(url: &str) -> Option<Vec<(&'static str, String)>> {
@@ -76,7 +76,7 @@ pub(super) fn rows(node: &Node) -> Vec<Value> {
 }
 
 /// What hangs on something goes before it.
-fn remove_all(node: &Node) {
+pub(super) fn remove_all(node: &Node) {
     for table in ["plugins", "routes", "services", "consumers"] {
         let listed = node.ask("GET", &format!("/{table}?size=1000"), "").map(|answer| answer.json()["data"].clone());
         for row in listed.and_then(|data| data.as_array().cloned()).unwrap_or_default() {

@@ -189,6 +189,12 @@ impl Node {
         self.kong(&[command, "-c", self.conf.to_str().unwrap()])
     }
 
+    /// `kong WORDS -c KONG.CONF`.
+    pub(super) fn with_conf_of(&self, words: &str) -> Ran {
+        let words: Vec<&str> = words.split(' ').chain(["-c", self.conf.to_str().unwrap()]).collect();
+        self.kong(&words)
+    }
+
     /// `kong COMMAND -p PREFIX`.
     pub(crate) fn with_prefix(&self, command: &str) -> Ran {
         self.kong(&[command, "-p", self.prefix.to_str().unwrap()])

@@ -28,21 +28,41 @@ impl Answer {
 
 /// One request on a fresh connection. `None`: no answer at all, as curl's codes 7 and 52.
 pub(crate) fn request(address: Ipv4Addr, port: u16, method: &str, path: &str, body: &str) -> Option<Answer> {
-    send(address, port, (method, path), ("application/x-www-form-urlencoded", body))
+    request_with(address, port, method, path, &[], body)
+}
+
+/// The same with more headers.
+pub(super) fn request_with(
+    address: Ipv4Addr,
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
+    send(address, port, (method, path), headers, ("application/x-www-form-urlencoded", body))
 }
 
 /// The same with a JSON body, posted.
 pub(super) fn json(address: Ipv4Addr, port: u16, path: &str, body: &Value) -> Option<Answer> {
-    send(address, port, ("POST", path), ("application/json", &body.to_string()))
+    send(address, port, ("POST", path), &[], ("application/json", &body.to_string()))
 }
 
-fn send(address: Ipv4Addr, port: u16, (method, path): (&str, &str), (kind, body): (&str, &str)) -> Option<Answer> {
+fn send(
+    address: Ipv4Addr,
+    port: u16,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    (kind, body): (&str, &str),
+) -> Option<Answer> {
+    let headers: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
     let to = SocketAddr::from((address, port));
     let mut stream = TcpStream::connect_timeout(&to, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let kind = if body.is_empty() { String::new() } else { format!("Content-Type: {kind}\r\n") };
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n{kind}{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(head.as_bytes()).ok()?;

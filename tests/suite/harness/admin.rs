@@ -16,18 +16,24 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// The Admin API of one gateway, on fresh connections and without ssh: it blocks, so that it can be called while muster writes
 /// an event, and muster goes on only afterwards.
 #[derive(Clone, Copy)]
-pub(crate) struct Api(SocketAddr);
+pub(crate) struct Api(SocketAddr, Option<&'static str>);
 
 impl Api {
     pub(crate) fn of(node: &Node) -> Self {
-        Self((node.address, site::ADMIN).into())
+        Self((node.address, site::ADMIN).into(), None)
+    }
+
+    /// The same with a `Kong-Admin-Token`.
+    pub(crate) fn as_user(self, token: &'static str) -> Self {
+        Self(self.0, Some(token))
     }
 
     /// One request: the status, and the body if it is JSON.
     pub(crate) fn send(self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         let body = body.map(ToString::to_string).unwrap_or_default();
+        let token = self.1.map(|token| format!("Kong-Admin-Token: {token}\r\n")).unwrap_or_default();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}",
+            "{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{token}Content-Type: application/json\r\nContent-Length: {}",
             body.len()
         );
         let answer = pass(self.0, format!("{head}\r\n\r\n{body}").as_bytes()).unwrap();

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::fleet::Fleet;
+use super::sites::{self, Cluster, Shape};
 use super::{NodeSpec, Prober, process, within};
 
 /// Longer than anything here takes on a busy machine; only a failing test waits for it.
@@ -32,6 +33,7 @@ pub(crate) struct Gateways {
     pub(crate) ssh: Fleet,
     nodes: BTreeMap<String, Node>,
     clusters: Vec<(String, Vec<String>)>,
+    shapes: BTreeMap<String, Shape>,
     repository: git2::Repository,
     leash: Option<Leash>,
     dir: TempDir,
@@ -78,8 +80,17 @@ impl Gateways {
     }
 
     /// These clusters, with a say in what each sshd is.
-    pub(crate) async fn start(clusters: &[(&str, &[&str])], door: impl Fn(NodeSpec) -> NodeSpec) -> Option<Self> {
-        let names = clusters.iter().flat_map(|(_, nodes)| nodes.iter());
+    pub(crate) async fn start<'a>(
+        clusters: &[(&'a str, &'a [&'a str])],
+        door: impl Fn(NodeSpec) -> NodeSpec,
+    ) -> Option<Self> {
+        let traditional = |(name, nodes): &(&'a str, &'a [&'a str])| Cluster { name, shape: Shape::Traditional, nodes };
+        Self::built(&clusters.iter().map(traditional).collect::<Vec<_>>(), door).await
+    }
+
+    /// These clusters, each of its shape.
+    pub(super) async fn built(clusters: &[Cluster<'_>], door: impl Fn(NodeSpec) -> NodeSpec) -> Option<Self> {
+        let names = clusters.iter().flat_map(|cluster| cluster.nodes.iter());
         let ssh = Fleet::start(names.map(|name| door(NodeSpec::new(name))).collect()).await?;
         let dir = tempfile::Builder::new()
             .prefix("mg-")
@@ -87,19 +98,21 @@ impl Gateways {
             .tempdir_in("/tmp")
             .unwrap();
         let leash = Leash::hold(&dir.path().join("leash")).unwrap();
-        let mut nodes = BTreeMap::new();
-        for (cluster, names) in clusters {
-            for name in *names {
-                nodes.insert((*name).to_owned(), gateway(dir.path(), cluster, name, leash.path()));
+        let mut nodes = BTreeMap::<String, Node>::new();
+        for cluster in clusters {
+            for (at, name) in cluster.nodes.iter().enumerate() {
+                let node = gateway(dir.path(), cluster, at, nodes.get(cluster.nodes[0]), leash.path());
+                nodes.insert((*name).to_owned(), node);
             }
         }
+        let shapes = clusters.iter().map(|cluster| (cluster.name.to_owned(), cluster.shape)).collect();
         let mut options = git2::RepositoryInitOptions::new();
         options.initial_head("main").external_template(false);
         let repository = git2::Repository::init_opts(dir.path().join("fleet"), &options).unwrap();
-        let clusters = clusters.iter().map(|(cluster, names)| {
-            ((*cluster).to_owned(), names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        let clusters = clusters.iter().map(|Cluster { name, nodes, .. }| {
+            ((*name).to_owned(), nodes.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
         });
-        Some(Self { ssh, nodes, clusters: clusters.collect(), repository, leash: Some(leash), dir })
+        Some(Self { ssh, nodes, clusters: clusters.collect(), shapes, repository, leash: Some(leash), dir })
     }
 
     /// The Admin API of a gateway.
@@ -163,8 +176,12 @@ impl Gateways {
         lines(&mut text, 2, wanted.bundles);
         text.push_str("clusters:\n");
         for (cluster, names) in &self.clusters {
-            let _ =
-                writeln!(text, "  {cluster}:\n    topology: traditional\n    rollout: {}\n    nodes:", wanted.rollout);
+            let (topology, keys) = (self.shapes[cluster].topology(), self.shapes[cluster].keys());
+            let _ = writeln!(
+                text,
+                "  {cluster}:\n    topology: {topology}\n{keys}    rollout: {}\n    nodes:",
+                wanted.rollout
+            );
             for name in names {
                 let Node { dir, conf, prefix, lua_root, kong, .. } = self.node(name);
                 let _ = writeln!(
@@ -268,6 +285,9 @@ impl Gateways {
     pub(crate) fn vars(&self) -> BTreeMap<String, OsString> {
         let mut vars = self.ssh.vars();
         vars.insert("XDG_STATE_HOME".to_owned(), self.dir.path().join("state").into());
+        if self.shapes.values().any(|shape| *shape == Shape::Enterprise) {
+            vars.insert(sites::TOKEN.0.to_owned(), sites::TOKEN.1.into());
+        }
         vars
     }
 
@@ -302,9 +322,17 @@ impl Gateways {
         process::with_text(home).into_iter().filter(|line| !is_gateway(line)).collect()
     }
 
-    /// A prober for each gateway.
+    /// The nodes that have a proxy: all but control planes.
+    pub(crate) fn proxying(&self) -> impl Iterator<Item = &str> {
+        self.clusters.iter().flat_map(|(cluster, names)| {
+            let without = if let Shape::Hybrid { control } = self.shapes[cluster] { control } else { 0 };
+            names.iter().skip(without).map(String::as_str)
+        })
+    }
+
+    /// A prober for each gateway that has a proxy.
     pub(crate) fn probers(&self) -> Vec<Prober> {
-        self.nodes.values().map(Prober::of).collect()
+        self.proxying().map(|name| Prober::of(self.node(name))).collect()
     }
 
     /// What a client gets from the gateway: the status, and the version of acme-auth that the workers have loaded.
@@ -317,9 +345,9 @@ impl Gateways {
         Some((status, version))
     }
 
-    /// Every gateway answers with this version of acme-auth; `None`: without the plugin.
+    /// Every gateway that has a proxy answers with this version of acme-auth; `None`: without the plugin.
     pub(crate) async fn assert_serving(&self, version: Option<&str>) {
-        for name in self.nodes.keys() {
+        for name in self.proxying() {
             let served = self.proxied(name).await;
             assert_eq!(served, Some((200, version.map(str::to_owned))), "{name}");
         }
@@ -336,13 +364,15 @@ fn is_gateway(line: &str) -> bool {
     line.contains("nginx:")
 }
 
-fn gateway(dir: &Path, cluster: &str, name: &str, leash: &Path) -> Node {
+fn gateway(dir: &Path, cluster: &Cluster<'_>, at: usize, control: Option<&Node>, leash: &Path) -> Node {
+    let name = cluster.nodes[at];
     let last = LAST.fetch_add(1, Ordering::Relaxed) % 250 + 1;
     let mut spec = site::NodeSpec::new(Path::new(env!("CARGO_BIN_EXE_muster")), site::draw(last).unwrap());
     spec.settings.leash = Some(leash.to_owned());
-    spec.settings.database = Some(dir.join(format!("{cluster}.json")));
+    spec.settings.database = Some(dir.join(format!("{}.json", cluster.name)));
     let lua = dir.join(name).join("lua");
     spec.lines.push(("lua_package_path".to_owned(), format!("{0}/?.lua;{0}/?/init.lua;;", lua.display())));
+    sites::shaped(&mut spec, dir, cluster, at, control);
     let node = Node::create(&dir.join(name), &spec).unwrap();
     node.start().unwrap();
     node

@@ -14,6 +14,7 @@ pub(crate) mod hosts;
 pub(crate) mod keys;
 pub(crate) mod prober;
 pub(crate) mod process;
+pub(crate) mod sites;
 pub(crate) mod wire;
 
 use std::time::Duration;
