@@ -18,7 +18,6 @@ mod enterprise;
 mod failures;
 mod files;
 pub(crate) mod gateway;
-mod gateway;
 mod hybrid;
 mod overlap;
 mod precedence;
