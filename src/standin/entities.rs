@@ -169,10 +169,10 @@ fn create(admin: &Admin<'_>, request: &Request, name: &str, scope: Option<(&str,
     if let Some((kind, id)) = scope {
         row[kind] = json!({ "id": id });
     }
-    admin.workspace.mark(&mut row);
     if let Some(refused) = refused_row(admin, name, &mut row) {
         return refused;
     }
+    admin.workspace.mark(&mut row);
     stored(database.change(|all| store(all, name, row)), 201)
 }
 
@@ -205,10 +205,10 @@ fn upsert(admin: &Admin<'_>, request: &Request, name: &str, key: &str) -> Respon
     merge(&mut row, given);
     row["id"] = known.unwrap_or_else(|| super::clock::uuid().into());
     row[field] = key.into();
-    admin.workspace.mark(&mut row);
     if let Some(refused) = refused_row(admin, name, &mut row) {
         return refused;
     }
+    admin.workspace.mark(&mut row);
     stored(database.change(|all| store(all, name, row)), 200)
 }
 
