@@ -30,7 +30,7 @@ fn released(rest: &str) -> String {
     format!("{}/releases/acme-auth/{}/{rest}", scripted::site("eu-p3").home, Digest::of(b"2.0.0"))
 }
 
-fn judged(lines: &str, said: &str, status: Status) -> Judged {
+fn judged(lines: &str, said: &str, status: Status) -> Trial {
     let records = lines.lines().map(|line| match record(line) {
         Reply::Record(record) => record,
         Reply::Blob { .. } => panic!("{line}"),
@@ -42,7 +42,7 @@ fn judged(lines: &str, said: &str, status: Status) -> Judged {
 #[track_caller]
 fn failed(lines: &str, said: &str) -> Cause {
     match judged(lines, said, Status::Failed) {
-        Judged::Fails(cause) => cause,
+        Trial::Fails { cause, .. } => cause,
         other => panic!("{other:?}"),
     }
 }
@@ -128,7 +128,7 @@ fn where_none_can_be_made_the_reason_is_told_and_nothing_is_held_against_the_con
         ("problem write /x", "", Status::Failed, "/x cannot be written"),
     ] {
         match judged(lines, said, status) {
-            Judged::NoTrial(found) => assert!(found.contains(why), "{found}"),
+            Trial::NotMade(found) => assert!(found.contains(why), "{found}"),
             other => panic!("{lines} {said}: {other:?}"),
         }
     }
