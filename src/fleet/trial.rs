@@ -23,8 +23,7 @@ impl Fleet {
     pub async fn plan_on_trial(&self, picture: &mut Picture, selection: Selection, allow: Vec<Allow>) -> Plan {
         let mut trials: Vec<Tried> = Vec::new();
         for _ in 0..ROUNDS {
-            let mut plan =
-                self.closely(picture, selection.clone(), allow.clone(), Goal::InLine, &trials).await;
+            let mut plan = self.closely(picture, selection.clone(), allow.clone(), Goal::InLine, &trials).await;
             let kong = |node: &NodeName| picture.diff.node(node)?.kong.clone();
             let next = to_try(&plan.steps, kong, &trials);
             if next.is_empty() {

@@ -101,9 +101,8 @@ pub(super) fn does_not_load(draft: &mut Draft<'_>, bundle: &Bundle) -> bool {
 /// A node on which what it would load anew does not load, through no fault of the content, is left as it is.
 pub(super) fn not_here(draft: &mut Draft<'_>) {
     let node = &draft.node.name;
-    let here = |tried: &&Tried| {
-        tried.on.node == *node && matches!(&tried.found, Found::Fails { of, .. } if of.is_empty())
-    };
+    let here =
+        |tried: &&Tried| tried.on.node == *node && matches!(&tried.found, Found::Fails { of, .. } if of.is_empty());
     let failed = draft.request.trials.iter().find(here).filter(|_| draft.plan.rehearse.is_some());
     let Some(blocker) = failed.and_then(|tried| tried.blocker(Scope::Node { node: node.clone() })) else { return };
     draft.plan.blockers.push(blocker);

@@ -60,7 +60,7 @@ start_pulse() {
 stop_pulse() {
 	[ -n "$pulse" ] || return 0
 	kill "$pulse" 2>/dev/null
-	wait "$pulse"
+	wait "$pulse" 2>/dev/null
 	pulse=
 }
 

@@ -42,6 +42,16 @@ async fn nothing_in_temp(before: &[PathBuf]) {
     crate::harness::poll_until(std::time::Duration::from_mins(1), "no trial is left", gone).await;
 }
 
+/// It ended so, and every one of these is in what it wrote, wherever its lines are wrapped.
+#[track_caller]
+fn says(said: &Said, code: u8, words: &[&str]) {
+    assert_eq!(said.code, code, "{said}");
+    let all = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in words {
+        assert!(all.contains(word), "{word:?} is not in what was said\n{said}");
+    }
+}
+
 /// Plans on trial, and nothing of the nodes is another than before.
 async fn tried(gateways: &Gateways, names: &[&str], more: &[&str]) -> Said {
     let (before, temp) = (picture(gateways, names), trials_in_temp());
@@ -58,13 +68,13 @@ async fn content_that_loads_is_told_with_where_it_was_tried_and_the_plan_is_as_w
     let Some(gateways) = Gateways::of(&["eu-p1", "eu-p2"]).await else { return };
     gateways.want("2.0.0");
     let said = tried(&gateways, &["eu-p1", "eu-p2"], &[]).await;
-    said.assert(
+    says(
+        &said,
         0,
         &[
-            "trial load: acme-auth loads on eu-p1 (Kong 3.9.1)",
+            "trial load: acme-auth 2.0.0 loads on eu-p1 (Kong 3.9.1)",
             "2 nodes to change",
-            "Carry it out:  muster --apply --all",
-            "--trial",
+            "Carry it out: muster --apply --all --trial",
         ],
     );
     assert!(!said.out.contains("loads on eu-p2"), "one node tells of all that are alike: {said}");
@@ -73,12 +83,11 @@ async fn content_that_loads_is_told_with_where_it_was_tried_and_the_plan_is_as_w
     let plan: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     let texts: Vec<_> = plan["notes"].as_array().unwrap().iter().filter(|note| note["topic"] == "trial load").collect();
     assert_eq!(texts.len(), 1, "{json}");
-    assert_eq!(texts[0]["text"], "acme-auth loads on eu-p1 (Kong 3.9.1)");
+    assert_eq!(texts[0]["text"], "acme-auth 2.0.0 loads on eu-p1 (Kong 3.9.1)");
     // What was carried out has nothing to try.
     gateways.muster(&["--apply", "--all", "--trial"]).await.assert(0, &["loads on eu-p1", "converged"]);
-    tried(&gateways, &["eu-p1", "eu-p2"], &["--detailed-exitcode"])
-        .await
-        .assert(0, &["trial load: none was made", "Nothing to change."]);
+    let said = tried(&gateways, &["eu-p1", "eu-p2"], &["--detailed-exitcode"]).await;
+    says(&said, 0, &["trial load: none was made", "Nothing to change."]);
 }
 
 #[tokio::test]
@@ -96,26 +105,30 @@ async fn content_that_does_not_load_is_planned_on_no_node_and_its_neighbour_is()
     ];
     gateways.commit(&files, "two, of which one does not load");
     let said = tried(&gateways, &["eu-1", "eu-2"], &["--detailed-exitcode"]).await;
-    said.assert(
+    says(
+        &said,
         2,
         &[
-            "acme-auth is left alone on eu: acme-auth does not load on eu-1",
+            "acme-auth is left alone on eu: acme-auth 2.0.0 does not load on eu-1",
             "plugins/acme-auth/handler.lua:2: no licence",
             "(trial-load)",
             "Kong's own words: Error: ",
             "see: docs/errors/",
-            "trial load: geo-ip loads on eu-1 (Kong 3.9.1)",
+            "trial load: geo-ip 1.0.0 loads on eu-1 (Kong 3.9.1)",
             "2 nodes to change",
             "1 plugin left alone",
         ],
     );
-    assert!(!said.out.contains("acme-auth loads") && !said.out.contains("+ install  acme-auth"), "{said}");
+    assert!(!said.out.contains("acme-auth 2.0.0 loads") && !said.out.contains("+ install  acme-auth"), "{said}");
     let json = tried(&gateways, &["eu-1", "eu-2"], &["--format", "json"]).await;
     let plan: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     let blockers = plan["blockers"].as_array().unwrap();
     assert_eq!(blockers.len(), 1, "one for the cluster: {json}");
     assert_eq!(blockers[0]["code"], "trial-load");
-    assert_eq!((&blockers[0]["scope"]["scope"], &blockers[0]["scope"]["name"]), (&"plugin".into(), &"acme-auth".into()));
+    assert_eq!(
+        (&blockers[0]["scope"]["scope"], &blockers[0]["scope"]["name"]),
+        (&"plugin".into(), &"acme-auth".into())
+    );
     let allowed = gateways.muster(&["--plan", "--trial", "--allow", "trial-load"]).await;
     assert_eq!(allowed.code, 64, "{allowed}");
     assert!(allowed.err.contains("cannot be lifted"), "{allowed}");
@@ -136,7 +149,11 @@ async fn each_fault_of_a_bundle_is_found_with_its_line() {
     // A VERSION that only running it tells is none of the linter's.
     let unversioned = "local version\nreturn { PRIORITY = 900, VERSION = version }\n";
     let cases = [
-        (handler("2.0.0", "local x = nil\nlocal y = x.y\n"), schema.clone(), vec!["plugins/acme-auth/handler.lua:2: ", "attempt to index"]),
+        (
+            handler("2.0.0", "local x = nil\nlocal y = x.y\n"),
+            schema.clone(),
+            vec!["plugins/acme-auth/handler.lua:2: ", "attempt to index"],
+        ),
         (unversioned.to_owned(), schema.clone(), vec!["VERSION field"]),
         (good, schema.replace("record", "no-such-type"), vec!["no-such-type"]),
     ];
@@ -144,9 +161,9 @@ async fn each_fault_of_a_bundle_is_found_with_its_line() {
         let files = [("plugins/acme-auth/handler.lua", handler.as_str()), ("plugins/acme-auth/schema.lua", &schema)];
         gateways.commit(&files, "another fault");
         let said = tried(&gateways, &["eu-1"], &["--detailed-exitcode"]).await;
-        said.assert(2, &["acme-auth is left alone on eu: acme-auth does not load on eu-1", "(trial-load)"]);
-        said.assert(2, &["Nothing to change. 1 blocked.", "Kong's own words: "]);
-        said.assert(2, &words);
+        says(&said, 2, &["acme-auth is left alone on eu: acme-auth", " does not load on eu-1", "(trial-load)"]);
+        says(&said, 2, &["Nothing to change. 1 blocked.", "Kong's own words: "]);
+        says(&said, 2, &words);
     }
     gateways.assert_serving(Some("1.0.0")).await;
 }
@@ -162,13 +179,14 @@ async fn what_one_node_lacks_blocks_that_node_and_the_next_one_is_tried() {
         std::fs::write(dir.join("jwt.lua"), "return {}\n").unwrap();
     }
     let said = tried(&gateways, &["eu-1", "eu-2", "eu-3"], &[]).await;
-    said.assert(
+    says(
+        &said,
         0,
         &[
-            "eu-1 is left alone: acme-auth does not load on it: plugins/acme-auth/handler.lua:1: module 'resty.jwt' not found",
+            "eu-1 is left alone: acme-auth 2.0.0 does not load on eu-1: plugins/acme-auth/handler.lua:1: module 'resty.jwt' not found",
             "(trial-load)",
             "see: docs/errors/missing-module.md",
-            "trial load: acme-auth loads on eu-2 (Kong 3.9.1)",
+            "trial load: acme-auth 2.0.0 loads on eu-2 (Kong 3.9.1)",
             "2 nodes to change",
             "1 blocked",
         ],
@@ -189,12 +207,13 @@ async fn where_none_tells_it_is_said_how_many_were_tried_and_the_plan_stands() {
         std::fs::write(&kong, odd).unwrap();
     }
     let said = tried(&gateways, &names, &[]).await;
-    said.assert(
+    says(
+        &said,
         0,
         &[
             "trial load: none could be made on eu-1 (Kong 3.9.1): Kong's command ended with 1: Error: no nginx here",
-            "trial load: none could be made on eu-3",
-            "trial load: acme-auth: none of the 3 nodes of eu that it was tried on tells whether it loads; others were not tried",
+            "none could be made on eu-3",
+            "acme-auth 2.0.0: none of the 3 nodes of eu that it was tried on tells whether it loads; others were not tried",
             "4 nodes to change",
         ],
     );
@@ -213,7 +232,7 @@ async fn without_it_nothing_of_a_branch_runs_anywhere() {
         assert!(!mark.exists(), "{args:?} ran it");
     }
     assert_eq!(picture(&gateways, &["eu-1"]), before);
-    tried(&gateways, &["eu-1"], &[]).await.assert(0, &["acme-auth loads on eu-1"]);
+    tried(&gateways, &["eu-1"], &[]).await.assert(0, &[" loads on eu-1"]);
     assert!(mark.exists(), "the trial did not run it");
 }
 
@@ -226,7 +245,7 @@ async fn it_goes_with_plans_and_what_carries_them_out_alone() {
         assert_eq!(said.code, 64, "{said}");
         assert!(said.err.contains("--trial does not go with"), "{said}");
     }
-    gateways.muster(&["--plan", "--trial", "--read-only"]).await.assert(0, &["acme-auth loads on eu-1"]);
+    gateways.muster(&["--plan", "--trial", "--read-only"]).await.assert(0, &[" loads on eu-1"]);
 }
 
 #[tokio::test]

@@ -349,7 +349,9 @@ fn content_that_comes_along_is_loaded_from_the_scratch_directory_and_is_gone_wit
         );
         assert!(env.contains(&path), "{shell:?}: {env}");
         let seen = stage.seen("content");
-        for line in ["acme/kong/plugins/acme/handler.lua 644", "acme/kong/plugins/acme/a b 'c'.txt 644", "geo.ip/kong 755"] {
+        for line in
+            ["acme/kong/plugins/acme/handler.lua 644", "acme/kong/plugins/acme/a b 'c'.txt 644", "geo.ip/kong 755"]
+        {
             assert!(seen.lines().any(|each| each == line), "{shell:?}: {line}: {seen}");
         }
         stage.nothing_left();
