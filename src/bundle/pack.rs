@@ -29,7 +29,7 @@ pub(super) fn manifest(files: &BTreeMap<BundlePath, Content>) -> String {
 }
 
 pub(super) fn pack(files: &BTreeMap<BundlePath, Content>) -> Vec<u8> {
-    packed(files.iter().map(|(path, content)| (path.as_str().to_owned(), content)).collect())
+    packed(&files.iter().map(|(path, content)| (path.as_str().to_owned(), content)).collect())
 }
 
 /// Several bundles in one payload, the files of each below its name.
@@ -37,17 +37,17 @@ pub(super) fn pack_together<'a>(bundles: impl IntoIterator<Item = &'a Bundle>) -
     let below = |bundle: &'a Bundle| {
         bundle.files.iter().map(move |(path, content)| (format!("{}/{path}", bundle.name), content))
     };
-    packed(bundles.into_iter().flat_map(below).collect())
+    packed(&bundles.into_iter().flat_map(below).collect())
 }
 
-fn packed(files: BTreeMap<String, &Content>) -> Vec<u8> {
+fn packed(files: &BTreeMap<String, &Content>) -> Vec<u8> {
     // Writing to memory cannot fail, and `BundlePath` holds nothing that tar cannot write (no NUL, no `..`).
     let mut tar = tar::Builder::new(flate2::GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::new(6)));
     tar.mode(tar::HeaderMode::Deterministic);
-    for directory in directories(&files) {
+    for directory in directories(files) {
         append(&mut tar, tar::EntryType::Directory, &format!("{directory}/"), &[]);
     }
-    for (path, content) in &files {
+    for (path, content) in files {
         append(&mut tar, tar::EntryType::Regular, path, content.bytes());
     }
     let mut gzip =
