@@ -14,6 +14,7 @@ mod locks;
 mod plugin_doubts;
 mod restore;
 mod site;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +35,7 @@ use crate::execute::pool::Pool;
 use crate::inventory::{Cluster, Inventory, Node};
 use crate::name::{BundlePath, NodeName};
 use crate::perform::Site;
-use crate::plan::{self, Allow, Goal, Plan, Request, Selection};
+use crate::plan::{self, Allow, Goal, Plan, Request, Selection, Tried};
 use crate::remote::Connect;
 use crate::survey::{NodeSurvey, Survey};
 
@@ -161,10 +162,17 @@ impl Fleet {
     /// Plans what would bring the selection into line, without a closer look at the nodes that it would reload: to be shown, and
     /// not to be carried out.
     pub fn plan(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>) -> Plan {
-        self.plan_for(picture, selection, allow, Goal::InLine)
+        self.plan_for(picture, selection, allow, Goal::InLine, &[])
     }
 
-    fn plan_for(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>, goal: Goal) -> Plan {
+    fn plan_for(
+        &self,
+        picture: &Picture,
+        selection: Selection,
+        allow: Vec<Allow>,
+        goal: Goal,
+        trials: &[Tried],
+    ) -> Plan {
         plan::plan(&Request {
             inventory: &self.desired.inventory,
             bundles: &self.desired.bundles,
@@ -175,6 +183,7 @@ impl Fleet {
             selection,
             allow,
             goal,
+            trials,
         })
     }
 

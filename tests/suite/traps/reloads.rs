@@ -111,6 +111,7 @@ async fn putting_the_files_back_after_a_failed_load_brings_readiness_back_only_w
     );
     let Some(gateways) = fleet().await else { return };
     applies(&gateways, "1.0.0").await;
+    // A trial load does not see it.
     let broken = in_the_master("error(\"no \" .. \"licence\")");
     gateways.want_handler(&handler("2.0.0", &broken), "2.0.0");
     gateways.muster(&["--apply", "--all"]).await.assert(3, &["rolled back"]);
