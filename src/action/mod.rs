@@ -241,6 +241,20 @@ pub struct ConfEdit {
     pub after: Digest,
 }
 
+impl Activate {
+    /// What its commit writes beside the manifest, in words: the links, and the file that the directive is kept in by its
+    /// name, as it need not be kong.conf.
+    pub fn kept(&self) -> String {
+        let links = (!self.switches.is_empty()).then(|| "links".to_owned());
+        let file = self.conf.as_ref().map(|edit| match edit.keeping {
+            Keeping::Conf => "kong.conf".to_owned(),
+            Keeping::EnvironmentFile | Keeping::DropIn { .. } => edit.path.to_string(),
+        });
+        let both: Vec<_> = links.into_iter().chain(file).collect();
+        if both.is_empty() { "the manifest".to_owned() } else { both.join(", ") }
+    }
+}
+
 /// What one node looked like to the planner: nothing that moves by itself (seams.md 1.2).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeBasis {

@@ -159,6 +159,11 @@ impl Bundle {
         pack::pack(&self.files)
     }
 
+    /// The same of several bundles, the files of each below its name.
+    pub fn pack_together<'a>(bundles: impl IntoIterator<Item = &'a Self>) -> Vec<u8> {
+        pack::pack_together(bundles)
+    }
+
     /// The sum of the sizes of the files, in bytes.
     pub fn size(&self) -> u64 {
         self.files.values().map(Content::size).sum()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use super::Content;
+use super::{Bundle, Content};
 use crate::name::{BundlePath, Digest, Hasher};
 
 /// The digest of a whole bundle: sha256 over `PATH NUL SHA256 NUL` of every file, sorted by path (bytewise). Only paths and
@@ -29,6 +29,18 @@ pub(super) fn manifest(files: &BTreeMap<BundlePath, Content>) -> String {
 }
 
 pub(super) fn pack(files: &BTreeMap<BundlePath, Content>) -> Vec<u8> {
+    packed(&files.iter().map(|(path, content)| (path.as_str().to_owned(), content)).collect())
+}
+
+/// Several bundles in one payload, the files of each below its name.
+pub(super) fn pack_together<'a>(bundles: impl IntoIterator<Item = &'a Bundle>) -> Vec<u8> {
+    let below = |bundle: &'a Bundle| {
+        bundle.files.iter().map(move |(path, content)| (format!("{}/{path}", bundle.name), content))
+    };
+    packed(&bundles.into_iter().flat_map(below).collect())
+}
+
+fn packed(files: &BTreeMap<String, &Content>) -> Vec<u8> {
     // Writing to memory cannot fail, and `BundlePath` holds nothing that tar cannot write (no NUL, no `..`).
     let mut tar = tar::Builder::new(flate2::GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::new(6)));
     tar.mode(tar::HeaderMode::Deterministic);
@@ -36,7 +48,7 @@ pub(super) fn pack(files: &BTreeMap<BundlePath, Content>) -> Vec<u8> {
         append(&mut tar, tar::EntryType::Directory, &format!("{directory}/"), &[]);
     }
     for (path, content) in files {
-        append(&mut tar, tar::EntryType::Regular, path.as_str(), content.bytes());
+        append(&mut tar, tar::EntryType::Regular, path, content.bytes());
     }
     let mut gzip =
         tar.into_inner().unwrap_or_else(|_| flate2::GzBuilder::new().write(Vec::new(), flate2::Compression::none()));
@@ -56,6 +68,6 @@ fn append(tar: &mut tar::Builder<impl std::io::Write>, kind: tar::EntryType, pat
 }
 
 /// Every directory above a file, parents first.
-fn directories(files: &BTreeMap<BundlePath, Content>) -> BTreeSet<&str> {
-    files.keys().flat_map(|path| path.as_str().match_indices('/').map(|(at, _)| &path.as_str()[..at])).collect()
+fn directories<'a>(files: &'a BTreeMap<String, &Content>) -> BTreeSet<&'a str> {
+    files.keys().flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at])).collect()
 }

@@ -15,7 +15,7 @@ pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
     let Session { env, options, fleet, selection, allow, control, demo } = session;
     let Some(mut picture) = super::plan::look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
     let chosen = (selection.clone(), allow.clone());
-    let planned = super::plan::closely(&fleet, &mut picture, chosen, &control).await;
+    let planned = super::plan::closely(&fleet, &mut picture, chosen, options.trial, &control).await;
     let Some(plan) = planned else { return Ok(exit::INTERRUPTED) };
     let plan = std::sync::Arc::new(super::equal::carry_plan(plan, &options, demo));
     if options.format == Format::Text {

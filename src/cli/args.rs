@@ -66,6 +66,11 @@ pub struct Options {
     /// Reload nodes too of which it cannot be told what their workers run (a loaded mark of ?).
     #[arg(long, global = true)]
     pub reload_unproven: bool,
+    /// Have the bundles loaded on trial before they are planned, by the node's own Kong, away from what runs, on one node of
+    /// each cluster and version of Kong. What does not load is left out of the plan, with the line that is at fault. This runs
+    /// the Lua of the commit on gateways, so use it on branches that you would let run there. Without it a plan runs nothing.
+    #[arg(long, global = true)]
+    pub trial: bool,
     /// With --plan: exit 2 if there is something to do.
     #[arg(long, global = true)]
     pub detailed_exitcode: bool,
@@ -278,6 +283,7 @@ impl CommandLine {
             ("--all", options.all),
             ("--allow", !options.allow.is_empty()),
             ("--reload-unproven", options.reload_unproven),
+            ("--trial", options.trial),
             ("--detailed-exitcode", options.detailed_exitcode),
             ("--diff", options.diff),
             ("--out", options.out.is_some()),
@@ -336,6 +342,7 @@ impl Mode {
                 matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Inspect | Self::Explain)
             }
             "--reload-unproven" => matches!(self, Self::Plan | Self::Apply | Self::Tui | Self::Resume | Self::Explain),
+            "--trial" => matches!(self, Self::Plan | Self::Apply | Self::Resume),
             "--runs" => matches!(self, Self::Tui | Self::Runs),
             "--detailed-exitcode" => matches!(self, Self::Plan | Self::Status),
             "--diff" => matches!(self, Self::Plan | Self::Resume | Self::Inspect),

@@ -99,7 +99,8 @@ fn given(options: &Options, demo: bool) -> Vec<Given> {
     let single = single.into_iter().filter_map(|(option, value)| Some((option, Some(value?))));
     let allow = options.allow.iter().map(|code| ("--allow", Some(code.clone())));
     let unproven = options.reload_unproven.then_some(("--reload-unproven", None));
-    single.chain(allow).chain(unproven).map(|(option, value)| Given { option, value }).collect()
+    let trial = options.trial.then_some(("--trial", None));
+    single.chain(allow).chain(unproven).chain(trial).map(|(option, value)| Given { option, value }).collect()
 }
 
 /// What a command looks at the fleet for, by its words behind `muster`.
@@ -263,13 +264,14 @@ mod tests {
             "--allow=managed-conf",
             "--allow=pending-settings=eu-1",
             "--reload-unproven",
+            "--trial",
             "--diff",
         ];
         assert_eq!(
             equal(&words),
             "muster --apply --cluster eu --node eu-1,zone=a --plugin two --repo '/srv/it'\\''s here' --rev v1.2 \
              --inventory fleet/inventory.yaml --ssh-config=-odd --parallel 4 --allow managed-conf \
-             --allow pending-settings=eu-1 --reload-unproven"
+             --allow pending-settings=eu-1 --reload-unproven --trial"
         );
     }
 

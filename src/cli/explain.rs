@@ -28,7 +28,7 @@ pub(super) async fn run(node: &str, plugin: &str, session: Session<'_>) -> Resul
     let only = |text: &str| Selector::parse_names(text).map_err(|error| Failure::usage(format!("{text}: {error}")));
     let selection =
         Selection { nodes: Some(only(name.as_str())?), plugins: Some(only(subject)?), ..Selection::default() };
-    let planned = super::plan::closely(&fleet, &mut picture, (selection, allow), &control).await;
+    let planned = super::plan::closely(&fleet, &mut picture, (selection, allow), false, &control).await;
     let Some(plan) = planned else { return Ok(exit::INTERRUPTED) };
     let (Some(NodeSurvey::Seen(facts)), Some(diff)) = (picture.survey.nodes.get(&name), picture.diff.node(&name))
     else {

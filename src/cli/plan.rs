@@ -17,7 +17,7 @@ use crate::survey::NodeSurvey;
 pub(super) async fn run(session: Session<'_>) -> Result<u8, Failure> {
     let Session { env, options, fleet, selection, allow, control, demo } = session;
     let Some(mut picture) = look(env, &fleet, &control).await else { return Ok(exit::INTERRUPTED) };
-    let planned = closely(&fleet, &mut picture, (selection, allow), &control).await;
+    let planned = closely(&fleet, &mut picture, (selection, allow), options.trial, &control).await;
     let Some(plan) = planned else { return Ok(exit::INTERRUPTED) };
     let plan = super::equal::carry_plan(plan, &options, demo);
     // First: a plan that was shown and could not be saved would be missed later.
@@ -52,15 +52,24 @@ fn verdict(plan: &Plan, detailed: bool) -> Verdict {
     }
 }
 
-/// Plans, with a closer look at the nodes that are going to be reloaded; `None` if it was interrupted.
+/// Plans, with a closer look at the nodes that are going to be reloaded, and with trial loads if they are asked for; `None` if
+/// it was interrupted.
 pub(super) async fn closely(
     fleet: &Fleet,
     picture: &mut Picture,
     (selection, allow): (Selection, Vec<Allow>),
+    trial: bool,
     control: &crate::execute::Control,
 ) -> Option<Plan> {
+    let planning = async {
+        if trial {
+            fleet.plan_on_trial(picture, selection, allow).await
+        } else {
+            fleet.plan_closely(picture, selection, allow).await
+        }
+    };
     tokio::select! {
-        plan = fleet.plan_closely(picture, selection, allow) => Some(plan),
+        plan = planning => Some(plan),
         () = control.interrupted() => None,
     }
 }

@@ -8,24 +8,31 @@ use futures_util::stream::{self, StreamExt as _};
 use super::{Fleet, Picture};
 use crate::name::{ClusterName, NodeName, PluginName};
 use crate::perform::{Reach as _, candidate};
-use crate::plan::{self, Allow, Goal, Plan, Selection};
+use crate::plan::{self, Allow, Goal, Plan, Selection, Tried};
 use crate::survey::{CandidateRequest, Closer, From, NodeFacts, Trouble};
 
 impl Fleet {
     /// Plans what would bring the selection into line, with a closer look at the nodes that it reloads. What was found stays in
     /// the picture, until a node is looked at again.
     pub async fn plan_closely(&self, picture: &mut Picture, selection: Selection, allow: Vec<Allow>) -> Plan {
-        self.closely(picture, selection, allow, Goal::InLine).await
+        self.closely(picture, selection, allow, Goal::InLine, &[]).await
     }
 
     /// Plans what lists plugins again that were being removed and are used again.
     pub async fn plan_back(&self, picture: &mut Picture, cluster: &ClusterName, plugins: BTreeSet<PluginName>) -> Plan {
         let goal = Goal::PutBack { cluster: cluster.clone(), plugins };
-        self.closely(picture, Selection::default(), Vec::new(), goal).await
+        self.closely(picture, Selection::default(), Vec::new(), goal, &[]).await
     }
 
-    async fn closely(&self, picture: &mut Picture, selection: Selection, allow: Vec<Allow>, goal: Goal) -> Plan {
-        let draft = self.plan_for(picture, selection.clone(), allow.clone(), goal.clone());
+    pub(super) async fn closely(
+        &self,
+        picture: &mut Picture,
+        selection: Selection,
+        allow: Vec<Allow>,
+        goal: Goal,
+        trials: &[Tried],
+    ) -> Plan {
+        let draft = self.plan_for(picture, selection.clone(), allow.clone(), goal.clone(), trials);
         let reloads = draft.steps.iter().filter(|step| step.reloads()).filter_map(|step| step.target.node());
         let nodes: BTreeSet<NodeName> =
             reloads.filter(|node| !picture.survey.closer.contains_key(*node)).cloned().collect();
@@ -36,7 +43,7 @@ impl Fleet {
         let found: Vec<Closer> = stream::iter(looks).buffered(self.settings.at_once.max(1)).collect().await;
         tracing::info!(nodes = nodes.len(), failed = found.iter().filter(|one| one.is_err()).count(), "looked closer");
         picture.survey.closer.extend(nodes.into_iter().zip(found));
-        self.plan_for(picture, selection, allow, goal)
+        self.plan_for(picture, selection, allow, goal, trials)
     }
 
     /// One node; twice, if the connection that was kept turns out to be dead, as nothing is changed.
@@ -82,7 +89,7 @@ fn given(from: &From) -> Vec<String> {
 }
 
 /// What must not be shown of what the CLI says.
-fn secrets(facts: &NodeFacts) -> Vec<String> {
+pub(super) fn secrets(facts: &NodeFacts) -> Vec<String> {
     let conf = facts.conf_file.iter().flat_map(|conf| conf.open().secrets());
     facts.env_file.iter().flat_map(|env| env.open().secrets()).chain(conf).collect()
 }

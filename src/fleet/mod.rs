@@ -16,6 +16,7 @@ mod operator;
 mod plugin_doubts;
 mod restore;
 mod site;
+mod trial;
 mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +40,7 @@ use crate::execute::pool::Pool;
 use crate::inventory::{Cluster, Inventory, Node};
 use crate::name::{BundlePath, NodeName};
 use crate::perform::Site;
-use crate::plan::{self, Allow, Goal, Plan, Request, Selection};
+use crate::plan::{self, Allow, Goal, Plan, Request, Selection, Tried};
 use crate::remote::Connect;
 use crate::survey::{NodeSurvey, Survey};
 
@@ -166,10 +167,17 @@ impl Fleet {
     /// Plans what would bring the selection into line, without a closer look at the nodes that it would reload: to be shown, and
     /// not to be carried out.
     pub fn plan(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>) -> Plan {
-        self.plan_for(picture, selection, allow, Goal::InLine)
+        self.plan_for(picture, selection, allow, Goal::InLine, &[])
     }
 
-    fn plan_for(&self, picture: &Picture, selection: Selection, allow: Vec<Allow>, goal: Goal) -> Plan {
+    fn plan_for(
+        &self,
+        picture: &Picture,
+        selection: Selection,
+        allow: Vec<Allow>,
+        goal: Goal,
+        trials: &[Tried],
+    ) -> Plan {
         plan::plan(&Request {
             inventory: &self.desired.inventory,
             bundles: &self.desired.bundles,
@@ -180,6 +188,7 @@ impl Fleet {
             selection,
             allow,
             goal,
+            trials,
         })
     }
 

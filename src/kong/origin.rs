@@ -279,10 +279,9 @@ fn conf_links(key: &str, (conf, path): (ConfFile<'_>, &str), origin: &Origin) ->
     let all = conf.occurrences(key);
     let last = all.iter().rposition(|one| one.seen);
     let links = all.iter().enumerate().map(|(at, one)| {
-        let many = if one.lines.len() > 1 {
-            format!(", continued to line {}", one.lines[one.lines.len() - 1])
-        } else {
-            String::new()
+        let many = match one.lines.as_slice() {
+            [_, .., last] => format!(", and goes on to line {last}"),
+            _ => String::new(),
         };
         let wins = Some(at) == last && *origin == Origin::Conf;
         let why = match () {
@@ -291,7 +290,7 @@ fn conf_links(key: &str, (conf, path): (ConfFile<'_>, &str), origin: &Origin) ->
             () if Some(at) != last => "a later line sets it again, and the last one counts".to_owned(),
             () if wins && one.value.is_empty() => format!("counts, and sets nothing: the default applies{many}"),
             () if wins => format!("counts for the next start{many}"),
-            () => format!("beaten by the environment of the service{many}"),
+            () => "beaten by the environment of the service".to_owned(),
         };
         link(Place::Conf, path, one.lines.first().copied(), Some(&one.value), wins, wins, &why)
     });
@@ -330,7 +329,8 @@ fn environment_links(key: &str, places: &Places<'_>, origin: &Origin) -> Vec<Lin
     }
     if let Some(won) = won.as_ref().filter(|_| links.iter().all(|link| !link.counts)) {
         let why = "counts for the next start of the unit, as systemd says; no file of it says so as it stands";
-        links.push(link(Place::Environment, &won.place, won.line, Some(&won.value), true, true, why));
+        let at = format!("the environment of {}", unit.name);
+        links.push(link(Place::Environment, &at, won.line, Some(&won.value), true, true, why));
     }
     if let Origin::Unknown { why } = origin {
         links.push(link(Place::Environment, &unit.name, None, None, false, false, why));

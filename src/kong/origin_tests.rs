@@ -58,7 +58,7 @@ fn without_an_environment_the_last_line_of_kong_conf_counts() {
         ]
     );
     assert_eq!((chain.start.as_deref(), chain.by_hand.as_deref()), (Some("bundled, a"), None));
-    assert_eq!(chain.links[3].why, "counts for the next start, continued to line 4");
+    assert_eq!(chain.links[3].why, "counts for the next start, and goes on to line 4");
     assert_eq!(
         (chain.links[2].why.as_str(), chain.links[4].why.as_str()),
         ("ignored: Kong knows plugins in lower case only", "ignored: it stands behind a [section]")

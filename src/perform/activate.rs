@@ -308,10 +308,11 @@ impl Activation<'_> {
     async fn commit(&self, mut session: Session, text: Option<String>) -> StepEnd {
         if let Some(text) = text {
             self.watch.proven(text);
-            self.watch.phase(StepPhase::Commit, "links, kong.conf".to_owned());
+            self.watch.phase(StepPhase::Commit, self.activate.kept());
         } else {
             // No phase beyond this one: a view takes those before a phase to be done.
-            self.watch.phase(StepPhase::Guard, "links, kong.conf; Kong is stopped, nothing is proven".to_owned());
+            let kept = self.activate.kept();
+            self.watch.phase(StepPhase::Guard, format!("{kept}; Kong is stopped, nothing is proven"));
         }
         session.say(Word::Confirm).await;
         self.ended(session, Some(Word::Confirm)).await

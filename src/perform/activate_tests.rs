@@ -194,6 +194,32 @@ async fn a_log_full_of_errors_does_not_fail_a_good_reload() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_commit_names_the_file_that_is_really_written() {
+    use crate::action::Keeping;
+    let edit = |keeping, path| crate::action::ConfEdit {
+        keeping,
+        path: crate::name::NodePath::parse(path).unwrap(),
+        before: None,
+        offset: 0,
+        remove: 0,
+        insert: String::new(),
+        after: Digest::of(b"b"),
+    };
+    for (keeping, path, said) in [
+        (Keeping::Conf, "/etc/kong/kong.conf", "kong.conf"),
+        (Keeping::EnvironmentFile, "/etc/default/kong", "/etc/default/kong"),
+    ] {
+        let mut activate = gateway::activate(ReloadWay::Candidate);
+        activate.conf = Some(edit(keeping, path));
+        let done = carry_out(&good(), &activate, Notes::default()).await;
+        let seen = done.notes.phases.lock().unwrap();
+        let committed = seen.iter().find(|(phase, _)| *phase == StepPhase::Commit).map(|(_, text)| text.as_str());
+        assert!(committed.is_some_and(|text| text.split(", ").last() == Some(said)), "{seen:?}");
+        assert!(said == "kong.conf" || !committed.unwrap().contains("kong.conf"), "{seen:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_load_of_three_seconds_is_awaited() {
     let gateway = Gateway::new(&TWO, &[stage(0, false, &TWO, OLD), stage(3000, true, &[21, 22], NEW)]);
     let done = upgrade(&gateway).await;

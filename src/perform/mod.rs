@@ -53,6 +53,7 @@ pub use deliver::{Cargo, Parcel};
 pub use doors::Doors;
 pub use node::{NodePerformer, Place};
 pub use recount::reapplied;
+pub use rehearse::{Trial, on_trial};
 
 use standing::Standing;
 

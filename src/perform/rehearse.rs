@@ -1,20 +1,22 @@
 //! A trial load: Kong's own command loads the plugins of the new directive in a scratch prefix. Nothing live changes, whatever
 //! comes of it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::action::{Candidate, Rehearse};
 use crate::hint::Hint;
 use crate::kong::diagnosis::{self, Diagnosis, diagnose};
 use crate::kong::{directive, printable};
-use crate::name::{NodeName, PluginName};
-use crate::remote::{Call, Ended, Remote, Reply, Script};
+use crate::name::{BundleName, NodeName, PluginName};
+use crate::remote::{Call, Ended, Remote, RemoteError, Reply, Script};
 use crate::run::{Cause, Outcome, StepEnd, StepPhase};
+use crate::survey::HIDDEN;
 use crate::wire::{ArgError, Args, Record, Status};
 
 use super::cause::{advised, cause, of_problem, of_remote};
 use super::explain::advice;
-use super::{Site, Watch};
+use super::{Parcel, Site, Watch};
 
 /// How long Kong's command may take, in seconds: 3 were measured on a busy machine.
 const LIMIT: u64 = 60;
@@ -25,11 +27,16 @@ const RECORDS: usize = 2_000;
 /// The most of what was said that is shown where nobody knows it.
 const LINES: usize = 5;
 
+/// What was delivered before stands at the head of the search path.
 fn arguments(site: &Site, rehearse: &Rehearse) -> Result<Args, ArgError> {
     let release = |candidate: &Candidate| {
         let release = format!("{}/releases/{}/{}", site.home, candidate.bundle, candidate.digest);
         format!("{release}/?.lua;{release}/?/init.lua;")
     };
+    settings(site, rehearse)?.with("stage", rehearse.staged.iter().map(release).collect::<String>())
+}
+
+fn settings(site: &Site, rehearse: &Rehearse) -> Result<Args, ArgError> {
     let plugins = rehearse.staged.iter().flat_map(|candidate| &candidate.plugins).chain(&rehearse.added);
     let args = Args::new()
         .with("home", site.home.as_str())?
@@ -39,7 +46,6 @@ fn arguments(site: &Site, rehearse: &Rehearse) -> Result<Args, ArgError> {
         .with("cli", site.cli.as_str())?
         .with("base", if rehearse.runs { "env" } else { "conf" })?
         .with("plugins", &rehearse.plugins)?
-        .with("stage", rehearse.staged.iter().map(release).collect::<String>())?
         .with("limit", LIMIT.to_string())?
         .with_list("plugin", plugins.map(PluginName::as_str))?;
     match &rehearse.search_path {
@@ -75,21 +81,47 @@ pub(crate) async fn perform(remote: &dyn Remote, site: &Site, rehearse: &Rehears
     let call = Call { script: Script::Rehearse, args, payload: None, deadline: DEADLINE };
     let (told, status) = match listen(remote, call).await {
         Ok(both) => both,
-        Err(cause) => return StepEnd::Unknown { cause },
+        Err(error) => return StepEnd::Unknown { cause: of_remote(&error) },
     };
     match judge(site, rehearse, &told, status) {
-        Judged::Loads => watch.proven(format!("loads on trial: {}", rehearse.about())),
-        Judged::NoTrial(why) => watch.proven(format!("no trial load here: {why}")),
-        Judged::Fails(cause) => return StepEnd::Failed { cause },
+        Trial::Loads => watch.proven(format!("loads on trial: {}", rehearse.about())),
+        Trial::NotMade(why) => watch.proven(format!("no trial load here: {why}")),
+        Trial::Fails { cause, .. } => return StepEnd::Failed { cause },
     }
     StepEnd::Done { outcome: Outcome::Unchanged }
 }
 
-async fn listen(remote: &dyn Remote, call: Call) -> Result<(Told, Status), Cause> {
-    let mut running = remote.start(call).await.map_err(|error| of_remote(&error))?;
+/// A trial load for a plan: nothing was delivered, so that the content goes along, as one parcel with the files of each bundle
+/// below its name. No lease is taken. `secrets` is what must not be shown of what Kong's command says.
+pub async fn on_trial(
+    remote: &dyn Remote,
+    site: &Site,
+    rehearse: &Rehearse,
+    parcel: &Parcel,
+    secrets: &[String],
+) -> Result<Trial, RemoteError> {
+    let bundles = rehearse.staged.iter().map(|candidate| candidate.bundle.as_str());
+    let files = parcel.files.iter().map(|(path, digest)| format!("{digest} {path}"));
+    let args = settings(site, rehearse).and_then(|args| args.with_list("content", bundles)?.with_list("file", files));
+    let args = match args {
+        Ok(args) => args,
+        Err(error) => return Ok(Trial::NotMade(error.to_string())),
+    };
+    let payload = (!rehearse.staged.is_empty()).then(|| parcel.bytes.clone());
+    let call = Call { script: Script::Rehearse, args, payload, deadline: DEADLINE };
+    let (mut told, status) = listen(remote, call).await?;
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        told.said = String::from_utf8_lossy(&told.said).replace(secret.as_str(), HIDDEN).into_bytes();
+    }
+    Ok(judge(site, rehearse, &told, status))
+}
+
+async fn listen(remote: &dyn Remote, call: Call) -> Result<(Told, Status), RemoteError> {
+    let mut running = remote.start(call).await?;
     let mut told = Told::default();
     while let Some(reply) = running.next().await {
         match reply {
+            Reply::Record(record) if record.tag == "alive" => {}
             Reply::Record(record) if told.records.len() < RECORDS => told.records.push(record),
             Reply::Blob { name, bytes } if name == "said" => told.said = bytes,
             Reply::Record(_) | Reply::Blob { .. } => {}
@@ -97,40 +129,53 @@ async fn listen(remote: &dyn Remote, call: Call) -> Result<(Told, Status), Cause
     }
     match running.finish().await {
         Ended::Done(status) => Ok((told, status)),
-        Ended::Lost(error) => Err(of_remote(&error)),
+        Ended::Lost(error) => Err(error),
     }
 }
 
 /// What a trial load came to.
 #[derive(Debug)]
-enum Judged {
+pub enum Trial {
+    /// All of it loads.
     Loads,
-    /// None can be made there: the reload's own proof, and the guard, hold all the same.
-    NoTrial(String),
-    Fails(Cause),
+    /// None can be made there, and why: the reload's own proof, and the guard, hold all the same.
+    NotMade(String),
+    /// It does not load.
+    Fails {
+        /// Why.
+        cause: Cause,
+        /// The bundles whose content it is: it would be the same on any node. None: something of the node.
+        of: BTreeSet<BundleName>,
+    },
 }
 
-fn judge(site: &Site, rehearse: &Rehearse, told: &Told, status: Status) -> Judged {
+impl Trial {
+    fn fails_here(cause: Cause) -> Self {
+        Self::Fails { cause, of: BTreeSet::new() }
+    }
+}
+
+fn judge(site: &Site, rehearse: &Rehearse, told: &Told, status: Status) -> Trial {
     let node = &site.address.node;
     match (status, told.text("problem", 0)) {
-        (Status::Unchanged, _) => return Judged::Loads,
-        (Status::Refused, Some(problem)) => return Judged::NoTrial(impossible(node, &problem, told)),
+        (Status::Unchanged, _) => return Trial::Loads,
+        (Status::Refused, Some(problem)) => return Trial::NotMade(impossible(node, &problem, told)),
         (Status::Failed, None) => {}
         (_, _) => {
             let problem = told.all("problem").last();
             let why = problem.map(|problem| of_problem("loading on trial", node, problem).text);
-            return Judged::NoTrial(why.unwrap_or_else(|| format!("its script ended with {status:?}")));
+            return Trial::NotMade(why.unwrap_or_else(|| format!("its script ended with {status:?}")));
         }
     }
     match told.text("trial", 0).as_deref() {
-        Some("0") => Judged::Fails(unreadable(node, rehearse, told)),
-        Some("124") => Judged::Fails(late(node, rehearse)),
+        Some("0") => Trial::fails_here(unreadable(node, rehearse, told)),
+        Some("124") => Trial::fails_here(late(node, rehearse)),
         _ => {
             let found = diagnose(&told.said);
             let Some(first) = found.iter().find(|diagnosis| diagnosis.cause.is_of_a_load()) else {
                 return unknown(node, rehearse, told);
             };
-            Judged::Fails(Failure { site, rehearse, told }.cause(first))
+            Failure { site, rehearse, told }.trial(first)
         }
     }
 }
@@ -166,21 +211,21 @@ fn late(node: &NodeName, rehearse: &Rehearse) -> Cause {
 }
 
 /// Kong's command failed in a way that is none of a plugin's: nothing is known of what was to be tried.
-fn unknown(node: &NodeName, rehearse: &Rehearse, told: &Told) -> Judged {
+fn unknown(node: &NodeName, rehearse: &Rehearse, told: &Told) -> Trial {
     let said = String::from_utf8_lossy(&told.said);
     let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines: Vec<String> = lines.by_ref().take(LINES).map(|line| printable(line, 400)).collect();
     let first = lines.iter().find(|line| line.contains("Error:")).or_else(|| lines.first());
     let exit = told.text("trial", 0).unwrap_or_default();
     let Some(first) = first else {
-        return Judged::NoTrial(format!("Kong's command ended with {exit} and said nothing"));
+        return Trial::NotMade(format!("Kong's command ended with {exit} and said nothing"));
     };
     // What speaks of a plugin is not the command's own trouble.
     if !lines.iter().any(|line| line.contains("kong/plugins/") || line.contains("kong.plugins.")) {
-        return Judged::NoTrial(format!("Kong's command ended with {exit}: {first}"));
+        return Trial::NotMade(format!("Kong's command ended with {exit}: {first}"));
     }
     let text = format!("{} does not load on {node}: {first}", rehearse.about());
-    Judged::Fails(Cause { details: lines, ..cause(Cause::DOES_NOT_LOAD_HERE, text) })
+    Trial::fails_here(Cause { details: lines, ..cause(Cause::DOES_NOT_LOAD_HERE, text) })
 }
 
 /// A trial load that failed, and what is needed to tell whose fault it is.
@@ -191,7 +236,7 @@ struct Failure<'a> {
 }
 
 impl Failure<'_> {
-    fn cause(&self, found: &Diagnosis) -> Cause {
+    fn trial(&self, found: &Diagnosis) -> Trial {
         let plugin = found.plugin.clone().or_else(|| self.lacking()).or_else(|| self.only(found));
         let ours = plugin.as_ref().and_then(|plugin| self.candidate(plugin));
         let who = match (&ours, &plugin) {
@@ -202,18 +247,21 @@ impl Failure<'_> {
             (None, None) => self.rehearse.about(),
             (Some(_), None) => String::new(),
         };
-        let of_content = match ours {
-            Some(candidate) => is_of_content(found, candidate),
+        let suspects = match ours {
+            Some(candidate) => std::slice::from_ref(candidate),
+            None if plugin.is_none() => self.rehearse.staged.as_slice(),
             // What the node lists besides runs there now.
-            None => plugin.is_none() && self.rehearse.staged.iter().any(|candidate| is_of_content(found, candidate)),
+            None => &[],
         };
-        let code = if of_content { Cause::DOES_NOT_LOAD } else { Cause::DOES_NOT_LOAD_HERE };
+        let of = suspects.iter().filter(|candidate| is_of_content(found, candidate));
+        let of: BTreeSet<BundleName> = of.map(|candidate| candidate.bundle.clone()).collect();
+        let code = if of.is_empty() { Cause::DOES_NOT_LOAD_HERE } else { Cause::DOES_NOT_LOAD };
         let node = &self.site.address.node;
         let text = format!("{who} does not load on {node}: {}{}", self.place(found), words(found));
         let mut details = vec![found.cause.meaning().to_owned()];
         details.extend(self.files());
         details.push(format!("Kong's own words: {}", found.raw));
-        Cause { details, hints: advice(found).into(), ..cause(code, text) }
+        Trial::Fails { cause: Cause { details, hints: advice(found).into(), ..cause(code, text) }, of }
     }
 
     fn candidate(&self, plugin: &PluginName) -> Option<&Candidate> {
@@ -224,7 +272,7 @@ impl Failure<'_> {
     /// message (facts.md A5).
     fn only(&self, found: &Diagnosis) -> Option<PluginName> {
         let names = self.rehearse.staged.iter().flat_map(|candidate| &candidate.plugins).chain(&self.rehearse.added);
-        let names: std::collections::BTreeSet<&PluginName> = names.collect();
+        let names: BTreeSet<&PluginName> = names.collect();
         let one = names.len() == 1 && found.cause != diagnosis::Cause::NotInstalled;
         names.into_iter().next().filter(|_| one).cloned()
     }
@@ -253,7 +301,10 @@ impl Failure<'_> {
     /// A path on the node, which LuaJIT may have cut at its front, as the bundle has it.
     fn own_path(&self, file: &str) -> Option<String> {
         self.rehearse.staged.iter().find_map(|candidate| {
-            let release = format!("{}/releases/{}/{}/", self.site.home, candidate.bundle, candidate.digest);
+            let release = match self.told.text("content", 0) {
+                Some(content) => format!("{content}/{}/", candidate.bundle),
+                None => format!("{}/releases/{}/{}/", self.site.home, candidate.bundle, candidate.digest),
+            };
             let path = match file.strip_prefix(&release) {
                 Some(path) => path.to_owned(),
                 None => uncut(file, candidate)?,

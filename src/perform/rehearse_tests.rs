@@ -30,7 +30,7 @@ fn released(rest: &str) -> String {
     format!("{}/releases/acme-auth/{}/{rest}", scripted::site("eu-p3").home, Digest::of(b"2.0.0"))
 }
 
-fn judged(lines: &str, said: &str, status: Status) -> Judged {
+fn judged(lines: &str, said: &str, status: Status) -> Trial {
     let records = lines.lines().map(|line| match record(line) {
         Reply::Record(record) => record,
         Reply::Blob { .. } => panic!("{line}"),
@@ -42,7 +42,7 @@ fn judged(lines: &str, said: &str, status: Status) -> Judged {
 #[track_caller]
 fn failed(lines: &str, said: &str) -> Cause {
     match judged(lines, said, Status::Failed) {
-        Judged::Fails(cause) => cause,
+        Trial::Fails { cause, .. } => cause,
         other => panic!("{other:?}"),
     }
 }
@@ -128,7 +128,7 @@ fn where_none_can_be_made_the_reason_is_told_and_nothing_is_held_against_the_con
         ("problem write /x", "", Status::Failed, "/x cannot be written"),
     ] {
         match judged(lines, said, status) {
-            Judged::NoTrial(found) => assert!(found.contains(why), "{found}"),
+            Trial::NotMade(found) => assert!(found.contains(why), "{found}"),
             other => panic!("{lines} {said}: {other:?}"),
         }
     }
@@ -172,4 +172,40 @@ async fn the_script_gets_the_releases_before_everything_and_what_it_says_is_a_fa
     assert_eq!(value("path").as_deref(), Some("./?.lua;;"));
     assert_eq!(value("plugins").as_deref(), Some("bundled,geo-ip,acme-auth"));
     assert_eq!(value("base").as_deref(), Some("env"));
+}
+
+#[tokio::test]
+async fn for_a_plan_the_content_goes_along_and_its_place_is_told_as_in_the_repository_without_secrets() {
+    let (scripted, site) = (Scripted::default(), scripted::site("eu-p3"));
+    let remote = scripted.connect(&site.address).await.unwrap();
+    scripted.stages(Script::Rehearse, |_| {
+        let said = "Error: error loading module 'kong.plugins.acme-auth.handler':\n\
+            /tmp/.trial-1-2/content/acme-auth/kong/plugins/acme-auth/handler.lua:3: the password is s3cret\n"
+            .as_bytes()
+            .to_vec();
+        let mut replies = vec![record("content /tmp/.trial-1-2/content"), record("alive"), record("trial 1")];
+        replies.push(Reply::Blob { name: "said".to_owned(), bytes: said });
+        Ok(Box::new(move |_| (replies.clone(), Some(Ended::Done(Status::Failed)))))
+    });
+    let path = crate::name::BundlePath::parse("acme-auth/kong/plugins/acme-auth/handler.lua").unwrap();
+    let parcel = Parcel { bytes: b"packed".to_vec(), files: [(path, Digest::of(b"x"))].into() };
+    let found = on_trial(&*remote, &site, &action(), &parcel, &["s3cret".to_owned(), String::new()]).await.unwrap();
+    let Trial::Fails { cause, of } = found else { panic!("{found:?}") };
+    assert_eq!(
+        cause.text,
+        "acme-auth 2.0.0 does not load on eu-p3: plugins/acme-auth/handler.lua:3: the password is (not shown)"
+    );
+    assert!(!format!("{cause:?}").contains("s3cret"), "{cause:?}");
+    assert_eq!(of.iter().map(BundleName::as_str).collect::<Vec<_>>(), ["acme-auth"]);
+    let made = scripted.calls().remove(0);
+    assert_eq!(made.payload.as_deref(), Some(&b"packed"[..]));
+    let value = |key: &str| made.args.iter().find(|(name, _)| *name == key).map(|(_, value)| value.to_owned());
+    assert_eq!((value("content_1").as_deref(), value("stage")), (Some("acme-auth"), None));
+    let file = format!("{} acme-auth/kong/plugins/acme-auth/handler.lua", Digest::of(b"x"));
+    assert_eq!(value("file_1"), Some(file));
+    // Names alone bring nothing along.
+    let names = Rehearse { staged: Vec::new().into(), ..action() };
+    let nothing = Parcel { bytes: b"an empty archive".to_vec(), files: std::collections::BTreeMap::new() };
+    on_trial(&*remote, &site, &names, &nothing, &[]).await.unwrap();
+    assert_eq!(scripted.calls().pop().unwrap().payload, None);
 }

@@ -225,7 +225,8 @@ fn basis(draft: &Draft<'_>, switches: &[Switch]) -> NodeBasis {
     let link = |root: &crate::name::BundlePath| facts.roots.get(root)?.target.as_deref().map(str::to_owned);
     let closer = draft.request.survey.closer.get(&draft.node.name).and_then(|closer| closer.as_ref().ok());
     NodeBasis {
-        nginx: closer.and_then(|found| found.nginx.clone()),
+        // What a dead guard's files bring back was not looked at, and is not what lies there now.
+        nginx: closer.filter(|_| !facts.undoes).and_then(|found| found.nginx.clone()),
         conf: facts.conf_file.as_ref().map(|conf| conf.open().digest().clone()),
         sources: facts.unit().map(service::sources).unwrap_or_default(),
         env: facts.env_file.as_ref().map(|env| env.open().digest()),

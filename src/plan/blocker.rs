@@ -77,6 +77,8 @@ pub enum BlockerCode {
     AfterCluster,
     /// Another directory that comes before the Lua root on the search path has the same module.
     Shadowed,
+    /// A trial load that was made for the plan failed: the content does not load, or not on that node.
+    TrialLoad,
 }
 
 impl BlockerCode {

@@ -154,7 +154,7 @@ impl super::Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// What it is about, for grouping: `reload`, `kept in`, `waiting`, `safety`, `orphan`, `not chosen`, `unknown`, `priority`, `name`,
-    /// `version`, `rows`, `readiness`.
+    /// `version`, `rows`, `readiness`, `trial load`.
     pub topic: String,
     /// The sentence, without the nodes.
     pub text: String,

@@ -9,7 +9,7 @@ use super::node::{self, NodeChange, NodePlan};
 use super::removal::{Removals, Subject};
 use super::{
     Blocker, BlockerCode, Change, ChangeKind, ClusterPlan, Goal, NodeLists, Phase, PlanBuilder, Removal, Request,
-    Scope, StepId, Target, trial, usage,
+    Scope, StepId, Target, trial, tried, usage,
 };
 use crate::action::{Action, Delete, Deliver, NodeBasis, ReloadWay, Withdrawal};
 use crate::diff::{ClusterDiff, Condition, Mark};
@@ -77,6 +77,7 @@ pub(super) fn plan(
     let removed = if stopped { Vec::new() } else { removed(cluster, &removals, &plans, clean.as_ref(), builder) };
     let changes = changes(&plans, &removed);
     notes(&plans, builder);
+    tried::tell(request, cluster, builder);
     if cluster.topology != Topology::Dbless {
         unsafe_to_configure(cluster, diff, &changes, builder);
     }

@@ -26,6 +26,7 @@ mod shadow;
 mod step;
 mod swap;
 mod trial;
+mod tried;
 mod usage;
 mod way;
 
@@ -39,6 +40,7 @@ pub use notes::{bundled_name, cleaned_version, equal_priorities, same_priority};
 pub use reach::{At, RemovalStep};
 pub use request::{Allow, Goal, Origin, Request, Selection};
 pub use step::{Phase, Step, StepId, Target, Wave, WaveId};
+pub use tried::{Found, OnTrial, Tried, to_try};
 pub use way::{evidence_from, recipe};
 
 use crate::name::{ClusterName, NodeName, Shared};

@@ -7,7 +7,7 @@ use super::leaving::{self, Leftover};
 use super::lookup::Lookup;
 use super::removal::Removals;
 use super::swap::Swap;
-use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, notes, obstacle, shadow, trial};
+use super::{Blocker, BlockerCode, ChangeKind, Request, Scope, activation, notes, obstacle, shadow, trial, tried};
 use crate::action::{Activate, Delete, Deliver, Rehearse, ReloadWay, Switch};
 use crate::bundle::Bundle;
 use crate::diff::{self, Directives, Item, Mark, NodeDiff, Source};
@@ -270,7 +270,8 @@ impl<'a> Draft<'a> {
     }
 
     fn switch(&mut self, assignment: &Assignment, item: &Shared<Item>, bundle: &'a Bundle) -> bool {
-        if obstacle::files(self, assignment, item, bundle) || shadow::stands_before(self, bundle) {
+        let stopped = obstacle::files(self, assignment, item, bundle) || shadow::stands_before(self, bundle);
+        if stopped || tried::does_not_load(self, bundle) {
             return false;
         }
         let owned = self.manifest().and_then(|manifest| manifest.bundles.get(&bundle.name));
@@ -487,6 +488,7 @@ impl<'a> Draft<'a> {
             }
             activation::make(&mut self);
             self.plan.rehearse = trial::make(&mut self).map(Box::new);
+            tried::not_here(&mut self);
         }
         if self.plan.activate.is_none() {
             self.plan.changes.clear();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{BlockerCode, Selected};
+use super::{BlockerCode, Selected, Tried};
 use crate::bundle::Bundle;
 use crate::diff::{Bundles, FleetDiff};
 use crate::inventory::{Cluster, Inventory, Node, Selector};
@@ -135,6 +135,8 @@ pub struct Request<'a> {
     pub allow: Vec<Allow>,
     /// What is to be planned.
     pub goal: Goal,
+    /// The trial loads that were made for it; none where nobody asked for any.
+    pub trials: &'a [Tried],
 }
 
 impl Request<'_> {

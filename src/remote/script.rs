@@ -43,12 +43,14 @@ const DELIVER: &str = concat!(
     include_str!("scripts/prelude.sh"),
     include_str!("scripts/master.sh"),
     include_str!("scripts/lock.sh"),
+    include_str!("scripts/content.sh"),
     include_str!("scripts/deliver.sh"),
 );
 
 const REHEARSE: &str = concat!(
     include_str!("scripts/prelude.sh"),
     include_str!("scripts/master.sh"),
+    include_str!("scripts/content.sh"),
     include_str!("scripts/rehearse.sh"),
 );
 

@@ -6,6 +6,7 @@
 mod blame;
 mod cluster;
 mod counts;
+mod ended;
 mod event;
 mod held;
 mod looked;
@@ -26,9 +27,8 @@ mod steering_tests;
 
 pub use cluster::ClusterStep;
 pub use counts::Counts;
-pub use event::{
-    CancelLevel, Cause, Event, EventKind, Outcome, PlannedStep, RunHead, SkipReason, StepEnd, StepPhase, Waiting,
-};
+pub use ended::{Cause, Outcome, SkipReason, StepEnd};
+pub use event::{CancelLevel, Event, EventKind, PlannedStep, RunHead, StepPhase, Waiting};
 pub use held::Held;
 pub use looked::SurveyCounts;
 pub use node::{Cell, Fate, NodeRun, PRINTED};

@@ -4,7 +4,7 @@
 //! from an idle one, and several HUPs that come meanwhile count as one (protocols.md B3).
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -352,12 +352,24 @@ impl NotLoaded {
     }
 }
 
+/// Binds as nginx does, which tries an address that is taken five times, half a second apart (nginx's
+/// `ngx_open_listening_sockets`): who was killed may still be on the way out.
+fn bound(address: &str) -> io::Result<TcpListener> {
+    for _ in 1..5 {
+        match TcpListener::bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => std::thread::sleep(Duration::from_millis(500)),
+            tried => return tried,
+        }
+    }
+    TcpListener::bind(address)
+}
+
 /// Keeps the sockets whose address stays and opens the others.
 fn bind(cycle: &Cycle, old: &[Bound]) -> Result<Vec<Bound>, String> {
     let mut fresh = Vec::new();
     for (server, address) in &cycle.listeners {
         let kept = old.iter().find(|bound| bound.address == *address).map(|bound| bound.listener.try_clone());
-        let listener = kept.unwrap_or_else(|| TcpListener::bind(address)).map_err(|error| {
+        let listener = kept.unwrap_or_else(|| bound(address)).map_err(|error| {
             format!(
                 "bind() to {address} failed ({}: {})",
                 error.raw_os_error().unwrap_or(0),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::fields::{Fields, MOST, SurveyError};
 use super::service::ServiceRecords;
 use super::{
     Double, FileFacts, GuardFacts, HostFacts, Kind, LogFacts, MasterFacts, NodeFacts, PlaceFacts, Process, Rights,
@@ -12,52 +13,11 @@ use super::{
 };
 use crate::hint::Sealed;
 use crate::kong::{Conf, EnvFile, managed_by};
-use crate::name::{BundleName, BundlePath, Digest, NodePath};
+use crate::name::{BundleName, BundlePath, Digest};
 use crate::wire::{Lease, Manifest, Receipt, Record};
 
-/// How many entries of one kind are kept; a node that says more is not believed.
-const MOST: usize = 50_000;
 /// The most modules in other directories that are kept.
 const DOUBLES: usize = 1_000;
-
-/// Why the answer of a survey is no survey.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SurveyError {
-    /// A tag that is not in the table.
-    #[error("the survey answered with a record that is not known here: {0}")]
-    Unknown(String),
-    /// A field that is missing or not of its kind.
-    #[error("the survey's record `{tag}` has no sensible {field}")]
-    Field {
-        /// The record.
-        tag: &'static str,
-        /// What the field is.
-        field: &'static str,
-    },
-    /// What may come once came twice.
-    #[error("the survey said `{0}` twice")]
-    Twice(String),
-    /// It tells of something that was not asked for.
-    #[error("the survey tells of {what} that was not asked for: {found}")]
-    Unasked {
-        /// What kind of thing.
-        what: &'static str,
-        /// Which one, cleaned.
-        found: String,
-    },
-    /// Something that every survey tells is missing.
-    #[error("the survey said nothing of {0}")]
-    Missing(String),
-    /// More of something than a node can have.
-    #[error("the survey lists more than {MOST} of `{0}`")]
-    Flood(&'static str),
-    /// Files that were read as one do not add up: one changed meanwhile, or the node says what is not so.
-    #[error("the survey's files do not add up at `{0}`; one may have changed while it was read")]
-    Torn(String),
-    /// The script ended with a complaint.
-    #[error("the survey could not be made: {0}")]
-    Problem(String),
-}
 
 pub(super) type Outcome = Result<(), SurveyError>;
 
@@ -92,60 +52,6 @@ pub struct SurveyDecoder {
     orphans: BTreeMap<Process, bool>,
     service: ServiceRecords,
     entries: usize,
-}
-
-/// One record with its tag, for errors.
-struct Fields<'a> {
-    tag: &'static str,
-    record: &'a Record,
-}
-
-impl Fields<'_> {
-    fn bad(&self, field: &'static str) -> SurveyError {
-        SurveyError::Field { tag: self.tag, field }
-    }
-
-    fn text(&self, index: usize, field: &'static str) -> Result<String, SurveyError> {
-        self.record.text(index).ok_or_else(|| self.bad(field))
-    }
-
-    fn number<N: std::str::FromStr>(&self, index: usize, field: &'static str) -> Result<N, SurveyError> {
-        self.record.number(index).ok_or_else(|| self.bad(field))
-    }
-
-    fn flag(&self, index: usize, field: &'static str) -> Result<bool, SurveyError> {
-        match self.record.exact(index) {
-            Some("0") => Ok(false),
-            Some("1") => Ok(true),
-            _ => Err(self.bad(field)),
-        }
-    }
-
-    fn kind(&self, index: usize) -> Result<Kind, SurveyError> {
-        match self.record.exact(index) {
-            Some("file") => Ok(Kind::File),
-            Some("directory") => Ok(Kind::Directory),
-            Some("link") => Ok(Kind::Link),
-            Some("other") => Ok(Kind::Other),
-            Some("absent") => Ok(Kind::Absent),
-            Some("denied") => Ok(Kind::Denied),
-            _ => Err(self.bad("kind")),
-        }
-    }
-
-    /// The mode as `stat` has it: hexadecimal, with the type in its upper bits.
-    fn mode(&self, index: usize) -> Result<u32, SurveyError> {
-        let text = self.record.exact(index).ok_or_else(|| self.bad("mode"))?;
-        u32::from_str_radix(text, 16).map_err(|_| self.bad("mode"))
-    }
-
-    fn process(&self) -> Result<Process, SurveyError> {
-        Ok((self.number(0, "pid")?, self.number(1, "start")?))
-    }
-
-    fn path(&self, index: usize) -> Option<NodePath> {
-        NodePath::parse(self.record.exact(index)?).ok()
-    }
 }
 
 fn kind_of(mode: u32) -> Kind {

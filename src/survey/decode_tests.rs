@@ -1,4 +1,5 @@
 use super::*;
+use crate::name::NodePath;
 use crate::wire::{Decoder, Item, Limits};
 
 fn decoder(roots: &[&str]) -> SurveyDecoder {

@@ -127,6 +127,7 @@ impl World {
             selection: Selection::default(),
             allow: Vec::new(),
             goal: plan::Goal::InLine,
+            trials: &[],
         })
     }
 }

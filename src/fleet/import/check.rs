@@ -66,6 +66,7 @@ pub(super) fn first_plan(draft: &Draft, below: &str, survey: &Survey) -> FirstPl
         selection: Selection::default(),
         allow: Vec::new(),
         goal: Goal::InLine,
+        trials: &[],
     });
     let (mut differences, mut unknown) = (Vec::new(), Vec::new());
     for (node, found) in diff.clusters.values().flat_map(|cluster| &cluster.nodes) {

@@ -52,42 +52,6 @@ may_enter() {
 	done
 }
 
-# holds_it DIRECTORY: exactly the files announced, and nothing that is no file.
-holds_it() {
-	actual=$(cd "$1" && sums && find . ! -type f ! -type d) || return 1
-	[ "$actual" = "$expected" ]
-}
-
-# What is there and was not announced, or is announced and not there: the first such line.
-say_difference() {
-	first=$({
-		printf '%s\n' "$expected"
-		cd "$1" && sums && find . ! -type f ! -type d
-	} | sort | uniq -u | head -n 1)
-	emit problem content "${first#*  ./}"
-}
-
-set_modes() {
-	find "$1" -type d -exec chmod 0755 {} + && find "$1" -type f -exec chmod 0644 {} +
-}
-
-expect() {
-	count file
-	expected=
-	at=0
-	while [ "$at" -lt "$count" ]; do
-		at=$((at + 1))
-		eval "each=\$a_file_$at"
-		case $each in
-			????????????????????????????????????????????????????????????????\ ?*) ;;
-			*) die 90 argument-odd "file_$at" ;;
-		esac
-		expected="$expected${each%% *}  ./${each#* }$newline"
-	done
-	[ "$count" -gt 0 ] || die 90 argument-missing file_1
-	expected=$(printf %s "$expected" | sort)
-}
-
 fail() {
 	rm -rf "$incoming"
 	rmdir "${release%/*}" 2>/dev/null
@@ -96,7 +60,7 @@ fail() {
 
 unpack() {
 	mkdir "$incoming" || die 30 unpack 0
-	gzip -dc 2>/dev/null | (cd "$incoming" && tar -x -o -f -) 2>/dev/null || {
+	unwrap "$incoming" || {
 		emit problem unpack "$(df -Pk "$a_home" | awk 'NR == 2 { print $4 }')"
 		fail
 	}
@@ -140,9 +104,6 @@ step=$arg
 case $a_bundle in '' | .* | */*) die 90 argument-odd bundle ;; esac
 case $a_digest in '' | *[!0-9a-f]*) die 90 argument-odd digest ;; esac
 case $step in '' | *[!0-9]*) die 90 argument-odd step ;; esac
-for tool in tar gzip find; do
-	has "$tool" || die 22 missing-tool "$tool"
-done
 expect
 hold
 check_lease

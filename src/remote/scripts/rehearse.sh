@@ -6,13 +6,20 @@
 #            plugins                       the directive to rehearse
 #            path                          lua_package_path without releases (may be missing: nothing sets it)
 #            stage                         what stands before it: `RELEASE/?.lua;RELEASE/?/init.lua;...`
+#            content_N                     bundles whose content comes as payload, in the order of the search path: nothing was
+#                                          delivered; then `file_N`, each path behind the name of its bundle, too
 #            plugin_N                      plugins that are loaded anew: the workers have to be able to read their files
 #            limit                         seconds that the command may take (60)
-# Records:   trial EXIT                    how the command ended; 124: it was ended, as it took too long
+# Payload:   a tar.gz of these files, if there is content
+# Records:   content DIRECTORY             where the content was, each bundle below its name
+#            alive                         every second, where there is a payload
+#            trial EXIT                    how the command ended; 124: it was ended, as it took too long
 #            lacks NAME                    after a failure: a listed name without a handler on the search path
 #            unreadable UID PATH           a file that the master, or a worker, may not read
 #            problem no-cli|no-perl|no-base|no-scratch PATH
 #            problem not-the-owner UID
+#            problem unpack KIB            the payload could not be unpacked; free space left
+#            problem content PATH          a file is not what was announced, or one too many
 # Blobs:     said                          what the command said, cut at 64 KiB
 # Ends with: 10 all of it loads; 30 it does not; 22 no trial load can be made here.
 #
@@ -22,6 +29,7 @@
 
 scratch=
 runner=
+pulse=
 
 # clear_away: ends what runs, and removes what was made.
 clear_away() {
@@ -33,6 +41,27 @@ clear_away() {
 	[ -z "$scratch" ] || rm -rf "$scratch"
 	scratch=
 	unwatch
+}
+
+# start_pulse: stdin ended with the payload, so that a client that is gone shows only as an answer that nobody takes.
+start_pulse() {
+	process $$
+	begun=$start
+	(
+		trap '' PIPE
+		while sleep 1 >/dev/null && alive $$ "$begun" && printf 'alive\n'; do :; done
+		! alive $$ "$begun" || kill -TERM $$
+	) </dev/null 2>/dev/null &
+	pulse=$!
+	dogs="$dogs $pulse"
+}
+
+# stop_pulse: what is answered from here on is not broken into.
+stop_pulse() {
+	[ -n "$pulse" ] || return 0
+	kill "$pulse" 2>/dev/null
+	wait "$pulse" 2>/dev/null
+	pulse=
 }
 
 over() {
@@ -62,6 +91,18 @@ make_scratch() {
 		fi
 	done
 	die 22 no-scratch "$a_home"
+}
+
+# unpack: the content, below the scratch directory.
+unpack() {
+	mkdir "$scratch/content" && unwrap "$scratch/content" ||
+		stop 30 unpack "$(df -Pk "$scratch" | awk 'NR == 2 { print $4 }')"
+	if ! holds_it "$scratch/content"; then
+		say_difference "$scratch/content"
+		over 30
+	fi
+	set_modes "$scratch/content" || stop 30 unpack 0
+	emit content "$scratch/content"
 }
 
 # find_owner: whose command it has to be, in $uid and $gid: the master's, else whoever wrote `.kong_env` last, else we.
@@ -102,6 +143,12 @@ whole_path() {
 	here=
 	[ -z "$master" ] || here=$(readlink "/proc/$master/cwd" 2>/dev/null) || here=
 	search=$a_stage
+	number=0
+	while [ "$number" -lt "$bundles" ]; do
+		number=$((number + 1))
+		eval "each=\$scratch/content/\$a_content_$number"
+		search="$search$each/?.lua;$each/?/init.lua;"
+	done
 	while [ -n "$rest" ]; do
 		case $rest in
 			*\;*) each="${rest%%;*};" && rest=${rest#*;} ;;
@@ -230,7 +277,11 @@ check_workers() {
 		number=$((number + 1))
 		eval "name=\$a_plugin_$number"
 		find_module "$name"
-		[ -z "$found" ] || set -- "$@" "${found%/*}"
+		case $found in
+			# In a release, anybody may read it.
+			'' | "$scratch"/*) ;;
+			*) set -- "$@" "${found%/*}" ;;
+		esac
 	done
 	[ $# -gt 0 ] || return 0
 	children "$master"
@@ -255,8 +306,20 @@ a_stage=$arg
 arg limit 60
 limit_seconds=$arg
 case $limit_seconds in '' | *[!0-9]* | ??????*) die 90 argument-odd limit ;; esac
-watch
+count content
+bundles=$count
+number=0
+while [ "$number" -lt "$bundles" ]; do
+	number=$((number + 1))
+	eval "each=\$a_content_$number"
+	case $each in '' | .* | */* | *[\;?]*) die 90 argument-odd "content_$number" ;; esac
+done
 deadline $((limit_seconds + 30))
+if [ "$bundles" -gt 0 ]; then
+	expect
+else
+	watch
+fi
 has perl || die 22 no-perl
 case $a_cli in
 	*/*) [ -x "$a_cli" ] || die 22 no-cli "$a_cli" ;;
@@ -266,9 +329,12 @@ find_owner
 trap clear_away EXIT
 trap 'clear_away; exit 30' TERM INT HUP PIPE
 make_scratch
+[ "$bundles" -eq 0 ] || unpack
 copy_base
 whole_path
+[ "$bundles" -eq 0 ] || start_pulse
 run_kong
+stop_pulse
 emit trial "$code"
 say_said
 case $code in

@@ -15,7 +15,7 @@ pub(super) fn counted(settings: &[SettingOrigin]) -> &'static str {
     match settings.iter().filter(|setting| setting.is_odd()).count() {
         _ if settings.is_empty() => "not known",
         0 => "every place says the same",
-        _ => "not every place says the same: o unfolds it",
+        _ => "places differ",
     }
 }
 

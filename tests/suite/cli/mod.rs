@@ -18,6 +18,7 @@ mod locks;
 mod narrowing;
 mod origins;
 mod owners;
+mod plan_trial;
 mod refused;
 mod reload_asked;
 mod reload_ways;

@@ -164,6 +164,16 @@ fn preparing_the_candidate_in_a_scratch_prefix_shows_what_else_would_change() {
     });
 }
 
+/// An empty declarative file, and settings with a prefix of their own.
+fn scratch(node: &Node) -> (PathBuf, PathBuf) {
+    let empty = node.dir.path().join("empty.yml");
+    fs::write(&empty, "_format_version: \"3.0\"\n").unwrap();
+    let scratch = node.dir.path().join("scratch.conf");
+    fs::copy(&node.conf, &scratch).unwrap();
+    put(&scratch, "prefix", node.dir.path().join("scratch").to_str().unwrap());
+    (empty, scratch)
+}
+
 #[test]
 fn parsing_a_declarative_file_really_loads_the_plugins_and_touches_no_node() {
     each(|gateway| {
@@ -171,17 +181,32 @@ fn parsing_a_declarative_file_really_loads_the_plugins_and_touches_no_node() {
         node.write_plugin("good", "1.0.0");
         let node = node.started();
         let (before, env) = (node.announced(), node.kong_env());
-        let empty = node.dir.path().join("empty.yml");
-        fs::write(&empty, "_format_version: \"3.0\"\n").unwrap();
-        let scratch = node.dir.path().join("scratch.conf");
-        fs::copy(&node.conf, &scratch).unwrap();
-        put(&scratch, "prefix", node.dir.path().join("scratch").to_str().unwrap());
+        let (empty, scratch) = scratch(&node);
         let parse = || node.kong(&["config", "parse", empty.to_str().unwrap(), "-c", scratch.to_str().unwrap()]);
         let good = parse();
         assert_eq!(good.code, 0, "{good:?}");
         node.write("good/handler.lua", "require 'no.such.module'");
         let bad = parse();
         assert!(bad.code == 1 && bad.err.contains("module 'no.such.module' not found:"), "{bad:?}");
+        assert_eq!((node.announced(), node.kong_env()), (before, env));
+    });
+}
+
+/// It looks for a plugin server, which a command cannot (measured.md 3; transcripts 07 and 17).
+#[test]
+fn parsing_with_a_listed_name_without_files_fails_with_words_about_something_else() {
+    each(|gateway| {
+        let node = gateway.node("bundled,good", &["good"]);
+        node.write_plugin("good", "1.0.0");
+        let node = node.started();
+        let (before, env) = (node.announced(), node.kong_env());
+        let (empty, scratch) = scratch(&node);
+        put(&scratch, "plugins", "bundled,good,nofiles");
+        let ran = node.kong(&["config", "parse", empty.to_str().unwrap(), "-c", scratch.to_str().unwrap()]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        let said = "Error: attempt to index upvalue 'kong' (a nil value)\n\n  Run with --v (verbose) or --vv (debug) for more details";
+        assert!(ran.err.contains(said), "{ran:?}");
+        assert!(!ran.err.contains("nofiles"), "it says which: {ran:?}");
         assert_eq!((node.announced(), node.kong_env()), (before, env));
     });
 }

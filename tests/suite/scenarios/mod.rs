@@ -103,6 +103,7 @@ impl World {
             selection: self.selection.clone(),
             allow: self.allow.clone(),
             goal: self.goal.clone(),
+            trials: &[],
         };
         let plan = plan::plan(&request);
         Planned { diff, plan }
@@ -371,6 +372,7 @@ fn a_large_fleet_is_compared_and_planned() {
         selection: plan::Selection::default(),
         allow: Vec::new(),
         goal: Goal::InLine,
+        trials: &[],
     };
     let plan = plan::plan(&request);
     assert_eq!(diff.counts(), (20, 40, 0));

@@ -1,17 +1,19 @@
 //! `rehearse`: Kong's own command in a scratch prefix, as the master's user; nothing live is touched and nothing is left.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use muster::name::Digest;
 use muster::remote::Script;
-use muster::wire::{Args, Item, Status};
+use muster::wire::{Args, Item, Status, head};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::gateway::Node;
-use super::speak::{Answer, Shell, Talk, call, is_there, skip, until};
+use super::speak::{Answer, LINE, Shell, Talk, call, is_there, skip, until};
 
 /// A node with settings that run, and a `kong` that does as this script says.
 struct Stage {
@@ -303,5 +305,126 @@ fn permission_for_the_workers_user_is_looked_at_where_the_master_is_root() {
         kill(Pid::from_raw(i32::try_from(master.id()).unwrap()), Signal::SIGTERM).unwrap();
         master.wait().unwrap();
         stage.nothing_left();
+    }
+}
+
+/// Two bundles that come as payload: the arguments, and the archive.
+fn content(args: &Args) -> (Args, Vec<u8>) {
+    let files = [
+        ("acme/kong/plugins/acme/handler.lua", "return {}\n"),
+        ("acme/kong/plugins/acme/a b 'c'.txt", "blanks\n"),
+        ("geo.ip/kong/plugins/geo/handler.lua", "return { 1 }\n"),
+    ];
+    let mut tar = tar::Builder::new(Vec::new());
+    for (path, text) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o6700);
+        tar.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar.into_inner().unwrap()).unwrap();
+    let list = files.iter().map(|(path, text)| format!("{} {path}", Digest::of(text.as_bytes())));
+    let args = args.clone().with("stage", "").unwrap().with_list("content", ["geo.ip", "acme"]).unwrap();
+    (args.with_list("file", list).unwrap(), gzip.finish().unwrap())
+}
+
+#[test]
+fn content_that_comes_along_is_loaded_from_the_scratch_directory_and_is_gone_with_it() {
+    if !is_there("perl") {
+        return;
+    }
+    for shell in Shell::all() {
+        let list = "find \"${5%/*}/content\" -printf '%P %m\\n' | sort >\"$S/content\"; sleep 1.5";
+        let stage = Stage::new(list);
+        let before = (state(&stage.node.prefix), state(&stage.node.root), state(&stage.node.home));
+        let (args, payload) = content(&stage.args());
+        let answer = call(shell, Script::Rehearse, &args, Some(&payload)).ends(Status::Unchanged);
+        let at = answer.one("content").remove(0);
+        assert!(at.starts_with(stage.node.home.to_str().unwrap()) && at.ends_with("/content"), "{at}");
+        assert!(!answer.all("alive").is_empty(), "{shell:?}: it says that it lives: {answer:?}");
+        let env = stage.seen("env");
+        let path = format!(
+            "KONG_LUA_PACKAGE_PATH={at}/geo.ip/?.lua;{at}/geo.ip/?/init.lua;{at}/acme/?.lua;{at}/acme/?/init.lua;/x/?.lua;"
+        );
+        assert!(env.contains(&path), "{shell:?}: {env}");
+        let seen = stage.seen("content");
+        for line in
+            ["acme/kong/plugins/acme/handler.lua 644", "acme/kong/plugins/acme/a b 'c'.txt 644", "geo.ip/kong 755"]
+        {
+            assert!(seen.lines().any(|each| each == line), "{shell:?}: {line}: {seen}");
+        }
+        stage.nothing_left();
+        let home = |text: String| text.lines().filter(|line| !line.starts_with(' ')).collect::<Vec<_>>().join("\n");
+        let after = (state(&stage.node.prefix), state(&stage.node.root), state(&stage.node.home));
+        // The directory itself has another time; nothing in it has.
+        assert_eq!((&before.0, &before.1, home(before.2)), (&after.0, &after.1, home(after.2)), "{shell:?}");
+    }
+}
+
+#[test]
+fn content_that_is_not_what_was_announced_is_not_tried() {
+    if !is_there("perl") {
+        return;
+    }
+    for shell in Shell::all() {
+        let stage = Stage::new("exit 0");
+        let (args, payload) = content(&stage.args());
+        for (what, bytes, problem) in [
+            ("torn", &payload[..payload.len() / 2], "unpack"),
+            ("none", &b""[..], "unpack"),
+            ("noise", &b"no archive at all"[..], "unpack"),
+        ] {
+            let answer = call(shell, Script::Rehearse, &args, Some(bytes)).ends(Status::Failed);
+            assert_eq!(answer.one("problem")[0], problem, "{shell:?} {what}");
+            assert!(stage.pid().is_none(), "{shell:?} {what}: it was tried");
+            stage.nothing_left();
+        }
+        let other = args.clone().with_list("file", [format!("{} acme/x.lua", Digest::of(b"x"))]).unwrap();
+        let answer = call(shell, Script::Rehearse, &other, Some(&payload)).ends(Status::Failed);
+        assert_eq!(answer.one("problem")[0], "content", "{shell:?}");
+        for name in ["../acme", ".acme", "a/b", "a;b", "a?"] {
+            let odd = args.clone().with_list("content", [name]).unwrap();
+            let answer = call(shell, Script::Rehearse, &odd, Some(&payload)).ends(Status::Protocol);
+            assert_eq!(answer.one("problem")[0], "argument-odd", "{shell:?} {name}");
+        }
+        assert!(stage.pid().is_none(), "{shell:?}: it was tried");
+        stage.nothing_left();
+    }
+}
+
+#[test]
+fn with_content_too_nothing_is_left_however_it_ends() {
+    if !is_there("perl") {
+        return;
+    }
+    for shell in Shell::all() {
+        for how in ["nobody takes the answer", "TERM", "KILL"] {
+            let stage = Stage::new("sleep 300");
+            let (args, payload) = content(&stage.args());
+            let mut command = shell.command();
+            command.arg("-c").arg(LINE).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            stdin.write_all(&head(Script::Rehearse.text(), &args.with("nonce", "N0").unwrap())).unwrap();
+            stdin.write_all(&payload).unwrap();
+            drop(stdin);
+            until("the command", || stage.pid().is_some_and(lives) && !stage.seen("empty").is_empty());
+            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+            match how {
+                "TERM" => kill(pid, Signal::SIGTERM).unwrap(),
+                "KILL" => kill(pid, Signal::SIGKILL).unwrap(),
+                _ => drop(child.stdout.take()),
+            }
+            let left = || {
+                let names = fs::read_dir(&stage.node.home).unwrap().map(|entry| entry.unwrap().file_name());
+                names.filter(|name| name.to_str().unwrap().starts_with(".trial")).count() > 0
+            };
+            until(&format!("{shell:?} after {how}: nothing is left"), || !left());
+            let command = stage.pid().unwrap();
+            until(&format!("{shell:?} after {how}: the command's end"), || !lives(command));
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{applies, fleet, holds, naive, ready};
 use crate::contract::probe::{wait_for, wait_until};
-use crate::harness::gateways::handler;
+use crate::harness::gateways::{handler, in_the_master};
 
 #[tokio::test]
 async fn the_command_says_reloaded_before_anything_is_loaded() {
@@ -111,7 +111,9 @@ async fn putting_the_files_back_after_a_failed_load_brings_readiness_back_only_w
     );
     let Some(gateways) = fleet().await else { return };
     applies(&gateways, "1.0.0").await;
-    gateways.want_handler(&handler("2.0.0", "error(\"no \" .. \"licence\")\n"), "2.0.0");
+    // A trial load does not see it.
+    let broken = in_the_master("error(\"no \" .. \"licence\")");
+    gateways.want_handler(&handler("2.0.0", &broken), "2.0.0");
     gateways.muster(&["--apply", "--all"]).await.assert(3, &["rolled back"]);
     gateways.assert_serving(Some("1.0.0")).await;
     assert_eq!(ready(gateways.node("eu-1")), 200);

@@ -410,7 +410,7 @@ fn where_the_settings_come_from_is_unfolded_by_a_key_on_the_node_on_the_fleet_an
 fn the_chain_of_a_setting_folds_and_the_command_for_it_is_told() {
     let folded = [complete(), typed("oj"), enter()].concat();
     let screen = played(std::slice::from_ref(&folded)).screen;
-    assert!(!screen.contains("Kong's default"), "{screen}");
+    assert!(!screen.contains("Kong's default  bundled"), "{screen}");
     has(&screen, &["the next start has it from the environment of kong.service"]);
     has(&played(&[folded, enter()]).screen, &["Kong's default  bundled"]);
     has(&played(&[complete(), typed("c")]).screen, &["muster explain eu-3 request-tag"]);
