@@ -123,13 +123,13 @@ fn blocked() -> SigSet {
 }
 
 impl Flags {
-    fn register() -> std::io::Result<Self> {
+    fn register() -> io::Result<Self> {
         let flag = |signals: &[Signal]| {
             let flag = Arc::new(AtomicBool::new(false));
             for signal in signals {
                 signal_hook::flag::register(*signal as i32, Arc::clone(&flag))?;
             }
-            Ok::<_, std::io::Error>(flag)
+            Ok::<_, io::Error>(flag)
         };
         // These only have to interrupt the waiting and not to end the process.
         flag(&[Signal::SIGCHLD, Signal::SIGALRM, Signal::SIGIO, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGWINCH])?;
@@ -266,7 +266,7 @@ impl Master {
         }
     }
 
-    fn spawn(&self, slot: usize, respawned: bool, busy: Duration) -> std::io::Result<(Pid, UnixStream)> {
+    fn spawn(&self, slot: usize, respawned: bool, busy: Duration) -> io::Result<(Pid, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
         let (part, title) =
             if slot == AGENT { ("agent", data_plane::AGENT) } else { ("worker", "nginx: worker process") };
