@@ -59,7 +59,9 @@ impl Site {
         self.start();
         let mut conf = fs::read_to_string(&self.node().conf).unwrap() + "# since Tuesday\n";
         for (key, value) in WAITING {
-            conf += &format!("{key} = {value}\n");
+            for part in [key, " = ", value, "\n"] {
+                conf.push_str(part);
+            }
         }
         fs::write(&self.node().conf, conf).unwrap();
         self
