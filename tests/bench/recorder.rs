@@ -108,7 +108,8 @@ impl Remote for Page {
             | Script::Delete
             | Script::Detail
             | Script::Discover
-            | Script::Collect => Ok(Box::new(Canned(None))),
+            | Script::Collect
+            | Script::Candidate => Ok(Box::new(Canned(None))),
         }
     }
 

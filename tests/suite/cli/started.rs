@@ -59,7 +59,7 @@ impl Site {
         self.start();
         let mut conf = fs::read_to_string(&self.node().conf).unwrap() + "# since Tuesday\n";
         for (key, value) in WAITING {
-            conf += &format!("{key} = {value}\n");
+            conf.extend([key, " = ", value, "\n"]);
         }
         fs::write(&self.node().conf, conf).unwrap();
         self
