@@ -109,8 +109,12 @@ impl Remote for Page {
             | Script::Detail
             | Script::Discover
             | Script::Collect
+<<<<<<< HEAD
             | Script::Candidate
             | Script::Admin => Ok(Box::new(Canned(None))),
+=======
+            | Script::Candidate => Ok(Box::new(Canned(None))),
+>>>>>>> chain2
         }
     }
 
