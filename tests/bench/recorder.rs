@@ -109,12 +109,8 @@ impl Remote for Page {
             | Script::Detail
             | Script::Discover
             | Script::Collect
-<<<<<<< HEAD
             | Script::Candidate
             | Script::Admin => Ok(Box::new(Canned(None))),
-=======
-            | Script::Candidate => Ok(Box::new(Canned(None))),
->>>>>>> chain2
         }
     }
 
