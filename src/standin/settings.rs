@@ -40,7 +40,7 @@ pub struct Settings {
     pub faults: Faults,
 }
 
-/// Which Kong is imitated. Nothing of Enterprise was measured: it is what its documentation says (facts.md, [DOC]).
+/// Which Kong is imitated. Nothing of Enterprise was measured: it is what its documentation says (facts.md, marked DOC).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Edition {
