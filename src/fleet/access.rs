@@ -58,7 +58,7 @@ impl Operator {
     fn kept(&self, node: &Node) -> Option<Kept> {
         let own = || match node.admin.token.as_ref()? {
             TokenSource::Env(name) => Some(Kept::Env(name.to_string())),
-            TokenSource::File(path) => Some(Kept::File(path.as_str().into())),
+            TokenSource::File(path) => Some(Kept::File(self.below(path.as_str()))),
         };
         self.token_of(&node.cluster).cloned().or_else(own)
     }
@@ -153,7 +153,8 @@ fn of_file(path: &Path, cluster: &ClusterName) -> Result<Sealed<String>, Operato
         Ok(Some(text)) => Ok(Sealed::new(text)),
         Ok(None) => {
             let path = path.display().to_string();
-            let hint = Hint::type_(format!("install -m 0600 /dev/stdin {}", quoted(&path)));
+            let hint =
+                Hint::type_(format!("install -D -m 0600 /dev/stdin {}    (paste it, then Ctrl-D)", quoted(&path)));
             Err(OperatorError::new(format!("{doing}: there is no {path}"), hint))
         }
         Err(error) => Err(OperatorError { what: format!("{doing}: {}", error.what), ..error }),
@@ -229,6 +230,25 @@ mod tests {
             assert_eq!((of(&tokens, "a").as_deref(), of(&tokens, "b").as_deref()), (Some(token), Some(token)), "{eu}");
             assert_eq!(of(&tokens, "c").as_deref(), Some("t-file"));
             assert_eq!(tokens.shared(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_repository_names_files_below_the_settings_and_none_of_the_home_directory() {
+        let home = Home::new();
+        let secret = home.0.path().join("secret");
+        std::fs::write(&secret, "s-private\n").unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let text = INVENTORY.replace("us.token", "~/secret");
+        let inventory = crate::inventory::parse("inventory.yaml", text.as_bytes()).unwrap();
+        for vars in [
+            vec![("HOME", home.0.path()), ("XDG_CONFIG_HOME", home.0.path())],
+            vec![("HOME", home.0.path())],
+            Vec::new(),
+        ] {
+            let vars = vars.into_iter().map(|(key, path)| (key.to_owned(), path.display().to_string())).collect();
+            let error = Operator::read(&vars).unwrap().access(&inventory).await.map(|_| ()).unwrap_err();
+            assert!(error.what.contains("~/secret") && !error.what.contains("s-private"), "{error}");
         }
     }
 

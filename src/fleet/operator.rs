@@ -150,6 +150,12 @@ impl Operator {
         self.set.urls.get(cluster)
     }
 
+    /// A file that an inventory names: below the directory of the settings and nowhere else, as the repository says where it
+    /// is sent too. Without such a directory there is none.
+    pub(super) fn below(&self, path: &str) -> PathBuf {
+        self.dir.as_deref().unwrap_or(Path::new("/dev/null")).join(path)
+    }
+
     /// A path of the settings: absolute, in the home directory, or below the directory of the settings.
     pub(super) fn path(&self, path: &Path) -> PathBuf {
         match (path.strip_prefix("~"), self.vars.get("HOME")) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::Action;
+use crate::action::{Action, ReloadWay};
 use crate::name::{ClusterName, NodeName, Shared};
 
 /// The number of a step in its plan, from 0. Only [`super::PlanBuilder`] issues them, and a step can need only what was
@@ -95,6 +95,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it stops Kong and starts it again, so that the node serves nothing for a moment (measured.md 9).
+    pub fn restarts(&self) -> bool {
+        matches!(&self.action, Action::Activate(activate) if activate.way == ReloadWay::Restart)
+    }
+
     /// Whether it reloads Kong.
     pub fn reloads(&self) -> bool {
         match &self.action {

@@ -379,7 +379,7 @@ fn place(link: &Link, names: &str) -> Vec<String> {
 
 fn fates(of: &Explanation) -> Vec<String> {
     let words = |fate| match fate {
-        Fate::Loads => "loads it",
+        Fate::Loads => "lists it",
         Fate::Without => "is without it",
         Fate::Unknown => "cannot be told, or there is none",
     };

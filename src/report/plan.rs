@@ -125,7 +125,9 @@ impl<'a> Page<'a> {
             some => format!("stops when more than {some} fail"),
         });
         let steps = self.plan.steps.iter().filter(|step| step.cluster == cluster.cluster);
+        let restarts = steps.clone().filter(|step| step.restarts()).count();
         about.push(match steps.filter(|step| step.reloads()).count() {
+            _ if restarts > 0 => format!("RESTARTS {}, which serve nothing meanwhile", count(restarts, "node")),
             reloads if reloads == lists.changing.len() => "one reload per node".to_owned(),
             0 => "no reload".to_owned(),
             reloads => count(reloads, "reload"),

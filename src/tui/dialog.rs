@@ -275,7 +275,9 @@ fn reload_line(plan: &Plan, cluster: &ClusterPlan, several: bool) -> String {
         .filter(|step| step.reloads() && step.target.node().is_some_and(|node| changing.contains(node)))
         .count();
     let place = if several { format!(" of {}", cluster.cluster) } else { String::new() };
-    format!("reloads {}{place}, {}, {}", count(reloads, "gateway"), wave_words(plan, cluster), stop_words(cluster))
+    let restarts = plan.steps.iter().any(|step| step.cluster == cluster.cluster && step.restarts());
+    let verb = if restarts { "RESTARTS, with an outage of each," } else { "reloads" };
+    format!("{verb} {}{place}, {}, {}", count(reloads, "gateway"), wave_words(plan, cluster), stop_words(cluster))
 }
 
 /// How a cluster goes: "in waves of 1, then 9, then 17", or "in one wave".

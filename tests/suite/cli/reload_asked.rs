@@ -59,7 +59,7 @@ async fn prepare_and_reload_as_the_documents_have_it() {
 async fn a_restart_is_proven_by_the_master_that_follows_and_a_node_that_is_down_is_started_again() {
     let Some(gateways) = Gateways::of(&["eu-1"]).await else { return };
     let before = gateways.node("eu-1").master();
-    goes_there_and_back(&gateways, "restart", &["`kong restart -c`, as asked for"]).await;
+    goes_there_and_back(&gateways, "restart", &["`kong restart -c`, as asked for", "RESTARTS 1 node"]).await;
     assert_ne!(gateways.node("eu-1").master(), before);
 }
 
